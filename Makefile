@@ -1,0 +1,46 @@
+# Each target sets up what it needs: .venv from requirements.lock, .env, the databases.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test up check bench clean lock
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+
+help:
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+# The stamp is written last: a set-up that was cut short is done again.
+.venv/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "movierec needs Python 3.11 or 3.12 (or say: make PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --no-deps --require-hashes -r requirements.lock
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --no-deps --no-build-isolation --editable .
+	@touch .venv/.ready
+
+setup: .venv/.ready
+	@$(BIN)/movierec setup
+
+demo: setup ## real MovieLens ratings, from the first day to a reload under load
+	@$(BIN)/movierec demo
+
+test: setup ## the tests, on real components
+	$(BIN)/python -m pytest
+
+up: setup ## Dagster's UI and daemon, the endpoint and MLflow's UI, until Ctrl-C
+	@$(BIN)/movierec up
+
+check: setup ## ruff, mypy, import rules, Dagster's definitions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dg check defs
+
+bench: setup ## the benchmarks; one of them: make bench ONLY=name
+	$(BIN)/python -m bench $(ONLY)
+
+lock: .venv/.ready ## requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra assets --extra dev --output-file requirements.lock pyproject.toml
+
+clean: ## remove what set-up and tools made; the warehouse is kept
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find movierec_assets movierec_serving tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The Dagster code location: from a day's ratings to a model in production."""

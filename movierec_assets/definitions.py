@@ -1,0 +1,45 @@
+"""The code location: assets, jobs, schedule, sensors, and the resources they are given."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from movierec_assets.defs import automation, deployment, ingestion, promotion, registration, training, validation
+from movierec_assets.resources.bundle_store import BundleStore
+from movierec_assets.resources.chunk_archive import ChunkArchive
+from movierec_assets.resources.landing_zone import LandingZone
+from movierec_assets.resources.mlflow_run import mlflow_run
+from movierec_assets.resources.model_registry import ModelRegistry
+from movierec_assets.resources.serving_client import ServingClient
+from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.settings import Settings, settings
+
+
+def resources(chosen: Settings) -> dict[str, object]:
+    """The adapters, at the places that the settings name."""
+    root = chosen.warehouse
+    return {
+        "landing_zone": LandingZone(path=str(root / "landing")),
+        "chunk_archive": ChunkArchive(path=str(root / "chunks")),
+        "warehouse": Warehouse(path=str(root / "movierec.duckdb")),
+        "bundle_store": BundleStore(root=str(root)),
+        "model_registry": ModelRegistry(tracking_uri=chosen.tracking_uri, root=str(root)),
+        "mlflow": mlflow_run,
+        "serving_client": ServingClient(
+            endpoints=list(chosen.endpoints),
+            token=chosen.reload_token.get_secret_value() if chosen.reload_token else None,
+        ),
+    }
+
+
+defs = dg.Definitions(
+    assets=[
+        ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
+        registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
+    ],
+    jobs=[automation.daily_job, automation.catalogue_job, deployment.deploy_job],
+    schedules=[automation.every_day],
+    sensors=[automation.landing_zone_watch, deployment.deploy_production, automation.end_mlflow_runs],
+    resources=resources(settings()),
+    executor=dg.in_process_executor,  # a range of days is one process: it is what makes a day cheap
+)  # fmt: skip

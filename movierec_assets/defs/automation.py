@@ -1,0 +1,80 @@
+"""What asks for runs: one job for a day or a range, a schedule, and a sensor on the landing zone."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from movierec_assets.defs.ingestion import movies, raw_ratings
+from movierec_assets.defs.promotion import gate_verdict
+from movierec_assets.defs.registration import registered_model
+from movierec_assets.defs.training import als_model
+from movierec_assets.defs.validation import validated_ratings
+from movierec_assets.partitions import daily
+from movierec_assets.resources.landing_zone import LandingZone, MissingChunk
+from movierec_assets.resources.mlflow_run import sweep
+from movierec_assets.resources.model_registry import ModelRegistry
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+daily_job = dg.define_asset_job(
+    "daily", selection=[raw_ratings, validated_ratings, als_model, registered_model, gate_verdict], partitions_def=daily,
+    description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
+)  # fmt: skip
+catalogue_job = dg.define_asset_job("catalogue", selection=[movies], description="Read movies.csv again.")
+
+
+@dg.schedule(job=daily_job, cron_schedule="30 0 * * *", execution_timezone="UTC")
+def every_day(context: dg.ScheduleEvaluationContext, landing_zone: LandingZone) -> dg.RunRequest | dg.SkipReason:
+    """The day that has ended, if its chunk has arrived. Off until it is switched on."""
+    day = (context.scheduled_execution_time - timedelta(days=1)).astimezone(UTC).date().isoformat()
+    if not daily.has_partition_key(day, current_time=context.scheduled_execution_time):
+        return dg.SkipReason(f"{day} is not a partition: partitions are {daily.start:%Y-%m-%d} to {daily.get_last_partition_key()}")
+    try:
+        landing_zone.find(day)
+    except MissingChunk as missing:
+        return dg.SkipReason(str(missing))
+    return dg.RunRequest(run_key=day, partition_key=day)
+
+
+@dg.sensor(
+    jobs=[daily_job, catalogue_job], minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED,
+    description="New or changed chunks, asked for as ranges of days. Off at first: it would ask for every day at once.",
+)  # fmt: skip
+def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: LandingZone) -> dg.SensorResult:
+    """Asks for each contiguous range of days whose files are new or changed, and for a changed catalogue."""
+    known = json.loads(context.cursor or "{}")
+    path = landing_zone.movies_path()
+    found = {**landing_zone.fingerprints(), **({"movies": str(path.stat().st_mtime_ns)} if path else {})}
+    changed = {key for key, fingerprint in found.items() if known.get(key) != fingerprint}
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    requests = []
+    if "movies" in changed:
+        requests.append(dg.RunRequest(run_key=f"movies-{stamp}", job_name=catalogue_job.name))
+    for first, last in contiguous(daily.get_partition_keys(), changed):
+        requests.append(
+            dg.RunRequest(
+                run_key=f"{first}-{last}-{stamp}", job_name=daily_job.name, tags={RANGE_START: first, RANGE_END: last}
+            )
+        )
+    reason = None if requests else dg.SkipReason("no chunk is new or changed")
+    return dg.SensorResult(run_requests=requests, cursor=json.dumps(found), skip_reason=reason)
+
+
+def contiguous(keys: Sequence[str], chosen: set[str]) -> list[tuple[str, str]]:
+    """(first, last) of each unbroken stretch of `keys` that are `chosen`."""
+    stretches: list[tuple[str, str]] = []
+    previous = False
+    for key in keys:
+        if key in chosen:
+            stretches.append((stretches.pop()[0], key) if previous else (key, key))
+        previous = key in chosen
+    return stretches
+
+
+@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING, monitor_all_code_locations=False)
+def end_mlflow_runs(context: dg.RunFailureSensorContext, model_registry: ModelRegistry) -> None:
+    """A run that was killed could not end its MLflow run: it is ended here."""
+    swept = sweep(model_registry, context.instance)
+    context.log.info(f"MLflow runs ended: {', '.join(swept) or 'none'}")

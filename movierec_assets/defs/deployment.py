@@ -1,0 +1,131 @@
+"""Deployment: the production version published and live on every endpoint."""
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+
+from movierec_assets.defs.days import table
+from movierec_assets.defs.ingestion import movies
+from movierec_assets.defs.promotion import PRODUCTION, reported_production
+from movierec_assets.resources.bundle_store import BundleStore
+from movierec_assets.resources.model_registry import ModelRegistry
+from movierec_assets.resources.serving_client import EndpointError, Reload, ServingClient
+from movierec_assets.resources.warehouse import Warehouse
+from movierec_serving.bundle import Movie, PublishedModel, publish
+
+LONGEST_PAUSE_S = 300.0  # between attempts at an endpoint that stays down
+
+
+@dg.asset(
+    deps=[PRODUCTION, movies], group_name="deployment", kinds={"litserve"},
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48)),
+)  # fmt: skip
+def served_model(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, bundle_store: BundleStore, model_registry: ModelRegistry,
+    serving_client: ServingClient,
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The production version, published with each user's best unseen movies and acknowledged by every endpoint.
+
+    The lists are also the table `served_model`. An endpoint that does not acknowledge fails the run, by name;
+    the others have the new version all the same, and the sensor asks again.
+    """
+    production = model_registry.production()
+    if production is None:
+        raise dg.Failure("nothing is in production yet: no version has passed the gate", allow_retries=False)
+    catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
+    store = Path(bundle_store.root) / "models"
+    publish(bundle_store.served(production.identity), store, production.number, catalogue)
+    rows = _write_table(warehouse, PublishedModel.open(store, production.number))
+    done: list[Reload] = []
+    failed: dict[str, str] = {}
+    for url in serving_client.endpoints:
+        try:
+            done.append(serving_client.reload(url, production.number))
+        except EndpointError as error:
+            failed[url] = str(error)
+            context.log.error(str(error))
+    if failed:
+        raise dg.Failure(
+            f"version {production.number}: {len(failed)} of {len(serving_client.endpoints)} endpoints did not reload: "
+            + "; ".join(failed.values()),
+            metadata={"failed": table(("endpoint", "cause"), failed.items())},
+            allow_retries=False,  # the sensor asks again, with a new run for each attempt
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "version": production.number,
+            "data until": production.data_until,
+            "dagster/row_count": rows,
+            "endpoints": table(
+                ("endpoint", "previous", "changed", "seconds"),
+                [(one.url, one.previous or 0, one.changed, round(one.seconds, 4)) for one in done],
+            ),
+        }
+    )
+
+
+def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
+    """Each user's list as rows, for whoever reads recommendations in DuckDB."""
+    bundle = published.bundle
+    users, ranks = np.nonzero(np.asarray(published.top_items) >= 0)
+    items = published.top_items[users, ranks]
+    warehouse.replace_served(
+        published.version, bundle.user_ids[users].astype("S").astype(str), ranks + 1, bundle.item_ids[items].astype(str),
+        published.top_scores[users, ranks],
+    )  # fmt: skip
+    return len(users)
+
+
+deploy_job = dg.define_asset_job("deploy", selection=[served_model], description="Publish production, reload every endpoint.")
+
+
+@dg.sensor(
+    job=deploy_job, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Compares production with what each endpoint serves, and asks for a deployment until they agree.",
+)  # fmt: skip
+def deploy_production(context: dg.SensorEvaluationContext, serving_client: ServingClient) -> dg.SensorResult | dg.SkipReason:
+    """Reconciles: a server that was down, or came up empty, converges by itself; pauses double, none is the last."""
+    wanted = reported_production(context.instance)
+    if wanted is None:
+        return dg.SkipReason("nothing is in production yet")
+    differ: list[str] = []
+    for url in serving_client.endpoints:
+        try:
+            served = serving_client.served(url)
+        except EndpointError as error:
+            differ.append(str(error))
+        else:
+            if served != wanted:
+                differ.append(f"{url} serves {served or 'nothing'}")
+    if not differ:
+        return dg.SensorResult(cursor="", skip_reason=dg.SkipReason(f"every endpoint serves version {wanted}"))
+    under_way = context.instance.get_run_records(
+        dg.RunsFilter(job_name=deploy_job.name, statuses=UNFINISHED), limit=1
+    )
+    if under_way:
+        return dg.SkipReason(f"run {under_way[0].dagster_run.run_id[:8]} is deploying")
+    state = json.loads(context.cursor or "{}")
+    attempt = state["attempt"] + 1 if state.get("version") == wanted else 1
+    now = time.time()
+    if attempt > 1 and now < state["not_before"]:
+        return dg.SkipReason(f"version {wanted}, attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}")
+    pause = min(5.0 * 2 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                run_key=f"version-{wanted}-attempt-{attempt}-{now:.0f}",
+                tags={"movierec/version": str(wanted), "movierec/attempt": str(attempt)},
+            )
+        ],
+        cursor=json.dumps({"version": wanted, "attempt": attempt, "not_before": now + pause}),
+    )
+
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]  # fmt: skip

@@ -1,0 +1,87 @@
+"""From the landing zone to raw ratings and the catalogue."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import dagster as dg
+
+from movierec_assets.defs.days import Metadata, each_day, table
+from movierec_assets.partitions import daily
+from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
+from movierec_assets.resources.chunk_archive import ChunkArchive
+from movierec_assets.resources.landing_zone import LandingZone
+from movierec_assets.resources.warehouse import Chunk, Warehouse
+
+ONE_RUN = dg.BackfillPolicy.single_run()
+LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end
+
+
+@dg.asset(
+    partitions_def=daily, backfill_policy=ONE_RUN, group_name="ingestion", kinds={"duckdb"}, pool="warehouse",
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER),
+    check_specs=[dg.AssetCheckSpec("chunks_readable", asset="raw_ratings", description="no delivered chunk was refused as unreadable")],
+)  # fmt: skip
+def raw_ratings(
+    context: dg.AssetExecutionContext, landing_zone: LandingZone, chunk_archive: ChunkArchive, warehouse: Warehouse
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The day's chunk as delivered: archived by its sha256, its records in DuckDB as text.
+
+    A chunk that cannot be read is refused and named; what was current for the day stays. A day without a file
+    fails with the path.
+    """
+    ledger = warehouse.chunks(context.partition_keys)
+    delivered: dict[str, str] = {}
+    refused: dict[str, str] = {}
+
+    def ingest(day: str) -> None:
+        path, content = landing_zone.read(day)
+        delivered[day] = digest = chunk_archive.store(day, content)
+        if any(one.current and one.sha256 == digest for one in ledger.get(day, ())):
+            return
+        try:
+            rows = parse_chunk(content, path.name)
+        except ChunkError as error:
+            refused[day] = str(error)
+            context.log.error(f"{day} is refused: {error}")
+            warehouse.refuse_chunk(day, digest, path.name, str(error))
+        else:
+            warehouse.load_chunk(day, digest, path.name, rows)
+
+    def describe(days: list[str]) -> Mapping[str, Metadata]:
+        chunks = warehouse.chunks(days)
+        return {day: _metadata(chunks[day], delivered[day]) for day in days}
+
+    each_day(context, ingest, describe)
+    return dg.MaterializeResult(check_results=[refusals("chunks_readable", refused)])
+
+
+def refusals(check: str, refused: dict[str, str]) -> dg.AssetCheckResult:
+    """The check's result: an ERROR that names each refused day; other days go on."""
+    if not refused:
+        return dg.AssetCheckResult(check_name=check, passed=True)
+    return dg.AssetCheckResult(
+        check_name=check, passed=False, severity=dg.AssetCheckSeverity.ERROR,
+        description=f"refused: {', '.join(refused)}", metadata={"refused": table(("day", "reason"), refused.items())},
+    )  # fmt: skip
+
+
+def _metadata(chunks: list[Chunk], delivered: str) -> Metadata:
+    chunk = next(one for one in chunks if one.sha256 == delivered)
+    current = next((one for one in chunks if one.current), None)
+    return {
+        "dagster/row_count": chunk.rows,
+        "file": chunk.file,
+        "sha256": chunk.sha256,
+        "status": "current" if chunk.current else f"refused: {chunk.reason}",
+        "current chunk": current.sha256 if current else "none",
+        "chunks delivered": len(chunks),
+    }
+
+
+@dg.asset(group_name="ingestion", kinds={"duckdb"}, pool="warehouse")
+def movies(landing_zone: LandingZone, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The catalogue: id, title, year, genres of each movie, from the landing zone's movies.csv."""
+    path, content = landing_zone.read_movies()
+    catalogue = parse_movies(content, path.name)
+    warehouse.replace_movies(catalogue)
+    return dg.MaterializeResult(metadata={"dagster/row_count": len(catalogue)})

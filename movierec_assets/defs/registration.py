@@ -1,0 +1,89 @@
+"""Registration: one MLflow version for each model identity."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from movierec_assets.defs.days import Metadata, each_day
+from movierec_assets.defs.ingestion import ONE_RUN
+from movierec_assets.defs.training import als_model
+from movierec_assets.partitions import daily
+from movierec_assets.resources.bundle_store import BundleStore
+from movierec_assets.resources.model_registry import ModelRegistry, Version
+from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_serving.bundle import Bundle
+
+
+@dg.asset(
+    deps=[als_model], partitions_def=daily, backfill_policy=ONE_RUN, group_name="registration", kinds={"mlflow"},
+    pool="warehouse",
+)  # fmt: skip
+def registered_model(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, bundle_store: BundleStore, model_registry: ModelRegistry,
+    mlflow: dg.ResourceParam[Any],
+) -> None:  # fmt: skip
+    """The day's model as a version in MLflow, with parameters, metrics, data and the bundle itself."""
+    commit = _git_commit()
+    models = warehouse.models(context.partition_keys)
+    versions: dict[str, Version] = {}
+
+    def register(day: str) -> None:
+        if day not in models:
+            raise LookupError(f"{day}: no model; materialize als_model first")
+        model = models[day]
+        if model.identity is None:
+            return
+        version = model_registry.find(model.identity)
+        if version is None:
+            tags = {"partition": day, "git_commit": commit, "dagster_run": context.run_id, "fit": model.fit}
+            with mlflow.start_run(nested=True, run_name=day):
+                _log(mlflow, model_registry, bundle_store, model, tags)
+                version = model_registry.register(
+                    bundle_store.served(model.identity), identity=model.identity, data_until=model.data_until or "", tags=tags
+                )
+        versions[day] = version
+
+    def describe(days: list[str]) -> Mapping[str, Metadata]:
+        return {day: _metadata(versions.get(day)) for day in days}
+
+    each_day(context, register, describe)
+
+
+def _metadata(version: Version | None) -> Metadata:
+    if version is None:
+        return {"version": "none", "note": "no rating has been accepted yet"}
+    return {
+        "version": version.number, "identity": version.identity, "data until": version.data_until, "MLflow run": version.run_id,
+    }  # fmt: skip
+
+
+def _log(mlflow: Any, registry: ModelRegistry, store: BundleStore, model: DayModel, tags: dict[str, str]) -> None:
+    from mlflow.entities import Dataset, DatasetInput
+
+    assert model.identity is not None
+    manifest = Bundle.open(store.served(model.identity)).manifest
+    digest = manifest.partitions_digest
+    mlflow.set_tags({**tags, "data_until": model.data_until, "dataset_digest": digest, "identity": model.identity})
+    mlflow.log_params({**manifest.parameters, "seed": manifest.seed, "fit": model.fit, "blas": manifest.blas})
+    mlflow.log_metrics(dict(model.metrics))
+    data = Dataset(  # MLflow's own digest reads 10,000 rows only, and holds 36 characters
+        name="validated_ratings", digest=digest[:36], source_type="local",
+        source=f'{{"table": "validated_ratings", "until": "{model.data_until}", "partitions_digest": "{digest}"}}',
+    )  # fmt: skip
+    registry.client().log_inputs(mlflow.active_run().info.run_id, [DatasetInput(data)])
+
+
+def _git_commit() -> str:
+    """The checkout's commit, or `unknown` outside one."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()

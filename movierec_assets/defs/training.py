@@ -1,0 +1,171 @@
+"""A model a day: two fits, one that is evaluated and one that is served."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from movierec_assets.defs.days import Metadata, each_day
+from movierec_assets.defs.ingestion import ONE_RUN
+from movierec_assets.defs.validation import validated_ratings
+from movierec_assets.evaluation.offline import evaluate
+from movierec_assets.evaluation.splits import temporal_holdout
+from movierec_assets.partitions import daily
+from movierec_assets.resources.bundle_store import BundleStore, content, factors_of
+from movierec_assets.resources.landing_zone import LandingZone
+from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_assets.settings import settings
+from movierec_assets.training.als import Factors, blas_kernel, fit
+from movierec_assets.training.identity import TRAINING_VERSION, model_identity, partitions_digest
+from movierec_assets.training.interactions import Interactions, confidence
+from movierec_serving.bundle import Bundle, write_bundle
+
+
+@dg.asset(
+    deps=[validated_ratings], partitions_def=daily, backfill_policy=ONE_RUN, group_name="training",
+    kinds={"implicit", "numpy"}, pool="warehouse",
+)  # fmt: skip
+def als_model(
+    context: dg.AssetExecutionContext, landing_zone: LandingZone, warehouse: Warehouse, bundle_store: BundleStore
+) -> None:
+    """The day's model: implicit ALS on every accepted rating up to the day, as a bundle of data.
+
+    Warm from the model of the day before, cold in a new month, after a change of parameters, or without a
+    parent. A day without accepted ratings has its parent's model. Fails naming the delivered days that
+    have not been judged: a model must not miss what a run beside it is still ingesting.
+    """
+    def train(day: str) -> None:
+        _train(context, day, landing_zone, warehouse, bundle_store)
+
+    def describe(days: list[str]) -> Mapping[str, Metadata]:
+        return {day: _metadata(model) for day, model in warehouse.models(days).items()}
+
+    each_day(context, train, describe, ordered=True)
+
+
+def _train(
+    context: dg.AssetExecutionContext, day: str, landing_zone: LandingZone, warehouse: Warehouse, store: BundleStore
+) -> None:
+    chosen = settings()
+    unjudged = warehouse.days_without_verdict(landing_zone.days(), day, chosen.window_days)
+    if unjudged:
+        raise LookupError(f"{day}: delivered days without a verdict: {', '.join(unjudged)}; validate them first")
+    partitions = warehouse.partitions(day, chosen.window_days)
+    yesterday = (datetime.fromisoformat(day) - timedelta(days=1)).date().isoformat()
+    models = warehouse.models([yesterday, day])
+    previous, current = models.get(yesterday), models.get(day)
+    parent = previous if previous is not None and previous.identity is not None else None
+    if not partitions or (parent is not None and partitions[-1][0] != day):
+        model = DayModel(day, None, None, "none", None, None, {})
+        if parent is not None:
+            model = DayModel(
+                day, parent.identity, parent.parent, "inherited", parent.data_until, parent.partitions_digest, parent.metrics
+            )
+        if model != current:
+            warehouse.record_model(model)
+        return
+    until = partitions[-1][0]
+    parameters = _parameters()
+    start = _open_parent(store, parent, until, parameters)
+    digest = partitions_digest(partitions)
+    fit_kind = "cold" if start is None else "warm"
+    identity = model_identity(
+        parameters=parameters, seed=chosen.seed, fit=fit_kind, parent=start.manifest.identity if start else None,
+        partitions_digest=digest, data_until=until,
+    )  # fmt: skip
+    if current is not None and current.identity == identity and store.complete(identity):
+        return
+    interactions = warehouse.interactions(day, chosen.window_days)
+    held = temporal_holdout(interactions.users)
+    training = interactions.select(~held)
+    twin_start = _twin_parent(store, start, training)
+    common: dict[str, Any] = {
+        "data_until": until, "seed": chosen.seed, "parameters": parameters, "partitions": partitions,
+        "partitions_digest": digest, "training_version": TRAINING_VERSION,
+        "libraries": {name: version(name) for name in ("implicit", "numpy", "scipy")}, "blas": blas_kernel(),
+    }  # fmt: skip
+    for kind, path, data, origin in (
+        ("twin", store.twin(identity), training, twin_start),
+        ("served", store.served(identity), interactions, start),
+    ):
+        weights, factors = _fit(data, until, origin)
+        write_bundle(
+            path, content(data, weights, factors), identity=identity, fit="warm" if origin else "cold",
+            parent=origin.manifest.identity if origin else None, **common,
+        )  # fmt: skip
+        context.log.info(f"{day}: {kind} {'warm' if origin else 'cold'}, {len(data):,} ratings")
+    evaluation = evaluate(Bundle.open(store.twin(identity)), interactions.select(held))
+    model = DayModel(
+        day, identity, start.manifest.identity if start else None, fit_kind, until, digest,
+        {**evaluation.metrics, "ratings": float(len(interactions)), "twin_warm": float(twin_start is not None)},
+    )  # fmt: skip
+    warehouse.record_model(model)
+
+
+def _parameters() -> dict[str, Any]:
+    """What decides a fit besides data, seed and parent."""
+    names = ("factors", "regularization", "alpha", "weighting", "iterations", "warm_iterations", "window_days", "half_life_days")
+    return {name: getattr(settings(), name) for name in names}
+
+
+def _open_parent(
+    store: BundleStore, parent: DayModel | None, until: str, parameters: Mapping[str, Any]
+) -> Bundle | None:
+    """The bundle a warm fit starts from: the day before's, in the same month, of the same parameters."""
+    if parent is None or parent.identity is None or parent.data_until is None or not store.complete(parent.identity):
+        return None
+    if parent.data_until[:7] != until[:7]:
+        return None
+    bundle = Bundle.open(store.served(parent.identity))
+    same = bundle.manifest.parameters == dict(parameters) and bundle.manifest.training_version == TRAINING_VERSION
+    return bundle if same else None
+
+
+def _twin_parent(store: BundleStore, start: Bundle | None, training: Interactions) -> Bundle | None:
+    """The parent's twin, if each pair it was trained on is in `training`; else it has seen the holdout."""
+    if start is None:
+        return None
+    twin = Bundle.open(store.twin(start.manifest.identity))
+    users = {key: row for row, key in enumerate(training.user_ids)}
+    movies = {key: row for row, key in enumerate(training.movie_ids)}
+    user_rows = np.array([users.get(key.decode(), -1) for key in twin.user_ids.tolist()], np.int64)
+    movie_rows = np.array([movies.get(key.decode(), -1) for key in twin.item_ids.tolist()], np.int64)
+    their_users = np.repeat(user_rows, np.diff(twin.seen_indptr))
+    their_movies = movie_rows[twin.seen_items]
+    if (their_users < 0).any() or (their_movies < 0).any():
+        return None
+    width = len(training.movie_ids)
+    ours = np.sort(training.users.astype(np.int64) * width + training.movies)
+    theirs = their_users * width + their_movies
+    places = np.minimum(np.searchsorted(ours, theirs), len(ours) - 1)
+    return twin if bool((ours[places] == theirs).all()) else None
+
+
+def _fit(data: Interactions, until: str, origin: Bundle | None) -> tuple[np.ndarray, Factors]:
+    """Confidence of each interaction (CSR's input order) and the factors."""
+    chosen = settings()
+    end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
+    weights = confidence(
+        data, alpha=chosen.alpha, weighting=chosen.weighting, half_life_days=chosen.half_life_days, until_s=int(end.timestamp())
+    )
+    factors = fit(
+        data.user_ids, data.movie_ids, data.matrix(weights), factors=chosen.factors, regularization=chosen.regularization,
+        iterations=chosen.iterations if origin is None else chosen.warm_iterations, seed=chosen.seed,
+        parent=None if origin is None else factors_of(origin),
+    )  # fmt: skip
+    return weights, factors
+
+
+def _metadata(model: DayModel) -> Metadata:
+    notes = {"inherited": "no accepted ratings on this day: the model is the day before's", "none": "no rating has been accepted yet"}
+    return {
+        "identity": model.identity or "none",
+        "fit": model.fit,
+        "data until": model.data_until or "none",
+        "parent": model.parent or "none",
+        **{name: round(value, 5) for name, value in model.metrics.items()},
+        **({"note": notes[model.fit]} if model.fit in notes else {}),
+    }

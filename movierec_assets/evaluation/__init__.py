@@ -1,0 +1,1 @@
+"""Pure: how good a model is, and whether it may be promoted."""

@@ -1,0 +1,73 @@
+"""A bundle, evaluated on held-out ratings with the code that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_assets.evaluation.metrics import LONGEST, USER_METRICS, coverage
+from movierec_assets.training.interactions import Interactions
+from movierec_serving.bundle import Bundle, recommend, top_items
+
+RELEVANT_STARS = 4.0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means by metric name, and (B,) NDCG@10 of each evaluated user."""
+
+    metrics: dict[str, float]
+    user_ids: tuple[str, ...]
+    ndcg_at_10: NDArray[np.float64]
+
+
+def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
+    """Rank each user's unseen movies and compare with what the user liked later, beside popularity.
+
+    Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one are left
+    out. Lists hold only movies that the user has not rated in training.
+
+    Args:
+        bundle: of a model that was trained without `held`.
+    """
+    users, found_user = _rows(bundle.user_ids, held.user_ids)
+    movies, found_movie = _rows(bundle.item_ids, held.movie_ids)
+    keep = (held.ratings >= RELEVANT_STARS) & found_user[held.users] & found_movie[held.movies]
+    pairs = users[held.users[keep]].astype(np.int64) * len(bundle.item_ids) + movies[held.movies[keep]]
+    pairs.sort()
+    evaluated, relevant = np.unique(pairs // max(len(bundle.item_ids), 1), return_counts=True)
+    metrics = {"users": float(len(evaluated)), "holdout_ratings": float(len(held))}
+    if not len(evaluated):
+        return Evaluation(metrics, (), np.zeros(0))
+    lists, _ = recommend(bundle, evaluated, LONGEST)
+    popularity = np.asarray(bundle.popularity).reshape(-1, 1)  # a model of one factor: the same kernel ranks it
+    baseline, _ = top_items(popularity, np.ones((len(evaluated), 1), np.float32), [bundle.seen(u) for u in evaluated], LONGEST)
+    ndcg = np.zeros(0)
+    for prefix, ranked in (("", lists), ("popularity_", baseline)):
+        hits = _hits(pairs, evaluated, ranked, len(bundle.item_ids))
+        for name, (metric, k) in USER_METRICS.items():
+            values = metric(hits, relevant, k)
+            metrics[prefix + name] = float(values.mean())
+            if prefix + name == "ndcg_at_10":
+                ndcg = values
+        metrics[prefix + "coverage_at_10"] = coverage(ranked, len(bundle.item_ids), 10)
+    return Evaluation(metrics, tuple(bundle.user_id(int(row)) for row in evaluated), ndcg)
+
+
+def _hits(
+    pairs: NDArray[np.int64], evaluated: NDArray[np.int64], ranked: NDArray[np.int32], movies: int
+) -> NDArray[np.bool_]:
+    """(B, K) whether the movie at each place is among the sorted relevant `pairs` (user row x movies + movie row)."""
+    keys = evaluated[:, None] * movies + ranked
+    places = np.minimum(np.searchsorted(pairs, keys), len(pairs) - 1)
+    return np.asarray((pairs[places] == keys) & (ranked >= 0))
+
+
+def _rows(known: NDArray[np.bytes_], ids: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Row of each id in the sorted `known`, and whether it is there."""
+    keys = np.array([key.encode() for key in ids], dtype="S") if ids else np.empty(0, "S1")
+    places = np.minimum(np.searchsorted(known, keys), max(len(known) - 1, 0))
+    return places, np.asarray(known[places] == keys) if len(known) else np.zeros(len(keys), bool)

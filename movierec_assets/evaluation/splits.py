@@ -1,0 +1,21 @@
+"""Which ratings a gate twin does not see."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+HOLDOUT_SHARE = 0.2
+MIN_TRAINING_RATINGS = 5
+
+
+def temporal_holdout(users: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(N,) true for each user's last 20 % of ratings; a user keeps at least 5 to train on.
+
+    Args:
+        users: (N,) user rows of interactions ordered by user, then time, then movie.
+    """
+    counts = np.bincount(users) if len(users) else np.zeros(0, np.int64)
+    held = np.minimum(np.floor(counts * HOLDOUT_SHARE), np.maximum(counts - MIN_TRAINING_RATINGS, 0)).astype(np.int64)
+    ends = np.cumsum(counts)
+    return np.arange(len(users)) >= (ends - held)[users] if len(users) else np.zeros(0, bool)

@@ -1,0 +1,1 @@
+"""Ratings as values: the formats they arrive in, the schema they must meet. Pure: values in, values out."""

@@ -1,0 +1,1 @@
+"""Adapters to what lies outside the process: files, DuckDB, MLflow, HTTP."""

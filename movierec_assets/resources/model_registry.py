@@ -1,0 +1,243 @@
+"""MLflow's registry: versions of one model, the gate's verdicts on them, the alias `production`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from filelock import FileLock
+
+from movierec_assets.evaluation.gate import Candidate, Verdict, desired_production
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL_NAME = "movierec"
+EXPERIMENT = "movierec"
+ALIAS = "production"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version and its tags."""
+
+    number: int
+    identity: str
+    data_until: str
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def gate(self) -> str | None:
+        return self.tags.get("gate")
+
+    @property
+    def candidate(self) -> Candidate:
+        return Candidate(
+            self.number, self.data_until, self.gate, revoked="revoked" in self.tags, pinned="pinned" in self.tags
+        )
+
+
+@dataclass(frozen=True)
+class Move:
+    """The alias moved."""
+
+    version: Version | None
+    previous: int | None
+    why: str
+
+
+class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Versions of `movierec`, one for each model identity.
+
+    MLflow has no compare-and-set, and two processes that change an alias or a stage at once leave it
+    wrong; every change here is made under one file lock.
+    """
+
+    tracking_uri: str
+    root: str  # the warehouse's folder: artifacts and the lock
+
+    def initialise(self) -> None:
+        """Create MLflow's database, the experiment and the model, once; two processes at it would break the file."""
+        from mlflow.exceptions import MlflowException
+
+        Path(self.root).mkdir(parents=True, exist_ok=True)
+        with self.lock():
+            client = self.client()
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                local = self.tracking_uri.startswith("sqlite:")
+                client.create_experiment(EXPERIMENT, (Path(self.root).resolve() / "mlflow").as_uri() if local else None)
+            try:
+                client.get_registered_model(MODEL_NAME)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                client.create_registered_model(MODEL_NAME, description="Daily ALS recommender; versions are never overwritten.")
+
+    def client(self) -> MlflowClient:
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One process at a time changes the registry."""
+        with FileLock(Path(self.root) / "registry.lock"):
+            yield
+
+    def versions(self) -> list[Version]:
+        """All complete versions, oldest first."""
+        client, found, token = self.client(), [], None
+        while True:
+            page = client.search_model_versions(f"name='{MODEL_NAME}'", max_results=1000, page_token=token)
+            found += [_version(one) for one in page if "identity" in one.tags]
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda one: one.number)
+
+    def find(self, identity: str) -> Version | None:
+        """The version of a model identity, or None."""
+        page = self.client().search_model_versions(f"name='{MODEL_NAME}' and tag.identity='{identity}'")
+        return min((_version(one) for one in page), key=lambda one: one.number, default=None)
+
+    def get(self, number: int) -> Version:
+        """A version by its number; MLflow's error if it does not exist."""
+        return _version(self.client().get_model_version(MODEL_NAME, str(number)))
+
+    def register(self, bundle: Path, *, identity: str, data_until: str, tags: Mapping[str, str]) -> Version:
+        """Log `bundle` to the active MLflow run and register it; the identity's version if there is one already.
+
+        The version is created last and with its tags, so that none exists without a complete bundle.
+        """
+        import mlflow
+
+        with self.lock():
+            existing = self.find(identity)
+            if existing is not None:
+                return existing
+            run = mlflow.active_run()
+            assert run is not None, "register() is called inside an MLflow run"
+            model = mlflow.pyfunc.log_model(
+                name="bundle", python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+                artifacts={"bundle": str(bundle)}, code_paths=[str(_reader_package())],
+                pip_requirements=_requirements(), signature=_signature(),
+            )  # fmt: skip
+            _link_artifacts(bundle, self.client().get_logged_model(model.model_id).artifact_location)
+            version = self.client().create_model_version(
+                MODEL_NAME, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id,
+                tags={"identity": identity, "data_until": data_until, **tags},
+            )  # fmt: skip
+            return _version(version)
+
+    def record_verdict(self, version: Version, verdict: Verdict) -> Verdict:
+        """Record a version's verdict; one that is already recorded stands and is returned."""
+        client = self.client()
+        with self.lock():
+            tags = client.get_model_version(MODEL_NAME, str(version.number)).tags
+            if "gate" in tags:
+                return Verdict(tags["gate"], tags.get("gate_reason", ""), verdict.numbers)
+            client.set_model_version_tag(MODEL_NAME, str(version.number), "gate_reason", verdict.reason)
+            client.set_model_version_tag(MODEL_NAME, str(version.number), "gate", verdict.decision)  # last: it decides
+        return verdict
+
+    def production(self) -> Version | None:
+        """The version that the alias names, or None."""
+        aliases = self.client().get_registered_model(MODEL_NAME).aliases
+        return self.get(int(aliases[ALIAS])) if ALIAS in aliases else None
+
+    def reconcile(self, reported: Callable[[], int | None], report: Callable[[Move], None]) -> int | None:
+        """Make alias and status tags what the verdicts ask for, and report the move if production was not reported.
+
+        Idempotent, and heals a crash at any point: each step compares before it writes, and the report compares
+        with what was reported last.
+
+        Args:
+            reported: the production version of the last report.
+            report: called once if the alias is now another version than that.
+
+        Returns:
+            The production version.
+        """
+        client = self.client()
+        with self.lock():
+            versions = self.versions()
+            wanted = desired_production([one.candidate for one in versions])
+            aliases = client.get_registered_model(MODEL_NAME).aliases
+            current = int(aliases[ALIAS]) if ALIAS in aliases else None
+            if wanted is None and current is not None:
+                client.delete_registered_model_alias(MODEL_NAME, ALIAS)
+            elif wanted is not None and wanted != current:
+                client.set_registered_model_alias(MODEL_NAME, ALIAS, str(wanted))
+            for one in versions:
+                status = "production" if one.number == wanted else "archived" if "status" in one.tags else None
+                if status is not None and one.tags.get("status") != status:
+                    client.set_model_version_tag(MODEL_NAME, str(one.number), "status", status)
+            before = reported()
+            if before != wanted:
+                chosen = next((one for one in versions if one.number == wanted), None)
+                report(Move(chosen, before, _why(chosen)))
+        return wanted
+
+
+def _why(version: Version | None) -> str:
+    if version is None:
+        return "no version has passed the gate"
+    if "pinned" in version.tags:
+        return f"pinned: {version.tags['pinned']}"
+    return f"newest data of the versions that passed: {version.tags.get('gate_reason', '')}"
+
+
+def _version(found: Any) -> Version:
+    tags = dict(found.tags)
+    return Version(int(found.version), tags.get("identity", ""), tags.get("data_until", ""), found.run_id, tags)
+
+
+def _reader_package() -> Path:
+    import movierec_serving
+
+    return Path(next(iter(movierec_serving.__path__)))
+
+
+def _requirements() -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in ("mlflow", "numpy")]
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
+
+    columns: Sequence[tuple[str, str]] = (
+        ("string", "user_id"), ("long", "rank"), ("string", "movie_id"), ("double", "score"), ("string", "source"),
+    )  # fmt: skip
+    return ModelSignature(
+        inputs=Schema([ColSpec("string", "user_id")]),
+        outputs=Schema([ColSpec(kind, name) for kind, name in columns]),
+        params=ParamSchema([ParamSpec("n", "integer", 10)]),
+    )
+
+
+def _link_artifacts(bundle: Path, location: str) -> None:
+    """Replace MLflow's copies of the bundle's files by hard links, where the file system can."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    if not is_local_uri(location):
+        return
+    for file in bundle.iterdir():
+        for copy in Path(local_file_uri_to_path(location)).glob(f"artifacts/**/{file.name}"):
+            linked = copy.with_name(f".{copy.name}.link")
+            try:
+                os.link(file, linked)
+            except OSError as error:  # another file system: the copy stays
+                logger.info("%s is kept as a copy: %s", copy, error)
+                return
+            linked.replace(copy)

@@ -1,0 +1,339 @@
+"""The DuckDB file: the ledger of chunks, the ratings of each day, the model of each day."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import tenacity
+
+from movierec_assets.ratings.schema import SCHEMA_VERSION
+from movierec_assets.ratings.validation import Outcome
+from movierec_assets.resources.migrations import migrate, schema_number
+from movierec_assets.training.interactions import Interactions
+
+LOCK_DEADLINE_S = 600.0  # a DuckDB shell left open stops the writers; the run then fails and says who
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One row of the ledger."""
+
+    day: str
+    sha256: str
+    file: str
+    current: bool
+    verdict: str | None
+    reason: str | None
+    schema_version: str | None
+    max_rejected_share: float | None
+    rows: int
+    validated: int
+    rejected: int
+    superseded: int
+    late: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What validation found in a chunk, and the day's verdict with its reason."""
+
+    outcome: Outcome
+    verdict: str
+    reason: str | None
+    max_rejected_share: float
+
+
+@dataclass(frozen=True)
+class DaySummary:
+    """Of a day's validated ratings; `stars` and `reasons` (of the rejected) are counts."""
+
+    users: int = 0
+    movies: int = 0
+    not_in_catalogue: int = 0
+    mean: float | None = None
+    stars: dict[float, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DayModel:
+    """The model of a day; `identity` is None while no rating has been accepted."""
+
+    day: str
+    identity: str | None
+    parent: str | None
+    fit: str
+    data_until: str | None
+    partitions_digest: str | None
+    metrics: Mapping[str, float]
+
+
+def _conflict(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, duckdb.Error) and ("Could not set lock" in text or "different configuration" in text)
+
+
+def _say_who_holds_it(state: tenacity.RetryCallState) -> None:
+    if state.attempt_number in (20, 200, 2000) and state.outcome is not None:
+        logger.warning("waiting for the warehouse: %s", state.outcome.exception())
+
+
+class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Tables of ratings, partitioned by UTC day, in one DuckDB file.
+
+    DuckDB admits one writing process, so a connection lives for one unit of work, and one that finds
+    the file held waits, by DuckDB's own lock: it also covers shells and names the process that holds it.
+    """
+
+    path: str
+
+    @contextmanager
+    def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One short connection, always closed; a write is one transaction, rolled back on any error.
+
+        Raises:
+            duckdb.IOException: another process held the file for `LOCK_DEADLINE_S`; it is named.
+            NewerWarehouse: the file was made by a newer movierec.
+        """
+        connection = self._open(read_only=read_only and Path(self.path).exists())
+        try:
+            if not schema_number(connection).current:
+                connection.close()
+                connection = self._open(read_only=False)
+                migrate(connection)
+                if read_only:
+                    connection.close()
+                    connection = self._open(read_only=True)
+            connection.begin()
+            yield connection
+            connection.commit()
+        finally:
+            connection.close()  # without a commit this rolls back
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception(_conflict),
+        wait=tenacity.wait_random_exponential(multiplier=0.01, max=0.5),
+        stop=tenacity.stop_after_delay(LOCK_DEADLINE_S),
+        before_sleep=_say_who_holds_it,
+        reraise=True,
+    )
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(self.path, read_only=read_only)
+
+    # -- the ledger -------------------------------------------------------------------------------
+
+    def chunks(self, days: Sequence[str] | None = None) -> dict[str, list[Chunk]]:
+        """The ledger's rows by day, in order of arrival; of these days if given."""
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT day::VARCHAR, sha256, file, current, verdict, reason, schema_version, max_rejected_share,
+                          rows, validated, rejected, superseded, late
+                   FROM chunks WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day) ORDER BY chunks.day, received_at""",
+                [days, days],
+            ).fetchall()
+        found: dict[str, list[Chunk]] = {}
+        for row in rows:
+            found.setdefault(row[0], []).append(Chunk(*row))
+        return found
+
+    def load_chunk(self, day: str, sha256: str, file: str, rows: pd.DataFrame) -> None:
+        """Make `rows` (as delivered) the day's raw ratings, and this chunk the current one, not yet judged."""
+        with self.connect() as connection:
+            for table in ("raw_ratings", "validated_ratings", "rejected_ratings"):
+                connection.execute(f"DELETE FROM {table} WHERE day = ?", [day])
+            connection.execute(
+                'INSERT INTO raw_ratings SELECT CAST(? AS DATE), record, ?, user_id, movie_id, rating, "timestamp" FROM rows',
+                [day, file],
+            )
+            connection.execute("UPDATE chunks SET current = false WHERE day = ? AND current", [day])
+            self._enter(connection, day, sha256, file, current=True, verdict=None, reason=None, rows=len(rows))
+
+    def refuse_chunk(self, day: str, sha256: str, file: str, reason: str) -> None:
+        """Enter a chunk that cannot be parsed; what was current stays so."""
+        with self.connect() as connection:
+            self._enter(connection, day, sha256, file, current=False, verdict="refused", reason=reason, rows=0)
+
+    def _enter(
+        self, connection: duckdb.DuckDBPyConnection, day: str, sha256: str, file: str, *, current: bool, verdict: str | None,
+        reason: str | None, rows: int,
+    ) -> None:  # fmt: skip
+        connection.execute(
+            """INSERT OR REPLACE INTO chunks (day, sha256, file, received_at, current, verdict, reason, rows)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+            [day, sha256, file, datetime.now(UTC).replace(tzinfo=None), current, verdict, reason, rows],
+        )
+
+    def judge(self, day: str, judge: Callable[[pd.DataFrame], Judgement]) -> None:
+        """Validate the day's current chunk and store outcome and verdict, in one transaction.
+
+        Args:
+            judge: takes the records as delivered: record, user_id, movie_id, rating, timestamp (text).
+        """
+        with self.connect() as connection:
+            raw = connection.execute(
+                'SELECT record, user_id, movie_id, rating, "timestamp" FROM raw_ratings WHERE day = ? ORDER BY record', [day]
+            ).df()
+            judgement = judge(raw)
+            outcome = judgement.outcome
+            for table, frame, columns in (
+                ("validated_ratings", outcome.valid, "record, user_id, movie_id, rating, rated_at"),
+                ("rejected_ratings", outcome.rejected, 'record, user_id, movie_id, rating, "timestamp", reasons'),
+            ):
+                connection.execute(f"DELETE FROM {table} WHERE day = ?", [day])
+                if len(frame):
+                    connection.register("judged", frame)
+                    connection.execute(f"INSERT INTO {table} SELECT CAST(? AS DATE), {columns} FROM judged", [day])
+            connection.execute(
+                """UPDATE chunks SET verdict = ?, reason = ?, schema_version = ?, max_rejected_share = ?,
+                          validated = ?, rejected = ?, superseded = ?, late = ? WHERE day = ? AND current""",
+                [
+                    judgement.verdict, judgement.reason, SCHEMA_VERSION, judgement.max_rejected_share, len(outcome.valid),
+                    len(outcome.rejected), outcome.superseded, outcome.late, day,
+                ],
+            )  # fmt: skip
+
+    def summaries(self, days: Sequence[str]) -> dict[str, DaySummary]:
+        """What the validated and rejected ratings of each day look like."""
+        with self.connect(read_only=True) as connection:
+            connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(CAST(? AS DATE[])) AS day", [days])
+            facts = connection.execute(
+                """SELECT day::VARCHAR, count(DISTINCT user_id), count(DISTINCT movie_id), count(*) - count(m.movie_id), avg(rating)
+                   FROM validated_ratings v SEMI JOIN asked USING (day) LEFT JOIN movies m USING (movie_id) GROUP BY v.day"""
+            ).fetchall()
+            stars = connection.execute(
+                """SELECT day::VARCHAR, rating, count(*) FROM validated_ratings v SEMI JOIN asked USING (day)
+                   GROUP BY v.day, rating ORDER BY rating"""
+            ).fetchall()
+            reasons = connection.execute(
+                """SELECT day::VARCHAR, reason, count(*) FROM (
+                       SELECT day, unnest(reasons) AS reason FROM rejected_ratings SEMI JOIN asked USING (day)) r
+                   GROUP BY r.day, reason ORDER BY count(*) DESC, reason"""
+            ).fetchall()
+        found = {day: DaySummary() for day in days}
+        found |= {row[0]: DaySummary(*row[1:]) for row in facts}
+        for day, star, count in stars:
+            found[day].stars[star] = count
+        for day, reason, count in reasons:
+            found[day].reasons[reason] = count
+        return found
+
+    # -- the catalogue ------------------------------------------------------------------------------
+
+    def replace_movies(self, movies: pd.DataFrame) -> None:
+        """Make `movies` (movie_id, title, year, genres) the whole catalogue."""
+        with self.connect() as connection:
+            connection.execute("DELETE FROM movies")
+            connection.register("delivered", movies)
+            connection.execute("INSERT INTO movies SELECT movie_id, title, year, genres FROM delivered")
+
+    def movies(self) -> list[tuple[str, str, list[str]]]:
+        """(movie_id, title, genres) of the catalogue."""
+        with self.connect(read_only=True) as connection:
+            return connection.execute("SELECT movie_id, title, genres FROM movies").fetchall()
+
+    # -- what a model is trained on ---------------------------------------------------------------------
+
+    def days_without_verdict(self, delivered: Iterable[str], until: str, window_days: int | None) -> list[str]:
+        """Delivered days in (until - window, until] that have not been judged: no model may be trained yet.
+
+        Args:
+            delivered: days with a file in the landing zone, ingested or not.
+        """
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT day::VARCHAR FROM (
+                       SELECT day FROM chunks WHERE current AND verdict IS NULL
+                       UNION (SELECT unnest(CAST(? AS DATE[])) EXCEPT SELECT day FROM chunks)) AS unjudged(day)
+                   WHERE day > CAST(? AS DATE) AND day <= CAST(? AS DATE) ORDER BY unjudged.day""",
+                [list(delivered), _since(until, window_days), until],
+            ).fetchall()
+        return [day for (day,) in rows]
+
+    def partitions(self, until: str, window_days: int | None) -> list[tuple[str, str]]:
+        """(day, data version) of each accepted day with ratings in (until - window, until]."""
+        with self.connect(read_only=True) as connection:
+            return connection.execute(
+                """SELECT day::VARCHAR, sha256 || '/' || schema_version FROM chunks
+                   WHERE current AND verdict = 'accepted' AND validated > 0 AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)
+                   ORDER BY chunks.day""",
+                [_since(until, window_days), until],
+            ).fetchall()
+
+    def interactions(self, until: str, window_days: int | None) -> Interactions:
+        """Each (user, movie) once, with its latest accepted rating in (until - window, until]."""
+        with self.connect(read_only=True) as connection:
+            connection.execute(
+                """CREATE TEMP TABLE latest AS
+                   SELECT user_id, movie_id, max_by(rating, {'at': rated_at, 'day': day, 'record': record}) AS rating,
+                          max(rated_at) AS rated_at
+                   FROM validated_ratings
+                   SEMI JOIN (SELECT day FROM chunks WHERE current AND verdict = 'accepted') USING (day)
+                   WHERE day > CAST(? AS DATE) AND day <= CAST(? AS DATE) GROUP BY user_id, movie_id""",
+                [_since(until, window_days), until],
+            )
+            ids: dict[str, list[str]] = {}
+            for key in ("user_id", "movie_id"):  # row_number over ids sorted by their bytes: the dense rows
+                connection.execute(
+                    f"CREATE TEMP TABLE {key}s AS SELECT {key}, (row_number() OVER (ORDER BY {key}) - 1)::INTEGER AS dense FROM (SELECT DISTINCT {key} FROM latest)"
+                )
+                found = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
+                ids[key] = list(found[key])
+            columns = connection.execute(
+                """SELECT u.dense AS users, m.dense AS movies, rating, epoch(rated_at)::BIGINT AS rated_at
+                   FROM latest JOIN user_ids u USING (user_id) JOIN movie_ids m USING (movie_id)
+                   ORDER BY users, latest.rated_at, movies"""
+            ).fetchnumpy()
+        return Interactions(
+            tuple(ids["user_id"]), tuple(ids["movie_id"]), columns["users"], columns["movies"], columns["rating"],
+            columns["rated_at"],
+        )  # fmt: skip
+
+    # -- models -------------------------------------------------------------------------------------
+
+    def models(self, days: Sequence[str] | None = None) -> dict[str, DayModel]:
+        """The model of each day, oldest first; of these days if given. A day for which none was trained is absent."""
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT day::VARCHAR, identity, parent, fit, data_until::VARCHAR, partitions_digest, metrics::VARCHAR
+                   FROM als_model WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day) ORDER BY als_model.day""",
+                [days, days],
+            ).fetchall()
+        return {row[0]: DayModel(*row[:-1], json.loads(row[-1])) for row in rows}
+
+    def record_model(self, model: DayModel) -> None:
+        """Make `model` the day's."""
+        with self.connect() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO als_model VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    model.day, model.identity, model.parent, model.fit, model.data_until, model.partitions_digest,
+                    json.dumps(dict(model.metrics)),
+                ],
+            )  # fmt: skip
+
+    def replace_served(self, version: int, user_ids: Sequence[str], ranks: Sequence[int], movie_ids: Sequence[str], scores: Any) -> None:
+        """Make one version's recommendations the content of `served_model`: one row a user and rank."""
+        served = pd.DataFrame({"user_id": user_ids, "rank": ranks, "movie_id": movie_ids, "score": scores})
+        with self.connect() as connection:
+            connection.execute("DELETE FROM served_model")
+            connection.register("served", served)
+            connection.execute("INSERT INTO served_model SELECT ?, user_id, rank, movie_id, score FROM served", [version])
+
+
+def _since(until: str, window_days: int | None) -> str:
+    """The last day before the window that ends with `until`."""
+    if window_days is None:
+        return "0001-01-01"
+    return (date.fromisoformat(until) - timedelta(days=window_days)).isoformat()

@@ -1,0 +1,80 @@
+"""Every setting of the pipeline, once. The README's table is checked against these fields."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def default_home() -> Path:
+    """The checkout: Dagster's home if it is set, else the current folder."""
+    return Path(os.environ.get("DAGSTER_HOME") or Path.cwd())
+
+
+class Settings(BaseSettings):
+    """Read from the environment (prefix `MOVIEREC_`), then from `.env` in the current folder."""
+
+    model_config = SettingsConfigDict(env_prefix="MOVIEREC_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=default_home, description="folder that holds `warehouse/`")
+    partition_start: date = Field(default=date(1997, 9, 20), description="first daily partition (UTC)")
+    partition_end: date | None = Field(
+        default=date(1998, 4, 22), description="last daily partition; empty: today's day appears as days pass"
+    )
+    mlflow_tracking_uri: str | None = Field(
+        default=None, validation_alias="MLFLOW_TRACKING_URI", description="an MLflow server; empty: SQLite in the warehouse"
+    )
+    endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("http://127.0.0.1:8000",), description="base URLs of the endpoints to reload, separated by commas"
+    )
+    reload_token: SecretStr | None = Field(default=None, description="bearer token of `POST /reload`; set-up generates one")
+    max_rejected_share: float = Field(
+        default=0.05, ge=0, le=1, description="a day with a larger share of rejected rows is refused"
+    )
+    factors: int = Field(default=64, ge=1, le=1024, description="ALS: number of latent factors")
+    regularization: float = Field(default=10.0, gt=0, description="ALS: L2 weight")
+    alpha: float = Field(default=0.6, gt=0, description="ALS: confidence a unit of weight gives")
+    weighting: Literal["rating", "ones"] = Field(
+        default="rating", description="weight of an interaction: its stars, or 1"
+    )
+    iterations: int = Field(default=15, ge=1, le=1000, description="ALS: iterations of a cold fit")
+    warm_iterations: int = Field(default=2, ge=1, le=1000, description="ALS: iterations of a warm fit")
+    window_days: int | None = Field(default=None, ge=1, description="train on the last so many days; empty: on all")
+    half_life_days: float | None = Field(
+        default=None, gt=0, description="an interaction this old has half its confidence; empty: no decay"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of random factors")
+
+    @field_validator("partition_end", "window_days", "half_life_days", "mlflow_tracking_uri", "reload_token", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("endpoints", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(url.strip().rstrip("/") for url in value.split(",") if url.strip())
+        return value
+
+    @property
+    def warehouse(self) -> Path:
+        """Folder of all that the platform writes."""
+        return self.home / "warehouse"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address: the server that was set, else SQLite in the warehouse."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.warehouse.resolve() / 'mlflow.db'}"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

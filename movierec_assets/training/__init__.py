@@ -1,0 +1,1 @@
+"""Pure: ratings in, factors out. No Dagster, MLflow, DuckDB, HTTP, clock or environment."""

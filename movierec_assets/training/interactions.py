@@ -1,0 +1,75 @@
+"""The interactions a model is trained on: each (user, movie) once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """N interactions of U users with I movies, ordered by user, then time, then movie.
+
+    Attributes:
+        user_ids, movie_ids: external ids by row, ascending by their UTF-8 bytes.
+        users, movies: (N,) int32 rows.
+        ratings: (N,) float32 stars.
+        rated_at: (N,) int64 seconds since 1970.
+    """
+
+    user_ids: tuple[str, ...]
+    movie_ids: tuple[str, ...]
+    users: NDArray[np.int32]
+    movies: NDArray[np.int32]
+    ratings: NDArray[np.float32]
+    rated_at: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def select(self, mask: NDArray[np.bool_]) -> Interactions:
+        """Those where `mask` (N,) is true, with the users and movies that are left."""
+        user_rows, users = np.unique(self.users[mask], return_inverse=True)
+        movie_rows, movies = np.unique(self.movies[mask], return_inverse=True)
+        return Interactions(
+            tuple(self.user_ids[row] for row in user_rows),
+            tuple(self.movie_ids[row] for row in movie_rows),
+            users.astype(np.int32),
+            movies.astype(np.int32),
+            self.ratings[mask],
+            self.rated_at[mask],
+        )
+
+    def matrix(self, values: NDArray[np.float32]) -> sp.csr_matrix:
+        """(U, I) CSR float32 of one value an interaction, column indices sorted (the fit's bits depend on it)."""
+        shape = (len(self.user_ids), len(self.movie_ids))
+        csr = sp.csr_matrix((values.astype(np.float32), (self.users, self.movies)), shape=shape)
+        csr.sort_indices()
+        return csr
+
+    def popularity(self) -> NDArray[np.float32]:
+        """(I,) number of ratings of each movie."""
+        return np.bincount(self.movies, minlength=len(self.movie_ids)).astype(np.float32)
+
+
+def confidence(
+    interactions: Interactions, *, alpha: float, weighting: str, half_life_days: float | None, until_s: int
+) -> NDArray[np.float32]:
+    """c, the weight ALS gives each interaction (Hu, Koren & Volinsky 2008): alpha x weight x decay.
+
+    Args:
+        weighting: "rating" for the stars, "ones" for 1.
+        half_life_days: age at which an interaction has half its confidence; None: no decay.
+        until_s: the moment from which ages are counted, seconds since 1970.
+    """
+    weight = interactions.ratings if weighting == "rating" else np.ones(len(interactions), np.float32)
+    result = np.float32(alpha) * weight
+    if half_life_days is not None:
+        age_days = np.maximum(until_s - interactions.rated_at, 0) / SECONDS_A_DAY
+        result = result * np.exp2(-age_days / half_life_days)
+    return result.astype(np.float32)

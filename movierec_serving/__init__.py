@@ -1,0 +1,1 @@
+"""The endpoint: it answers over HTTP from published bundles, with NumPy alone."""

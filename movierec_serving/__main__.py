@@ -1,0 +1,29 @@
+"""`python -m movierec_serving`: the endpoint, by the settings; `--host` and `--port` override them."""
+
+import argparse
+import sys
+
+from pydantic import ValidationError
+
+from movierec_serving.pointer import PointerError
+from movierec_serving.server import serve
+from movierec_serving.settings import Settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m movierec_serving", description="Serve recommendations.")
+    parser.add_argument("--host", help="127.0.0.1, 0.0.0.0 or ::")
+    parser.add_argument("--port", type=int)
+    options = parser.parse_args()
+    given = {"serving_host": options.host, "serving_port": options.port}
+    try:
+        serve(Settings(**{name: value for name, value in given.items() if value is not None}))
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        sys.exit("settings: " + "; ".join(wrong))
+    except PointerError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

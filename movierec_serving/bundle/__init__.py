@@ -1,0 +1,28 @@
+"""What a served model is: its files, how they are written and read, how they recommend.
+
+NumPy and the standard library only, so that whatever holds a bundle can use it.
+"""
+
+from movierec_serving.bundle.bundle import Bundle
+from movierec_serving.bundle.files import BundleError, FileEntry
+from movierec_serving.bundle.kernel import popular, recommend, top_items
+from movierec_serving.bundle.manifest import FORMAT_VERSION, Manifest
+from movierec_serving.bundle.publication import TOP_N, Movie, PublishedModel, publish
+from movierec_serving.bundle.writer import BundleContent, write_bundle
+
+__all__ = [
+    "FORMAT_VERSION",
+    "TOP_N",
+    "Bundle",
+    "BundleContent",
+    "BundleError",
+    "FileEntry",
+    "Manifest",
+    "Movie",
+    "PublishedModel",
+    "popular",
+    "publish",
+    "recommend",
+    "top_items",
+    "write_bundle",
+]

@@ -1,0 +1,114 @@
+"""The arrays of a bundle: their dtypes, their shapes, and what must hold between them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle.files import BundleError
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# name -> dtype ("|S" of any width), extent of each axis as a key of the manifest's counts
+ARRAYS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "user_factors": ("<f4", ("users", "factors")),
+    "item_factors": ("<f4", ("items", "factors")),
+    "user_ids": ("|S", ("users",)),
+    "item_ids": ("|S", ("items",)),
+    "seen_indptr": ("<i8", ("users + 1",)),
+    "seen_items": ("<i4", ("interactions",)),
+    "seen_ratings": ("<f4", ("interactions",)),
+    "seen_confidence": ("<f4", ("interactions",)),
+    "popularity": ("<f4", ("items",)),
+    "popular_items": ("<i4", ("items",)),
+}
+MAX_ID_LENGTH = 64  # characters
+MAX_FACTOR = 1e15  # the product of two still fits float32 many times over
+
+
+def encode_ids(ids: Sequence[str], name: str) -> NDArray[np.bytes_]:
+    """Ids as UTF-8 in a fixed width, which np.searchsorted can use as it lies on the disk."""
+    try:
+        encoded = [id_.encode() for id_ in ids]
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise BundleError(f"{name}: not a string: {error}") from error
+    for id_, raw in zip(ids, encoded, strict=True):
+        if not raw or len(id_) > MAX_ID_LENGTH or b"\0" in raw:
+            raise BundleError(f"{name}: {id_[:80]!r} is not 1 to {MAX_ID_LENGTH} characters without NUL")
+    array = np.array(encoded, dtype=np.bytes_) if encoded else np.empty(0, "S1")
+    if not _ascending(array):
+        raise BundleError(f"{name}: not unique and ascending by UTF-8 bytes")
+    return array
+
+
+def popularity_order(popularity: NDArray[np.float32]) -> NDArray[np.int32]:
+    """(I,) item rows, the most rated first, ties by row."""
+    return np.argsort(-popularity, kind="stable").astype(np.int32)
+
+
+def check_shapes(arrays: Arrays, counts: Mapping[str, int], where: str) -> None:
+    extents = {**counts, "users + 1": counts["users"] + 1}
+    for name, (dtype, axes) in ARRAYS.items():
+        array = arrays[name]
+        expected = tuple(extents[axis] for axis in axes)
+        if array.shape != expected:
+            raise BundleError(
+                f"{where}: {name} has shape {array.shape}, must have {expected} ({', '.join(axes)})"
+            )
+        if array.dtype.str != dtype and not (dtype == "|S" and array.dtype.kind == "S"):
+            raise BundleError(f"{where}: {name} has dtype {array.dtype.str}, must have {dtype}")
+    if min(counts["users"], counts["items"], counts["factors"]) < 1:
+        raise BundleError(f"{where}: empty model: {dict(counts)}")
+
+
+def check_values(arrays: Arrays, where: str) -> None:
+    """Everything an answer relies on; so that a bad bundle is refused as a whole, never at a request."""
+
+    def demand(holds: bool | np.bool_, name: str, what: str) -> None:
+        if not holds:
+            raise BundleError(f"{where}: {name}: {what}")
+
+    for name in ("user_factors", "item_factors"):
+        extreme = max(abs(float(arrays[name].min())), abs(float(arrays[name].max())))
+        demand(extreme <= MAX_FACTOR, name, f"not finite, or beyond ±{MAX_FACTOR:g}")
+    for name in ("seen_ratings", "seen_confidence", "popularity"):
+        demand(np.isfinite(arrays[name]).all(), name, "not finite")
+    for name in ("seen_confidence", "popularity"):
+        demand((arrays[name] >= 0).all(), name, "negative")
+    for name in ("user_ids", "item_ids"):
+        demand(_ascending(arrays[name]), name, "not unique and ascending by UTF-8 bytes")
+        demand(
+            all(map(_well_formed, arrays[name].tolist())), name, "an id is not 1 to 64 characters of UTF-8"
+        )
+
+    indptr, seen = arrays["seen_indptr"], arrays["seen_items"]
+    demand(
+        indptr[0] == 0 and indptr[-1] == len(seen) and (np.diff(indptr) >= 0).all(),
+        "seen_indptr",
+        f"does not rise from 0 to the {len(seen)} interactions",
+    )
+    items = len(arrays["popularity"])
+    demand(
+        len(seen) == 0 or (seen.min() >= 0 and seen.max() < items), "seen_items", f"outside 0..{items - 1}"
+    )
+    rises = np.diff(seen) > 0
+    starts = indptr[1:-1]
+    rises[starts[(starts > 0) & (starts < len(seen))] - 1] = True  # a new user begins anew
+    demand(rises.all(), "seen_items", "not ascending inside a user")
+    demand(
+        np.array_equal(arrays["popular_items"], popularity_order(arrays["popularity"])),
+        "popular_items",
+        "not the order of popularity",
+    )
+
+
+def _ascending(ids: NDArray[np.bytes_]) -> bool:
+    return bool((ids[:-1] < ids[1:]).all())
+
+
+def _well_formed(raw: bytes) -> bool:
+    try:
+        return 0 < len(raw.decode()) <= MAX_ID_LENGTH and b"\0" not in raw
+    except UnicodeDecodeError:
+        return False

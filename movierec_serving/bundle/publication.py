@@ -1,0 +1,215 @@
+"""A published model: a bundle with a version, the catalogue of that moment, and each user's best items.
+
+Titles and genres are here and not in the bundle, since a corrected title must not make another model.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle.bundle import Bundle
+from movierec_serving.bundle.files import (
+    BundleError,
+    FileEntry,
+    open_array,
+    read_text,
+    require,
+    seal,
+    staged_directory,
+    unseal,
+    write_array,
+    write_text,
+)
+from movierec_serving.bundle.kernel import recommend
+from movierec_serving.bundle.manifest import FORMAT_VERSION, MANIFEST
+
+PUBLICATION = "publication.json"
+TOP_N = 100  # items kept for each user, and the most that a request can ask for
+ARRAYS = ("top_items", "top_scores", "titles", "title_offsets", "item_genres")
+
+
+@dataclass(frozen=True)
+class Movie:
+    """What the catalogue says about an item."""
+
+    movie_id: str
+    title: str | None
+    genres: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A version opened for serving; everything memory-mapped, so processes share its pages.
+
+    `top_items` (U, 100) are item rows, -1 where none is left; `titles` is the concatenated UTF-8 of
+    all titles and `title_offsets` (I + 1,) its cuts; `item_genres` is (I, G) in the order of `genre_names`.
+    """
+
+    version: int
+    bundle: Bundle
+    genre_names: tuple[str, ...]
+    top_items: NDArray[np.int32] = field(repr=False)
+    top_scores: NDArray[np.float32] = field(repr=False)
+    titles: NDArray[np.uint8] = field(repr=False)
+    title_offsets: NDArray[np.int64] = field(repr=False)
+    item_genres: NDArray[np.bool_] = field(repr=False)
+
+    @classmethod
+    def open(cls, store: Path | str, version: int, *, verify: bool = False) -> "PublishedModel":
+        """Map version `version` of the store; `verify` reads and checks every byte.
+
+        Raises:
+            BundleError: which file, and what is wrong with it.
+        """
+        path = Path(store) / str(version)
+        where = str(path / PUBLICATION)
+        bundle = Bundle.open(path, verify=verify)
+        document = unseal(read_text(path / PUBLICATION), where, FORMAT_VERSION)
+        if set(document) != {"format_version", "version", "identity", "genres", "files"}:
+            raise BundleError(f"{where}: needs format_version, version, identity, genres and files")
+        if document["version"] != version:
+            raise BundleError(f"{where}: is version {document['version']!r}, not {version}")
+        if document["identity"] != bundle.manifest.identity:
+            raise BundleError(f"{where}: is of {document['identity']!r}, not of the bundle beside it")
+        names = tuple(require(g, str, f"{where}: genres") for g in require(document["genres"], list, where))
+        files = require(document["files"], dict, f"{where}: files")
+        if set(files) != {f"{name}.npy" for name in ARRAYS}:
+            raise BundleError(f"{where}: files must be {', '.join(ARRAYS)}")
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in ARRAYS:
+            entry = FileEntry.from_json(files[f"{name}.npy"], f"{where}: files.{name}.npy")
+            arrays[name] = open_array(path, f"{name}.npy", entry, verify=verify)
+        model = cls(version=version, bundle=bundle, genre_names=names, **arrays)
+        model._check_shapes(where)
+        if verify:
+            model._check_values(where)
+        return model
+
+    @property
+    def data_until(self) -> str:
+        return self.bundle.manifest.data_until
+
+    def recommend(self, user_id: str, n: int) -> list[tuple[int, float]] | None:
+        """The best `n` unseen (item row, score), best first; None for a user the model does not know."""
+        row = self.bundle.user_row(user_id)
+        if row is None:
+            return None
+        if n <= TOP_N:
+            items, scores = self.top_items[row, :n], self.top_scores[row, :n]
+        else:
+            (items,), (scores,) = recommend(self.bundle, [row], n)
+        return [
+            (item, score) for item, score in zip(items.tolist(), scores.tolist(), strict=True) if item >= 0
+        ]
+
+    def title(self, row: int) -> str | None:
+        start, stop = self.title_offsets[row : row + 2].tolist()
+        return self.titles[start:stop].tobytes().decode() or None
+
+    def genres(self, row: int) -> list[str]:
+        return [self.genre_names[genre] for genre in np.flatnonzero(self.item_genres[row]).tolist()]
+
+    def _check_shapes(self, where: str) -> None:
+        users, items = len(self.bundle.user_ids), len(self.bundle.item_ids)
+        expected: dict[str, tuple[str, tuple[int, ...]]] = {
+            "top_items": ("<i4", (users, TOP_N)),
+            "top_scores": ("<f4", (users, TOP_N)),
+            "titles": ("|u1", (len(self.titles),)),
+            "title_offsets": ("<i8", (items + 1,)),
+            "item_genres": ("|b1", (items, len(self.genre_names))),
+        }
+        for name, (dtype, shape) in expected.items():
+            array = getattr(self, name)
+            if array.dtype.str != dtype or array.shape != shape:
+                raise BundleError(
+                    f"{where}: {name} is {array.dtype.str} {array.shape}, must be {dtype} {shape}"
+                )
+
+    def _check_values(self, where: str) -> None:
+        offsets, items, left = self.title_offsets, len(self.bundle.item_ids), self.top_items >= 0
+        if offsets[0] != 0 or offsets[-1] != len(self.titles) or (np.diff(offsets) < 0).any():
+            raise BundleError(f"{where}: title_offsets: do not rise from 0 to the end of titles")
+        try:
+            for row in range(items):
+                self.title(row)
+        except UnicodeDecodeError:
+            raise BundleError(f"{where}: titles: the title of item row {row} is not UTF-8") from None
+        if self.top_items.min() < -1 or self.top_items.max() >= items:
+            raise BundleError(f"{where}: top_items: outside -1..{items - 1}")
+        if (left[:, 1:] > left[:, :-1]).any():
+            raise BundleError(f"{where}: top_items: an item after the end of a list")
+        if not np.array_equal(left, np.isfinite(self.top_scores)):
+            raise BundleError(f"{where}: top_scores: not finite exactly where there is an item")
+
+
+def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, Movie]) -> Path:
+    """Put the bundle into the store as `version`; a sound publication of it there is left untouched.
+
+    Raises:
+        BundleError: the bundle is not sound, or the version belongs to another model.
+    """
+    if version < 1:
+        raise ValueError(f"a version is at least 1, not {version}")
+    bundle = Bundle.open(bundle_path, verify=True)
+    identity = bundle.manifest.identity
+    final = Path(store) / str(version)
+    if (published := _sound_identity(Path(store), version)) is not None:
+        if published != identity:
+            raise BundleError(f"{final}: version {version} is the model {published}, not {identity}")
+        return final
+    items, scores = recommend(bundle, np.arange(len(bundle.user_ids)), TOP_N)
+    genres, catalogue = _catalogue([movies.get(bundle.item_id(row)) for row in range(len(bundle.item_ids))])
+    arrays: dict[str, NDArray[Any]] = {"top_items": items, "top_scores": scores, **catalogue}
+    with staged_directory(final) as staged:
+        for name in (*bundle.manifest.files, MANIFEST):
+            _link(Path(bundle_path) / name, staged / name)
+        entries = {f"{name}.npy": write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS}
+        document = {
+            "format_version": FORMAT_VERSION,
+            "version": version,
+            "identity": identity,
+            "genres": genres,
+            "files": {name: entry.to_json() for name, entry in entries.items()},
+        }
+        write_text(staged / PUBLICATION, seal(document))
+    return final
+
+
+def _sound_identity(store: Path, version: int) -> str | None:
+    try:
+        return PublishedModel.open(store, version, verify=True).bundle.manifest.identity
+    except BundleError:
+        return None
+
+
+def _catalogue(movies: list[Movie | None]) -> tuple[list[str], dict[str, NDArray[Any]]]:
+    try:
+        titles = [(movie.title or "").encode() if movie else b"" for movie in movies]
+    except UnicodeEncodeError as error:
+        raise BundleError(f"movies: a title is not Unicode text: {error}") from error
+    names = sorted({genre for movie in movies if movie for genre in movie.genres})
+    column = {name: index for index, name in enumerate(names)}
+    genres = np.zeros((len(movies), len(names)), dtype=np.bool_)
+    for row, movie in enumerate(movies):
+        genres[row, [column[genre] for genre in (movie.genres if movie else ())]] = True
+    return names, {
+        "titles": np.frombuffer(b"".join(titles), dtype=np.uint8),
+        "title_offsets": np.cumsum([0, *map(len, titles)], dtype=np.int64),
+        "item_genres": genres,
+    }
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same bytes without a second copy, where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        with open(target, "rb") as file:
+            os.fsync(file.fileno())

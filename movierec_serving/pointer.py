@@ -1,0 +1,68 @@
+"""The committed version: one number, in a file that every answering process has mapped."""
+
+import mmap
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+SIZE = 8  # bytes
+
+
+class PointerError(Exception):
+    """The pointer's file is not one."""
+
+
+class Pointer:
+    """An aligned unsigned 64-bit integer in a shared mapping: the version to serve, 0 for none yet.
+
+    Version directories are immutable, so the version is also the generation: a process that
+    compares it with what it has open knows whether to open another. Storing it commits a reload for
+    all processes at once, and for those that start later.
+
+    Read and written through a NumPy view, which moves the 8 bytes by one machine instruction;
+    `struct.pack_into("<Q", ...)` goes byte by byte, and a reader could see half of each number.
+    """
+
+    def __init__(self, mapping: mmap.mmap) -> None:
+        self._mapping = mapping
+        self._cell = np.frombuffer(mapping, dtype=np.uint64, count=1)
+
+    @classmethod
+    def open(cls, path: Path) -> "Pointer":
+        """Map `path`, created with 0 if it is missing.
+
+        Raises:
+            PointerError: the file is not 8 bytes long.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
+        with open(path, "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != SIZE:
+                raise PointerError(
+                    f"{path}: {size} bytes, a pointer has {SIZE}; delete it to start from none"
+                )
+            return cls(mmap.mmap(file.fileno(), SIZE))
+
+    def load(self) -> int:
+        return int(self._cell[0])
+
+    def store(self, version: int) -> None:
+        """Visible to every process at once; on the disk when this returns."""
+        self._cell[0] = version
+        self._mapping.flush()
+
+
+def _create(path: Path) -> None:
+    """With its 8 bytes from the first moment; if another process is faster, its file stays."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+    fresh.write_bytes(bytes(SIZE))
+    try:
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        fresh.unlink()

@@ -1,0 +1,84 @@
+"""Reload: check a version thoroughly once, then commit it for every process."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, popular, recommend
+from movierec_serving.pointer import Pointer
+
+logger = logging.getLogger(__name__)
+
+LOCK_TIMEOUT = 60.0  # seconds that a reload waits for the one before it
+CANARIES = 8  # users whose answers are computed before a version is committed
+
+
+class VersionMissingError(Exception):
+    """The store has no such version."""
+
+
+class VersionRefusedError(Exception):
+    """The version is there and must not be served; the message is the cause."""
+
+
+class ReloadBusyError(Exception):
+    """Another reload has held the lock for too long."""
+
+
+@dataclass(frozen=True)
+class Reload:
+    """What a reload did; `previous` is None when nothing had been committed."""
+
+    version: int
+    previous: int | None
+    changed: bool
+
+
+def reload(store: Path, pointer: Pointer, lock: Path, version: int) -> Reload:
+    """Make `version` the committed one, or raise and leave the one before untouched.
+
+    One at a time, over all processes. Older versions are welcome: that is a rollback.
+    """
+    try:
+        with FileLock(lock, timeout=LOCK_TIMEOUT):
+            previous = pointer.load() or None
+            if previous == version:
+                return Reload(version, previous, changed=False)
+            check(store, version)
+            pointer.store(version)
+    except Timeout:
+        raise ReloadBusyError(f"another reload has been running for {LOCK_TIMEOUT:.0f} s") from None
+    logger.info("committed version %d, after %s", version, previous or "none")
+    return Reload(version, previous, changed=True)
+
+
+def check(store: Path, version: int) -> None:
+    """Every byte, which also warms the page cache, and the answers of a few users."""
+    if not (store / str(version)).is_dir():
+        raise VersionMissingError(f"version {version} is not in the store")
+    try:
+        model = PublishedModel.open(store, version, verify=True)
+        _answer_canaries(model)
+    except (BundleError, OSError) as error:
+        logger.warning("refused version %d: %s", version, error)
+        raise VersionRefusedError(str(error)) from error
+
+
+def _answer_canaries(model: PublishedModel) -> None:
+    bundle = model.bundle
+    users = np.unique(np.linspace(0, len(bundle.user_ids) - 1, CANARIES).astype(np.int64))
+    expected, _ = recommend(bundle, users, TOP_N)
+    for row, items in zip(users.tolist(), expected.tolist(), strict=True):
+        answer = model.recommend(bundle.user_id(row), TOP_N)
+        # The kernel decides by float64, whose last bit may differ on the machine that published.
+        if answer is None or len({item for item, _ in answer} ^ {item for item in items if item >= 0}) > 2:
+            raise BundleError(
+                f"version {model.version}: the list of user row {row} is not what its factors say"
+            )
+        if np.isin([item for item, _ in answer], bundle.seen(row)).any():
+            raise BundleError(f"version {model.version}: the list of user row {row} has a seen item")
+    if len(popular(bundle, TOP_N)) == 0:
+        raise BundleError(f"version {model.version}: no popular items")

@@ -1,0 +1,51 @@
+"""The endpoint's settings, from the environment or `.env`, prefix MOVIEREC_."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="MOVIEREC_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+    home: Path = Field(
+        default_factory=Path.cwd,
+        validation_alias=AliasChoices("MOVIEREC_HOME", "DAGSTER_HOME"),
+        description="the folder that holds warehouse/",
+    )
+    serving_host: Literal["127.0.0.1", "0.0.0.0", "::"] = Field(
+        "127.0.0.1", description="the interface to listen on; loopback unless told otherwise"
+    )
+    serving_port: int = Field(8000, ge=1024, le=65535, description="the port to listen on")
+    serving_api_processes: int = Field(2, ge=1, le=64, description="processes that answer GET")
+    serving_workers: int = Field(1, ge=1, le=64, description="LitServe workers, which answer POST /recommend")
+    reload_token: SecretStr | None = Field(None, description="bearer token of POST /reload; unset refuses it")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @property
+    def store(self) -> Path:
+        """Where published versions lie."""
+        return self.home / "warehouse" / "models"
+
+    @property
+    def pointer(self) -> Path:
+        """The committed version of the endpoint on this port."""
+        return self.store / f".serving-{self.serving_port}"
+
+    @property
+    def reload_lock(self) -> Path:
+        return self.store / f".serving-{self.serving_port}.lock"

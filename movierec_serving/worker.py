@@ -1,0 +1,81 @@
+"""POST /recommend: LitServe's own path, by queue to a worker process and back."""
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import litserve as ls  # type: ignore[import-untyped]
+from fastapi import Response
+from litserve.server import RegularRequestHandler  # type: ignore[import-untyped]
+from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
+
+from movierec_serving.answers import Answer, problem, recommendations
+from movierec_serving.holder import ModelHolder
+from movierec_serving.schemas import RecommendRequest
+
+logger = logging.getLogger(__name__)
+
+DEADLINE = 2.0  # seconds from a request's arrival to its answer, whatever happens to the worker
+
+
+class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
+    """What a worker does with a request.
+
+    One request at a time: a lookup gains nothing from a batch, LitServe's batching loop polls while it
+    is idle, and one HTTPException in a batch answers all of it. Errors are values: an exception
+    that cannot be pickled would kill the worker.
+    """
+
+    def __init__(self, store: Path, pointer: Path) -> None:
+        super().__init__(max_batch_size=1, api_path="/recommend")
+        self._paths = (store, pointer)
+
+    def setup(self, device: str) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the main process decides
+        configure_logging()
+        self._holder = ModelHolder.of(*self._paths)
+
+    def decode_request(self, request: RecommendRequest) -> RecommendRequest:
+        return request
+
+    def predict(self, request: RecommendRequest) -> Answer:
+        try:
+            return recommendations(self._holder, request.user_id, request.n)
+        except Exception:
+            logger.exception("no answer for user %r", request.user_id)
+            return problem(500, "internal error")
+
+    def encode_response(self, output: Answer) -> Answer:
+        return output
+
+
+async def ask_worker(server: ls.LitServer, api: RecommendAPI, request: RecommendRequest) -> Response:
+    """Queue the request and wait for its answer, not longer than the deadline.
+
+    LitServe's own handler waits for ever when a worker dies with the request, and keeps the place
+    of an answer that comes too late.
+    """
+    try:
+        uid, _ = await RegularRequestHandler(api, server)._submit_request(request)
+    except (OSError, EOFError) as error:
+        logger.error("the request queue is gone: %r", error)
+        return problem(503, "the workers cannot be reached").response()
+    place = server.response_buffer[uid] = ResponseBufferItem(asyncio.Event())
+    try:
+        async with asyncio.timeout(DEADLINE):
+            await place.event.wait()
+    except TimeoutError:
+        return problem(504, f"no answer within {DEADLINE:g} s").response()
+    finally:
+        server.response_buffer.pop(uid, None)
+    output, status = place.response
+    if status == LitAPIStatus.OK and isinstance(output, Answer):
+        return output.response()
+    return problem(504, f"no worker was free within {DEADLINE:g} s").response()
+
+
+def configure_logging() -> None:
+    """For a process of the endpoint: our own messages, and warnings of everybody else."""
+    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("movierec_serving").setLevel(logging.INFO)

@@ -1,0 +1,332 @@
+"""Every MovieLens format into the landing zone, a file a day."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+from movierec_assets.commands import fetch as command
+from movierec_assets.commands.download import read_path
+from movierec_assets.commands.fetch import Delivery, fetch, fetch_command
+from movierec_assets.ratings import movielens
+from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
+from movierec_assets.resources.landing_zone import LandingZone
+from movierec_assets.settings import settings
+
+NOON = 1_582_977_600  # seconds, 2020-02-29T12:00:00Z
+DAY = 86_400
+FLAGS = "0|0|0|0|0|1|0|0|1|0|0|0|0|0|0|0|0|0|0"  # Comedy, Drama
+NO_FLAGS = "1" + "|0" * 18  # unknown
+
+# The same five ratings of the same three movies in each format, out of order, with a day left out between.
+RATINGS = [
+    (2, 10, 4, NOON + 2 * DAY),
+    (1, 30, 5, NOON),
+    (1, 10, 3, NOON),
+    (1, 20, 2, NOON - 5),
+    (2, 20, 1, NOON),
+]
+CLASSIC = "\n".join(f"{user}\t{movie}\t{stars}\t{at}" for user, movie, stars, at in RATINGS) + "\n"
+FORMATS: dict[str, dict[str, bytes]] = {
+    "tab": {
+        "ml/u.data": CLASSIC.encode(),
+        "ml/u.item": (
+            f"10|Café, Le (1995)|01-Jan-1995||http://x|{FLAGS}\n"
+            f"20|Good, Bad (1966)|01-Jan-1966||http://x|{FLAGS}\n"
+            f"30|unknown||||{NO_FLAGS}\n"
+        ).encode("latin-1"),
+    },
+    "colons": {
+        "ml/ratings.dat": CLASSIC.replace("\t", "::").encode(),
+        "ml/movies.dat": (
+            "10::Café, Le (1995)::Comedy|Drama\n20::Good, Bad (1966)::Comedy|Drama\n"
+            "30::unknown::(no genres listed)\n"
+        ).encode("latin-1"),
+    },
+    "csv": {
+        "ml/ratings.csv": b"userId,movieId,rating,timestamp\n"
+        + b"".join(f"{user},{movie},{stars}.0,{at}\n".encode() for user, movie, stars, at in RATINGS),
+        "ml/movies.csv": (
+            'movieId,title,genres\n10,"Café, Le (1995)",Comedy|Drama\n20,"Good, Bad (1966)",Comedy|Drama\n'
+            "30,unknown,(no genres listed)\n"
+        ).encode(),
+        "ml/README.txt": b"",
+    },
+    "recbole": {
+        "a/b/ml.inter": b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + CLASSIC.encode(),
+        "a/b/ml.item": (
+            "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+            "10\tCafé, Le\t1995\tComedy Drama\n20\tGood, Bad\t1966\tComedy Drama\n30\tunkonwn\tunkonwn\tunknown\n"
+        ).encode(),
+    },
+}
+MOVIES = (
+    'movie_id,title,year,genres\n10,"Café, Le (1995)",1995,Comedy|Drama\n'
+    '20,"Good, Bad (1966)",1966,Comedy|Drama\n30,unknown,,\n'
+).encode()
+HEADER = b"user_id,movie_id,rating,timestamp\n"
+CHUNKS = {
+    "2020-02-29": HEADER + f"1,20,2,{NOON - 5}\n1,30,5,{NOON}\n1,10,3,{NOON}\n2,20,1,{NOON}\n".encode(),
+    "2020-03-01": HEADER,
+    "2020-03-02": HEADER + f"2,10,4,{NOON + 2 * DAY}\n".encode(),
+}
+
+
+def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
+    for name, content in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def said(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> LandingZone:
+    return LandingZone(path=str(tmp_path / "landing"))
+
+
+def chunks(landing: LandingZone) -> dict[str, bytes]:
+    return {day: landing.read(day)[1] for day in landing.days()}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("write", [write_zip, write_folder])
+def test_each_format_gives_the_same_landing_zone(tmp_path, landing, form, write):
+    source = write(tmp_path / "data.zip", FORMATS[form])
+    console = quiet()
+    done = fetch(None, source, landing, tmp_path / "cache", console=console)
+    assert chunks(landing) == CHUNKS
+    assert landing.read_movies()[1] == MOVIES
+    assert done == Delivery(date(2020, 2, 29), date(2020, 3, 2), 3, 3, 1, 5, 3)
+    assert "Harper" in said(console)
+    assert "no redistribution" in said(console)
+    assert not (tmp_path / "cache").exists()
+    for day, content in CHUNKS.items():
+        parse_chunk(content, f"{day}.csv")
+    assert parse_movies(MOVIES, "movies.csv")["year"].tolist()[:2] == [1995, 1966]
+
+
+def test_the_digest_is_of_the_ratings_not_of_their_format(tmp_path):
+    digests = {
+        movielens.digest(read_path(write_folder(tmp_path / form, files)).ratings)
+        for form, files in FORMATS.items()
+    }
+    assert len(digests) == 1
+
+
+def test_a_second_fetch_touches_nothing(tmp_path, landing):
+    source = write_folder(tmp_path / "data", FORMATS["tab"])
+    fetch(None, source, landing, tmp_path, console=quiet())
+    before = landing.fingerprints()
+    assert fetch(None, source, landing, tmp_path, console=quiet()).written == 0
+    assert landing.fingerprints() == before
+
+
+def test_days_can_be_limited_and_added_one_at_a_time(tmp_path, landing):
+    source = write_folder(tmp_path / "data", FORMATS["tab"])
+    fetch(None, source, landing, tmp_path, since=date(2019, 1, 1), until=date(2020, 3, 1), console=quiet())
+    assert landing.days() == ["2020-02-29", "2020-03-01"]
+    done = fetch(None, source, landing, tmp_path, every=0, since=date(2020, 3, 2), console=quiet())
+    assert (done.days, done.ratings, done.first) == (1, 1, date(2020, 3, 2))
+    assert chunks(landing) == CHUNKS
+    with pytest.raises(ValueError, match="no day"):
+        fetch(None, source, landing, tmp_path, since=date(2021, 1, 1), console=quiet())
+
+
+def movie_csv(*rows: str) -> dict[str, bytes]:
+    return {
+        "ratings.csv": f"userId,movieId,rating,timestamp\n1,1,4,{NOON}\n".encode(),
+        "movies.csv": ("movieId,title,genres\n" + "".join(f"{row}\n" for row in rows)).encode(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "title", "year", "genres"),
+    [
+        ("1,Plain (1995),Drama", "Plain (1995)", 1995, ["Drama"]),
+        ('1,"One, Two & ""Three"" (2001)",Drama|War', 'One, Two & "Three" (2001)', 2001, ["Drama", "War"]),
+        ("1,東京物語 (1953),(no genres listed)", "東京物語 (1953)", 1953, []),
+        ("1,2001: A Space Odyssey (1968) ,Sci-Fi", "2001: A Space Odyssey (1968)", 1968, ["Sci-Fi"]),
+        ("1,Straight to Video (1994) (V),Drama", "Straight to Video (1994) (V)", 1994, ["Drama"]),
+        ("1,Remake (of 1950) (1999),Drama", "Remake (of 1950) (1999)", 1999, ["Drama"]),
+        ("1,Series (1975-1979),Comedy", "Series (1975-1979)", 1975, ["Comedy"]),
+        ("1,Running (2006–),Comedy", "Running (2006–)", 2006, ["Comedy"]),
+        ("1,Babylon 5,Sci-Fi", "Babylon 5", None, ["Sci-Fi"]),
+    ],
+)
+def test_titles_years_and_genres(tmp_path, row, title, year, genres):
+    dataset = read_path(write_folder(tmp_path, movie_csv(row)))
+    assert dataset.movies.values.tolist() == [["1", title, year, genres]]
+    again = parse_movies(movielens.movies_csv(dataset.movies), "movies.csv")
+    assert again["title"].tolist() == [title]
+    assert again["genres"].tolist() == [genres]
+
+
+def test_half_stars_over_twenty_years_with_most_days_empty(tmp_path, landing):
+    stars = ["0.5", "5.0", "3.5", "4"]
+    rows = [f"{at},{at + 1},{stars[at % 4]},{NOON - at * 500 * DAY}\n" for at in range(15)]
+    files = movie_csv() | {"ratings.csv": ("userId,movieId,rating,timestamp\n" + "".join(rows)).encode()}
+    done = fetch(None, write_folder(tmp_path / "data", files), landing, tmp_path, console=quiet())
+    assert (done.days, done.without_ratings, done.ratings) == (7001, 7001 - 15, 15)
+    days = landing.days()
+    assert [date.fromisoformat(day) for day in days] == [
+        date(2020, 2, 29) - timedelta(days=7000 - number) for number in range(7001)
+    ]
+    written = b"".join(landing.read(day)[1].removeprefix(HEADER) for day in days).decode().splitlines()
+    assert [row.split(",")[2] for row in written] == [
+        ["0.5", "5", "3.5", "4"][at % 4] for at in reversed(range(15))
+    ]
+
+
+TAIL = f",{NOON}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "content", "line", "cause"),
+    [
+        ("csv", "ml/ratings.csv", b"userId,movieId,rating\n1,2,3\n", 1, "header"),
+        (
+            "csv",
+            "ml/ratings.csv",
+            b"userId,movieId,rating,timestamp\n1,2,3" + TAIL + b"1,2,x" + TAIL,
+            3,
+            "rating 'x'",
+        ),
+        (
+            "csv",
+            "ml/ratings.csv",
+            b"userId,movieId,rating,timestamp\n1,2,3" + TAIL + b"1,2,3\n",
+            3,
+            "found 3",
+        ),
+        (
+            "csv",
+            "ml/ratings.csv",
+            b"userId,movieId,rating,timestamp\n1,2,3" + TAIL + b"\n1,2,3" + TAIL,
+            3,
+            "found 1",
+        ),
+        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n-1,2,3" + TAIL, 2, "user id '-1'"),
+        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n1,2,3,1.5e9\n", 2, "timestamp '1.5e9'"),
+        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n1,,3" + TAIL, 2, "movie id ''"),
+        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n1,1,\xff" + TAIL, 2, "rating '\ufffd'"),
+        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n", None, "no ratings"),
+        ("csv", "ml/ratings.csv", b"", 1, "header"),
+        ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A\n", 2, "expected 3 fields, found 2"),
+        ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A,\n1,B,\n", 3, "movie 1 again"),
+        ("csv", "ml/movies.csv", b'movieId,title,genres\n1,"A,\n', 2, "not CSV"),
+        ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A\xe9,\n", 2, "not UTF-8"),
+        ("csv", "ml/movies.csv", b"movieId,title,genres\nx,A,\n", 2, "movie id 'x'"),
+        ("colons", "ml/ratings.dat", b"1::2::3::4\n1::2:3::4\n", 2, "found 3"),
+        ("colons", "ml/movies.dat", b"1::A\n", 1, "found 2"),
+        ("tab", "ml/u.data", b"1\t2\t3\t4\n1\t2\tthree\t4\n", 2, "rating 'three'"),
+        ("tab", "ml/u.item", b"1|A|B\n", 1, "expected 24 fields, found 3"),
+        ("recbole", "a/b/ml.inter", b"user_id:token\titem_id:token\n", 1, "header"),
+        ("recbole", "a/b/ml.item", b"item_id:token\n1\tA\n", 2, "expected 4 fields, found 2"),
+    ],
+)
+def test_a_faulty_source_is_refused_with_file_and_line(tmp_path, landing, form, name, content, line, cause):
+    source = write_zip(tmp_path / "data.zip", FORMATS[form] | {name: content})
+    with pytest.raises(ChunkError) as caught:
+        fetch(None, source, landing, tmp_path, console=quiet())
+    assert (caught.value.file, caught.value.line) == (name, line)
+    assert cause in caught.value.cause
+    assert not Path(landing.path).exists()
+
+
+def test_timestamps_that_are_not_seconds_are_refused(tmp_path, landing):
+    ratings = f"userId,movieId,rating,timestamp\n1,1,4,{NOON}\n1,1,4,{NOON}000\n".encode()
+    source = write_folder(tmp_path / "data", movie_csv("1,A,") | {"ratings.csv": ratings})
+    with pytest.raises(ChunkError, match="in seconds"):
+        fetch(None, source, landing, tmp_path, console=quiet())
+
+
+def test_a_source_without_or_with_several_data_sets_is_refused(tmp_path):
+    with pytest.raises(ChunkError, match="no MovieLens data in it"):
+        read_path(write_folder(tmp_path / "none", {"ratings.csv": b"", "readme.md": b""}))
+    both = {
+        **FORMATS["tab"],
+        **{name.replace("ml/", "other/"): content for name, content in FORMATS["csv"].items()},
+    }
+    with pytest.raises(ChunkError, match="several data sets in it: ml/u.data, other/ratings.csv"):
+        read_path(write_folder(tmp_path / "both", both))
+    nested = {**FORMATS["tab"], **{f"old/{name}": content for name, content in FORMATS["tab"].items()}}
+    assert len(read_path(write_folder(tmp_path / "nested", nested)).ratings) == 5
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "text.zip").write_bytes(b"no zip")
+    with pytest.raises(ChunkError, match="not a readable zip archive"):
+        read_path(tmp_path / "text.zip")
+    with pytest.raises(ChunkError, match="no such file or folder"):
+        read_path(tmp_path / "gone.zip")
+    whole = write_zip(tmp_path / "whole.zip", FORMATS["csv"])
+    damaged = bytearray(whole.read_bytes())
+    damaged[60] ^= 0xFF
+    (tmp_path / "damaged.zip").write_bytes(damaged)
+    with pytest.raises(ChunkError):
+        read_path(tmp_path / "damaged.zip")
+
+
+def test_a_zip_bomb_is_refused_before_it_is_read(tmp_path):
+    bomb = write_zip(tmp_path / "bomb.zip", FORMATS["tab"] | {"ml/u.data": b"0" * 20_000_000})
+    with pytest.raises(ChunkError, match=r"ml/u\.data: 20,000,000 bytes out of"):
+        read_path(bomb)
+
+
+def test_a_member_with_a_path_that_climbs_is_written_nowhere(tmp_path, landing):
+    files = {f"../../{name}": content for name, content in FORMATS["tab"].items()}
+    source = write_zip(tmp_path / "climbs.zip", files)
+    fetch(None, source, landing, tmp_path, console=quiet())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["climbs.zip", "landing"]
+
+
+@pytest.mark.parametrize(("source", "path"), [(None, None), ("ml-100k", Path("x")), ("ml-2k", None)])
+def test_a_fetch_wants_one_known_source(tmp_path, landing, source, path):
+    with pytest.raises(ValueError, match="ml-100k"):
+        fetch(source, path, landing, tmp_path, console=quiet())
+
+
+def test_the_command_delivers_below_home_and_tells(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOVIEREC_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    settings.cache_clear()
+    app = typer.Typer()
+    app.command("fetch")(fetch_command)
+    source = write_zip(tmp_path / "data.zip", FORMATS["csv"])
+    try:
+        run = CliRunner().invoke(app, ["--from", str(source), "--until", "2020-03-01", "--every", "0"])
+        assert run.exit_code == 0, run.output
+        assert (
+            "4 ratings, 3 movies, 2 days, 2020-02-29 to 2020-03-01, 1 of them without ratings" in run.output
+        )
+        assert command.NOTICE.splitlines()[0] in run.output
+        landing = LandingZone(path=str(tmp_path / "home" / "warehouse" / "landing"))
+        assert landing.days() == ["2020-02-29", "2020-03-01"]
+        for wrong in ([], ["ml-2k"], ["--from", str(tmp_path / "gone")]):
+            run = CliRunner().invoke(app, wrong)
+            assert run.exit_code == 1
+            assert run.output.startswith("fetch: ")
+    finally:
+        settings.cache_clear()

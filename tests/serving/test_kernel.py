@@ -1,0 +1,93 @@
+"""The kernel is exact: it equals brute force, whatever the ties, and whoever else is asked for."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sample_models import content, write
+
+from pathlib import Path
+
+from movierec_serving.bundle import Bundle, popular, recommend, top_items
+
+
+def brute_force(items: NDArray[np.float32], user: NDArray[np.float32], seen: set[int], n: int) -> list[int]:
+    exact = (items.astype(np.float64) * user.astype(np.float64)).sum(axis=1)
+    return sorted(set(range(len(items))) - seen, key=lambda row: (-exact[row], row))[:n]
+
+
+@st.composite
+def problems(
+    draw: st.DrawFn,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.int64]], int]:
+    users, factors = draw(st.integers(1, 7)), draw(st.integers(1, 5))
+    items = draw(st.sampled_from([1, 2, 9, 60, 400]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    scale = draw(st.sampled_from([1e-30, 1e-3, 1.0, 1e15]))
+    kind = draw(st.sampled_from(["normal", "few values", "near ties", "zero"]))
+    if kind == "normal":
+        table = rng.normal(size=(users + items, factors))
+    elif kind == "few values":
+        table = rng.integers(-1, 2, size=(users + items, factors)).astype(float)
+    elif kind == "near ties":  # differences below what float32 sums can tell
+        table = 1 + rng.integers(0, 3, size=(users + items, factors)) * 2.0**-23
+    else:
+        table = np.zeros((users + items, factors))
+    table = (table * (scale if kind != "normal" else min(scale, 1e14))).astype(np.float32)
+    exclude = [rng.choice(items, size=rng.integers(0, items + 1), replace=False) for _ in range(users)]
+    return table[users:], table[:users], exclude, draw(st.sampled_from([1, 3, 10, 500]))
+
+
+@settings(deadline=None, max_examples=300)
+@given(problems())
+def test_the_kernel_equals_brute_force(problem: tuple) -> None:
+    items, users, exclude, n = problem
+    rows, scores = top_items(items, users, exclude, n, block=3)
+    for user, left_out, found, score in zip(users, exclude, rows, scores, strict=True):
+        expected = brute_force(items, user, set(left_out.tolist()), n)
+        assert found.tolist() == expected + [-1] * (n - len(expected))
+        assert np.isnan(score[len(expected) :]).all()
+        assert np.isfinite(score[: len(expected)]).all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(problems(), st.integers(1, 8))
+def test_one_user_or_many_the_same_answer(problem: tuple, block: int) -> None:
+    items, users, exclude, n = problem
+    together = top_items(items, users, exclude, n, block=block)
+    for index in range(len(users)):
+        alone = top_items(items, users[index : index + 1], exclude[index : index + 1], n)
+        for one, many in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one[0], many[index])
+
+
+def test_many_items_take_the_blocked_selection(tmp_path: Path) -> None:
+    write(tmp_path / "b", content(users=70, items=5000, factors=16))
+    bundle = Bundle.open(tmp_path / "b")
+    rows, scores = recommend(bundle, np.arange(70), 100)
+    for user in (0, 33, 69):
+        seen = set(bundle.seen(user).tolist())
+        expected = brute_force(bundle.item_factors, bundle.user_factors[user], seen, 100)
+        assert rows[user].tolist() == expected + [-1] * (100 - len(expected))
+    assert (np.diff(scores[:69]) <= 0).all()
+
+
+def test_rows_that_are_no_users_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "b")
+    for rows in ([-1], [12]):
+        try:
+            recommend(Bundle.open(tmp_path / "b"), rows, 3)
+        except IndexError as error:
+            assert "0 to 11" in str(error)
+        else:
+            raise AssertionError(f"{rows} accepted")
+
+
+def test_popular_items_leave_out_the_excluded_and_break_ties_by_row(tmp_path: Path) -> None:
+    popularity = np.zeros(40)
+    popularity[[7, 3, 30]] = [5, 5, 9]
+    write(tmp_path / "b", content(popularity=popularity))
+    bundle = Bundle.open(tmp_path / "b", verify=True)
+    assert popular(bundle, 4).tolist() == [30, 3, 7, 0]
+    assert popular(bundle, 3, exclude=[3, 30, 3]).tolist() == [7, 0, 1]
+    assert popular(bundle, 100, exclude=range(39)).tolist() == [39]

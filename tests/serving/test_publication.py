@@ -1,0 +1,146 @@
+"""A published version: the bundle, its catalogue, and every user's list."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import sample_models as models
+import numpy as np
+import pytest
+
+from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, publish, recommend
+from movierec_serving.bundle.files import seal
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    models.publish_version(tmp_path / "store", 3)
+    return tmp_path / "store"
+
+
+def test_a_users_list_is_what_the_kernel_says(store: Path) -> None:
+    model = PublishedModel.open(store, 3, verify=True)
+    rows, scores = recommend(model.bundle, np.arange(12), TOP_N)
+    for row in range(12):
+        user_id = model.bundle.user_id(row)
+        expected = [(i, s) for i, s in zip(rows[row].tolist(), scores[row].tolist(), strict=True) if i >= 0]
+        assert model.recommend(user_id, TOP_N) == expected
+        assert model.recommend(user_id, 5) == expected[:5]
+        assert model.recommend(user_id, TOP_N + 1) == expected
+        assert not {i for i, _ in expected} & set(model.bundle.seen(row).tolist())
+    assert model.recommend("nobody", 5) is None
+    assert model.version == 3
+    assert model.data_until == "1998-04-03"
+
+
+def test_titles_and_genres_follow_the_catalogue(store: Path) -> None:
+    model = PublishedModel.open(store, 3)
+    catalogue = models.movies(models.content(seed=3))
+    for row in range(40):
+        movie = catalogue.get(model.bundle.item_id(row))
+        assert model.title(row) == (movie.title if movie else None)
+        assert model.genres(row) == (sorted(movie.genres) if movie else [])
+
+
+def test_an_empty_catalogue_is_no_obstacle(tmp_path: Path) -> None:
+    models.write(tmp_path / "b")
+    publish(tmp_path / "b", tmp_path / "store", 1, {})
+    model = PublishedModel.open(tmp_path / "store", 1, verify=True)
+    assert (model.title(0), model.genres(0)) == (None, [])
+
+
+def test_the_bundle_is_not_stored_twice(store: Path) -> None:
+    bundle = store.parent / "bundles" / "model-3"
+    assert os.path.samefile(bundle / "user_factors.npy", store / "3" / "user_factors.npy")
+
+
+def test_publishing_again_changes_nothing(store: Path) -> None:
+    before = (store / "3").stat().st_ino
+    models.publish_version(store, 3)
+    assert (store / "3").stat().st_ino == before
+
+
+def test_a_version_is_never_another_model(store: Path) -> None:
+    models.write(store.parent / "other", identity="other")
+    with pytest.raises(BundleError, match="version 3 is the model model-3, not other"):
+        publish(store.parent / "other", store, 3, {})
+    assert PublishedModel.open(store, 3, verify=True).bundle.manifest.identity == "model-3"
+
+
+def _overwrite(name: str, **changed: object) -> Callable[[Path], None]:
+    def corrupt(path: Path) -> None:
+        document = json.loads((path / name).read_text())
+        document.pop("checksum")
+        (path / name).write_text(seal({**document, **changed}))
+
+    return corrupt
+
+
+def _flip(name: str) -> Callable[[Path], None]:
+    def corrupt(path: Path) -> None:
+        raw = bytearray((path / name).read_bytes())
+        raw[-2] ^= 1
+        (path / name).unlink()  # the bundle shares this file
+        (path / name).write_bytes(raw)
+
+    return corrupt
+
+
+BROKEN = {
+    "altered list": (_flip("top_items.npy"), "top_items.npy: altered"),
+    "altered factors": (_flip("user_factors.npy"), "user_factors.npy: altered"),
+    "missing titles": (lambda p: (p / "titles.npy").unlink(), "titles.npy: missing"),
+    "no publication": (lambda p: (p / "publication.json").unlink(), "publication.json: No such file"),
+    "other format": (_overwrite("publication.json", format_version=9), "format version 9"),
+    "other version": (_overwrite("publication.json", version=4), "is version 4, not 3"),
+    "other identity": (_overwrite("publication.json", identity="x"), "is of 'x', not of the bundle"),
+    "genres lost": (_overwrite("publication.json", genres=["Drama"]), "item_genres is"),
+    "path out of the store": (_overwrite("publication.json", files={"../x": {}}), "files must be"),
+}
+
+
+@pytest.mark.parametrize(("corrupt", "cause"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_version_is_refused_and_then_replaced(
+    store: Path, corrupt: Callable[[Path], None], cause: str
+) -> None:
+    corrupt(store / "3")
+    with pytest.raises(BundleError, match=cause):
+        PublishedModel.open(store, 3, verify=True)
+    models.publish_version(store, 3)
+    PublishedModel.open(store, 3, verify=True)
+    assert [p.name for p in store.iterdir()] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "cause"),
+    [
+        ("top_items", lambda a: np.where(a == a[0, 0], 40, a), "top_items: outside -1..39"),
+        ("top_items", lambda a: a - 1, "top_items: outside -1..39"),
+        ("top_items", lambda a: a[:, ::-1], "top_items: an item after the end"),
+        ("top_scores", lambda a: a * np.inf, "top_scores: not finite exactly"),
+        ("title_offsets", lambda a: a[::-1], "title_offsets: do not rise"),
+        ("titles", lambda a: a | 0x80, "titles: the title of item row"),
+    ],
+)
+def test_values_that_would_break_a_request_are_refused(
+    store: Path, name: str, change: Callable[[np.ndarray], np.ndarray], cause: str
+) -> None:
+    from movierec_serving.bundle.files import write_array
+
+    path = store / "3"
+    array = change(np.load(path / f"{name}.npy"))
+    (path / f"{name}.npy").unlink()
+    document = json.loads((path / "publication.json").read_text())
+    files = {**document["files"], f"{name}.npy": write_array(path, f"{name}.npy", array).to_json()}
+    _overwrite("publication.json", files=files)(path)
+    with pytest.raises(BundleError, match=cause):
+        PublishedModel.open(store, 3, verify=True)
+
+
+def test_a_broken_bundle_is_not_published(tmp_path: Path) -> None:
+    models.write(tmp_path / "b")
+    _flip("item_factors.npy")(tmp_path / "b")
+    with pytest.raises(BundleError, match="item_factors"):
+        publish(tmp_path / "b", tmp_path / "store", 1, {})
+    assert not (tmp_path / "store").exists()
