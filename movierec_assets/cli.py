@@ -8,7 +8,12 @@ import typer
 
 from movierec_assets.commands.fetch import fetch_command
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help="A daily movie-recommendation platform.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="A daily movie-recommendation platform.",
+)
 app.command("fetch")(fetch_command)
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
-from movierec_assets.defs import automation, deployment, ingestion, promotion, registration, training, validation
+from movierec_assets.defs import (
+    automation,
+    deployment,
+    ingestion,
+    promotion,
+    registration,
+    training,
+    validation,
+)
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.chunk_archive import ChunkArchive
 from movierec_assets.resources.landing_zone import LandingZone
@@ -15,7 +25,7 @@ from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
 
 
-def resources(chosen: Settings) -> dict[str, object]:
+def resources(chosen: Settings) -> dict[str, Any]:
     """The adapters, at the places that the settings name."""
     root = chosen.warehouse
     return {
@@ -32,14 +42,19 @@ def resources(chosen: Settings) -> dict[str, object]:
     }
 
 
-defs = dg.Definitions(
-    assets=[
-        ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
-        registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
-    ],
-    jobs=[automation.daily_job, automation.catalogue_job, deployment.deploy_job],
-    schedules=[automation.every_day],
-    sensors=[automation.landing_zone_watch, deployment.deploy_production, automation.end_mlflow_runs],
-    resources=resources(settings()),
-    executor=dg.in_process_executor,  # a range of days is one process: it is what makes a day cheap
-)  # fmt: skip
+def assemble(chosen: Settings) -> dg.Definitions:
+    """The definitions, with resources at the places that the settings name."""
+    return dg.Definitions(
+        assets=[
+            ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
+            registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
+        ],
+        jobs=[automation.daily_job, automation.catalogue_job, deployment.deploy_job],
+        schedules=[automation.every_day],
+        sensors=[automation.landing_zone_watch, deployment.deploy_production, automation.end_mlflow_runs],
+        resources=resources(chosen),
+        executor=dg.in_process_executor,  # a range of days is one process: it is what makes a day cheap
+    )  # fmt: skip
+
+
+defs = assemble(settings())

@@ -28,12 +28,17 @@ class Settings(BaseSettings):
         default=date(1998, 4, 22), description="last daily partition; empty: today's day appears as days pass"
     )
     mlflow_tracking_uri: str | None = Field(
-        default=None, validation_alias="MLFLOW_TRACKING_URI", description="an MLflow server; empty: SQLite in the warehouse"
+        default=None,
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="an MLflow server; empty: SQLite in the warehouse",
     )
     endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("http://127.0.0.1:8000",), description="base URLs of the endpoints to reload, separated by commas"
+        default=("http://127.0.0.1:8000",),
+        description="base URLs of the endpoints to reload, separated by commas",
     )
-    reload_token: SecretStr | None = Field(default=None, description="bearer token of `POST /reload`; set-up generates one")
+    reload_token: SecretStr | None = Field(
+        default=None, description="bearer token of `POST /reload`; set-up generates one"
+    )
     max_rejected_share: float = Field(
         default=0.05, ge=0, le=1, description="a day with a larger share of rejected rows is refused"
     )
@@ -45,13 +50,17 @@ class Settings(BaseSettings):
     )
     iterations: int = Field(default=15, ge=1, le=1000, description="ALS: iterations of a cold fit")
     warm_iterations: int = Field(default=2, ge=1, le=1000, description="ALS: iterations of a warm fit")
-    window_days: int | None = Field(default=None, ge=1, description="train on the last so many days; empty: on all")
+    window_days: int | None = Field(
+        default=None, ge=1, description="train on the last so many days; empty: on all"
+    )
     half_life_days: float | None = Field(
         default=None, gt=0, description="an interaction this old has half its confidence; empty: no decay"
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of random factors")
 
-    @field_validator("partition_end", "window_days", "half_life_days", "mlflow_tracking_uri", "reload_token", mode="before")
+    @field_validator(
+        "partition_end", "window_days", "half_life_days", "mlflow_tracking_uri", "reload_token", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -20,14 +20,12 @@ class Answer(NamedTuple):
         return Response(self.body, self.status, self.headers, "application/json")
 
 
-def answer(content: Any, status: int = 200, **headers: str) -> Answer:
-    return Answer(status, orjson.dumps(content), headers)
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(status, orjson.dumps(content), headers or {})
 
 
-def problem(status: int, detail: str, **headers: str) -> Answer:
-    if status == 503:
-        headers = {"Retry-After": "1", **headers}
-    return answer({"detail": detail}, status, **headers)
+def problem(status: int, detail: str) -> Answer:
+    return answer({"detail": detail}, status, {"Retry-After": "1"} if status == 503 else None)
 
 
 def recommendations(holder: ModelHolder, user_id: str, n: int) -> Answer:
@@ -49,7 +47,7 @@ def recommendations(holder: ModelHolder, user_id: str, n: int) -> Answer:
         ranked = [(row, float(bundle.popularity[row])) for row in popular(bundle, n).tolist()]
     content["items"] = [_item(model, row, score, content["source"]) for row, score in ranked]
     headers = {"X-Model-Version": str(model.version), "Cache-Control": "private, no-store"}
-    return answer(content, **headers)
+    return answer(content, headers=headers)
 
 
 def _item(model: PublishedModel, row: int, score: float, source: str) -> dict[str, Any]:

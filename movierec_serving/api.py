@@ -1,21 +1,19 @@
 """The routes that API processes answer themselves, and how errors look."""
 
 import hmac
-import logging
 import os
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from movierec_serving import reload as reloading
 from movierec_serving import schemas
 from movierec_serving.answers import answer, problem, recommendations
 from movierec_serving.holder import ModelHolder, ModelUnavailableError
 from movierec_serving.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 Documented = dict[int | str, dict[str, Any]]
 NO_MODEL: Documented = {503: {"model": schemas.Problem, "description": "No model can be answered from"}}
@@ -32,9 +30,17 @@ bearer = HTTPBearer(auto_error=False, description="MOVIEREC_RELOAD_TOKEN")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
+class IdConvertor(StringConvertor):
+    """The rest of the path, slashes and line ends included: an id is any text."""
+
+    regex = "(?s:.*)"
+
+
 def add_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> None:
+    register_url_convertor("id", IdConvertor())
+
     @app.get(
-        "/recommend/{user_id:path}",  # an id may contain a slash
+        "/recommend/{user_id:id}",
         response_model=schemas.Recommendations,
         responses={**RECOMMEND, **INVALID, **NO_MODEL},
         summary="A user's best unseen movies; popular ones for a user the model does not know",
@@ -60,7 +66,7 @@ def add_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> None:
             "format_version": manifest.format_version,
             "pid": os.getpid(),
         }
-        return answer(content, **{"X-Model-Version": str(model.version)}).response()
+        return answer(content, headers={"X-Model-Version": str(model.version)}).response()
 
     @app.get(
         "/health",
@@ -70,6 +76,14 @@ def add_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> None:
     )
     async def get_health() -> Response:
         return answer({"status": "ok", "version": holder.current().version}).response()
+
+    async def authorize(credentials: Credentials) -> None:
+        if settings.reload_token is None:
+            raise HTTPException(403, "reload is refused: MOVIEREC_RELOAD_TOKEN is not set")
+        if credentials is None or not _same(
+            credentials.credentials, settings.reload_token.get_secret_value()
+        ):
+            raise HTTPException(401, "wrong or missing bearer token", {"WWW-Authenticate": "Bearer"})
 
     @app.post(
         "/reload",
@@ -83,18 +97,14 @@ def add_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> None:
             **INVALID,
             **BAD_BODY,
         },
+        dependencies=[Depends(authorize)],
         summary="Serve another version, older ones included",
     )
-    def post_reload(request: schemas.ReloadRequest, credentials: Credentials) -> Response:
+    def post_reload(request: schemas.ReloadRequest) -> Response:
         """When this has answered, no process answers a later request from another version.
 
         A refused version changes nothing; the one served already is answered with `changed: false`.
         """
-        token = settings.reload_token
-        if token is None:
-            return problem(403, "reload is refused: MOVIEREC_RELOAD_TOKEN is not set").response()
-        if credentials is None or not _same(credentials.credentials, token.get_secret_value()):
-            return problem(401, "wrong or missing bearer token", **{"WWW-Authenticate": "Bearer"}).response()
         try:
             outcome = reloading.reload(settings.store, holder.pointer, settings.reload_lock, request.version)
         except reloading.VersionMissingError as error:

@@ -40,7 +40,7 @@ class Pointer:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _create(path)
-        with open(path, "r+b") as file:
+        with path.open("r+b") as file:
             size = os.fstat(file.fileno()).st_size
             if size != SIZE:
                 raise PointerError(

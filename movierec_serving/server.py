@@ -3,11 +3,15 @@
 import logging
 import multiprocessing
 import os
+import queue
 import signal
+import threading
+import time
+from contextlib import suppress
 from types import FrameType
 
 import litserve as ls  # type: ignore[import-untyped]
-from fastapi import Response
+from fastapi import FastAPI, Response
 
 from movierec_serving import schemas
 from movierec_serving.api import BAD_BODY, INVALID, NO_MODEL, RECOMMEND, add_error_answers, add_routes
@@ -19,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20  # bytes
 DRAIN = 3  # seconds that an API process may take to finish its requests
+PATIENCE = 10.0  # seconds from a signal to the end, at most
 LITSERVE_ROUTES = ("/", "/health", "/info", "/recommend")  # ours answer instead, or nobody
 
 
@@ -35,7 +40,7 @@ def build_server(settings: Settings) -> ls.LitServer:
     )
     server.uvicorn_graceful_timeout = DRAIN
     server.monitor_internal = 0.5  # seconds between two looks at the workers
-    app = server.app
+    app: FastAPI = server.app
     app.title = "movierec"
     app.description = "Movie recommendations from the model that was promoted last."
     app.router.routes[:] = [r for r in app.router.routes if getattr(r, "path", None) not in LITSERVE_ROUTES]
@@ -64,7 +69,7 @@ def serve(settings: Settings) -> None:
     """Run until SIGTERM or Ctrl-C; every process that was started has ended when this returns."""
     configure_logging()
     server = build_server(settings)
-    _end_on_signal()
+    ending = _end_on_signal(server)
     logger.info("http://%s:%d serves %s", settings.serving_host, settings.serving_port, settings.store)
     try:
         server.run(
@@ -76,34 +81,51 @@ def serve(settings: Settings) -> None:
             server_header=False,
             generate_client_file=False,
         )
-    except KeyboardInterrupt:
-        logger.info("stopped while starting")
+    except (
+        EOFError,
+        OSError,
+    ):  # the manager is gone: where the whole process group was signalled, as it must be
+        if not ending.wait(timeout=1):
+            raise
     finally:
-        _end_children()
+        _kill_children()  # none, unless LitServe failed while it started them
 
 
-def _end_on_signal() -> None:
-    """LitServe ends its children on KeyboardInterrupt alone; SIGTERM would orphan them."""
+def _end_on_signal(server: ls.LitServer) -> threading.Event:
+    """Let SIGTERM and SIGINT end the server in the order it knows, also while it starts.
+
+    By itself LitServe would orphan its children on SIGTERM. An exception raised by the handler is no
+    way out: between two forks it can be swallowed, or hide a child that has just been started.
+    """
     main = os.getpid()
+    ending = threading.Event()
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put is safe inside a handler
 
-    def end(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != main:  # a forked API process: uvicorn raises the signal again when it is done
-            raise SystemExit(0)
-        for each in (signal.SIGTERM, signal.SIGINT):  # the end must not be interrupted
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    def note(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != main:  # a forked API process, before uvicorn listens for signals or when it is done
+            os._exit(0)
+        signals.put(number)
 
+    def end() -> None:
+        number = signals.get()
+        ending.set()
+        logger.info("ending on %s", signal.Signals(number).name)
+        while server._shutdown_event is None:
+            time.sleep(0.05)
+        with suppress(OSError, EOFError):  # the manager is gone, which ends the server as well
+            server._shutdown_event.set()
+        time.sleep(PATIENCE)
+        logger.error("not ended within %g s: killed", PATIENCE)
+        _kill_children()
+        os._exit(1)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, end)
+        signal.signal(each, note)
+    return ending
 
 
-def _end_children() -> None:
-    """Whatever LitServe has left: it cleans up only what it had finished starting."""
-    children = multiprocessing.active_children()
-    for child in children:
-        child.terminate()
-    for child in children:
-        child.join(timeout=DRAIN)
-        if child.is_alive():
-            child.kill()
-            child.join()
+def _kill_children() -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()

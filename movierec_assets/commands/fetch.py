@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from movierec_assets.commands.download import KNOWN, Unavailable, obtain, read_path
+from movierec_assets.commands.download import KNOWN, UnavailableError, obtain, read_path
 from movierec_assets.ratings import movielens
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.settings import settings
@@ -62,7 +62,7 @@ def fetch(
     Raises:
         ValueError: not one of `source` and `from_path`, a source not in `KNOWN`, or no day in the limits.
         ChunkError: the data is not what it should be.
-        Unavailable: it could not be downloaded.
+        UnavailableError: it could not be downloaded.
     """
     console = console or Console()
     if (source is None) == (from_path is None) or (source is not None and source not in KNOWN):
@@ -112,7 +112,7 @@ def fetch_command(
             until=until and until.date(),
             console=console,
         )
-    except (ValueError, OSError, Unavailable) as error:
+    except (ValueError, OSError, UnavailableError) as error:
         typer.echo(f"fetch: {error}", err=True)
         raise typer.Exit(1) from error
     console.print(

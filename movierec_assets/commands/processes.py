@@ -19,12 +19,31 @@ STOP_DEADLINE_S = 20.0
 BIN = Path(sys.executable).parent
 
 
-def commands(webserver_port: int, endpoint_port: int, mlflow_port: int, tracking_uri: str) -> dict[str, list[str]]:
+def commands(
+    webserver_port: int, endpoint_port: int, mlflow_port: int, tracking_uri: str
+) -> dict[str, list[str]]:
     """Command line of each process, all on loopback."""
-    mlflow = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri, "--host", "127.0.0.1"]
+    mlflow = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        tracking_uri,
+        "--host",
+        "127.0.0.1",
+    ]
     return {
         "endpoint": [sys.executable, "-m", "movierec_serving", "--port", str(endpoint_port)],
-        "webserver": [str(BIN / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(webserver_port), "-w", "workspace.yaml"],
+        "webserver": [
+            str(BIN / "dagster-webserver"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(webserver_port),
+            "-w",
+            "workspace.yaml",
+        ],
         "daemon": [str(BIN / "dagster-daemon"), "run", "-w", "workspace.yaml"],
         "mlflow": [*mlflow, "--port", str(mlflow_port), "--workers", "1"],
     }
@@ -39,7 +58,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(name: str, command: list[str], log: Path, environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    name: str, command: list[str], log: Path, environment: dict[str, str], folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """One process, with its children, for the time of the block; its output goes to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -68,7 +89,9 @@ class StillWaiting(Exception):
     """What is waited for is not so yet."""
 
 
-def wait_until(done: Callable[[], T | None], what: str, seconds: float, process: subprocess.Popen[bytes] | None = None) -> T:
+def wait_until(
+    done: Callable[[], T | None], what: str, seconds: float, process: subprocess.Popen[bytes] | None = None
+) -> T:
     """Poll `done` until it gives something true.
 
     Raises:
@@ -84,7 +107,9 @@ def wait_until(done: Callable[[], T | None], what: str, seconds: float, process:
         return result
 
     waiting = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(StillWaiting), wait=tenacity.wait_fixed(0.25), stop=tenacity.stop_after_delay(seconds)
+        retry=tenacity.retry_if_exception_type(StillWaiting),
+        wait=tenacity.wait_fixed(0.25),
+        stop=tenacity.stop_after_delay(seconds),
     )
     try:
         return waiting(attempt)

@@ -34,9 +34,9 @@ def set_up(root: Path) -> Settings:
     with dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
     adapters = resources(chosen)
-    with adapters["warehouse"].connect():  # type: ignore[attr-defined]
+    with adapters["warehouse"].connect():
         pass
-    adapters["model_registry"].initialise()  # type: ignore[attr-defined]
+    adapters["model_registry"].initialise()
     (chosen.warehouse / "landing" / "ratings").mkdir(parents=True, exist_ok=True)
     return chosen
 

@@ -19,18 +19,22 @@ from movierec_assets.resources.model_registry import ModelRegistry
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 daily_job = dg.define_asset_job(
-    "daily", selection=[raw_ratings, validated_ratings, als_model, registered_model, gate_verdict], partitions_def=daily,
+    "daily", selection=[raw_ratings, validated_ratings, als_model, registered_model, gate_verdict],
     description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
 )  # fmt: skip
 catalogue_job = dg.define_asset_job("catalogue", selection=[movies], description="Read movies.csv again.")
 
 
 @dg.schedule(job=daily_job, cron_schedule="30 0 * * *", execution_timezone="UTC")
-def every_day(context: dg.ScheduleEvaluationContext, landing_zone: LandingZone) -> dg.RunRequest | dg.SkipReason:
+def every_day(
+    context: dg.ScheduleEvaluationContext, landing_zone: LandingZone
+) -> dg.RunRequest | dg.SkipReason:
     """The day that has ended, if its chunk has arrived. Off until it is switched on."""
     day = (context.scheduled_execution_time - timedelta(days=1)).astimezone(UTC).date().isoformat()
-    if not daily.has_partition_key(day, current_time=context.scheduled_execution_time):
-        return dg.SkipReason(f"{day} is not a partition: partitions are {daily.start:%Y-%m-%d} to {daily.get_last_partition_key()}")
+    if not daily.has_partition_key(day):
+        return dg.SkipReason(
+            f"{day} is not a partition: partitions are {daily.start:%Y-%m-%d} to {daily.get_last_partition_key()}"
+        )
     try:
         landing_zone.find(day)
     except MissingChunk as missing:
@@ -55,7 +59,9 @@ def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: Landin
     for first, last in contiguous(daily.get_partition_keys(), changed):
         requests.append(
             dg.RunRequest(
-                run_key=f"{first}-{last}-{stamp}", job_name=daily_job.name, tags={RANGE_START: first, RANGE_END: last}
+                run_key=f"{first}-{last}-{stamp}",
+                job_name=daily_job.name,
+                tags={RANGE_START: first, RANGE_END: last},
             )
         )
     reason = None if requests else dg.SkipReason("no chunk is new or changed")

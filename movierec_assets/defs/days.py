@@ -12,7 +12,11 @@ Describe = Callable[[list[str]], Mapping[str, Metadata]]
 
 
 def each_day(
-    context: dg.AssetExecutionContext, work: Callable[[str], None], describe: Describe, *, ordered: bool = False
+    context: dg.AssetExecutionContext,
+    work: Callable[[str], None],
+    describe: Describe,
+    *,
+    ordered: bool = False,
 ) -> None:
     """Run `work` for each day of the run's range, oldest first, and attach metadata to each day.
 
@@ -47,7 +51,9 @@ def each_day(
             if finished:
                 context.add_asset_metadata(metadata[day], partition_key=day)
             else:  # a step that fails has no output, and Dagster would record none of its days
-                context.log_event(dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata[day]))
+                context.log_event(
+                    dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata[day])
+                )
     if failed:
         causes = "; ".join(f"{day}: {cause}" for day, cause in failed.items())
         raise dg.Failure(
@@ -60,4 +66,6 @@ def each_day(
 def table(columns: tuple[str, ...], rows: Any) -> dg.TableMetadataValue:
     """A table for Dagster's UI from rows of values."""
     schema = dg.TableSchema([dg.TableColumn(name) for name in columns])
-    return dg.MetadataValue.table([dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows], schema)
+    return dg.MetadataValue.table(
+        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows], schema
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 
 from movierec_assets.defs.days import table
 from movierec_assets.defs.ingestion import movies
@@ -25,7 +26,10 @@ LONGEST_PAUSE_S = 300.0  # between attempts at an endpoint that stays down
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48)),
 )  # fmt: skip
 def served_model(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, bundle_store: BundleStore, model_registry: ModelRegistry,
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    bundle_store: BundleStore,
+    model_registry: ModelRegistry,
     serving_client: ServingClient,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The production version, published with each user's best unseen movies and acknowledged by every endpoint.
@@ -73,21 +77,28 @@ def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
     bundle = published.bundle
     users, ranks = np.nonzero(np.asarray(published.top_items) >= 0)
     items = published.top_items[users, ranks]
-    warehouse.replace_served(
-        published.version, bundle.user_ids[users].astype("S").astype(str), ranks + 1, bundle.item_ids[items].astype(str),
-        published.top_scores[users, ranks],
-    )  # fmt: skip
+    columns = {
+        "user_id": np.char.decode(bundle.user_ids[users], "utf-8"),
+        "rank": ranks + 1,
+        "movie_id": np.char.decode(bundle.item_ids[items], "utf-8"),
+        "score": published.top_scores[users, ranks],
+    }
+    warehouse.replace_served(published.version, pd.DataFrame(columns))
     return len(users)
 
 
-deploy_job = dg.define_asset_job("deploy", selection=[served_model], description="Publish production, reload every endpoint.")
+deploy_job = dg.define_asset_job(
+    "deploy", selection=[served_model], description="Publish production, reload every endpoint."
+)
 
 
 @dg.sensor(
     job=deploy_job, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING,
     description="Compares production with what each endpoint serves, and asks for a deployment until they agree.",
 )  # fmt: skip
-def deploy_production(context: dg.SensorEvaluationContext, serving_client: ServingClient) -> dg.SensorResult | dg.SkipReason:
+def deploy_production(
+    context: dg.SensorEvaluationContext, serving_client: ServingClient
+) -> dg.SensorResult | dg.SkipReason:
     """Reconciles: a server that was down, or came up empty, converges by itself; pauses double, none is the last."""
     wanted = reported_production(context.instance)
     if wanted is None:
@@ -102,7 +113,9 @@ def deploy_production(context: dg.SensorEvaluationContext, serving_client: Servi
             if served != wanted:
                 differ.append(f"{url} serves {served or 'nothing'}")
     if not differ:
-        return dg.SensorResult(cursor="", skip_reason=dg.SkipReason(f"every endpoint serves version {wanted}"))
+        return dg.SensorResult(
+            cursor="", skip_reason=dg.SkipReason(f"every endpoint serves version {wanted}")
+        )
     under_way = context.instance.get_run_records(
         dg.RunsFilter(job_name=deploy_job.name, statuses=UNFINISHED), limit=1
     )
@@ -112,7 +125,9 @@ def deploy_production(context: dg.SensorEvaluationContext, serving_client: Servi
     attempt = state["attempt"] + 1 if state.get("version") == wanted else 1
     now = time.time()
     if attempt > 1 and now < state["not_before"]:
-        return dg.SkipReason(f"version {wanted}, attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}")
+        return dg.SkipReason(
+            f"version {wanted}, attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}"
+        )
     pause = min(5.0 * 2 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
     return dg.SensorResult(
         run_requests=[

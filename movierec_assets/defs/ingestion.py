@@ -22,7 +22,10 @@ LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day 
     check_specs=[dg.AssetCheckSpec("chunks_readable", asset="raw_ratings", description="no delivered chunk was refused as unreadable")],
 )  # fmt: skip
 def raw_ratings(
-    context: dg.AssetExecutionContext, landing_zone: LandingZone, chunk_archive: ChunkArchive, warehouse: Warehouse
+    context: dg.AssetExecutionContext,
+    landing_zone: LandingZone,
+    chunk_archive: ChunkArchive,
+    warehouse: Warehouse,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The day's chunk as delivered: archived by its sha256, its records in DuckDB as text.
 

@@ -35,4 +35,6 @@ def histogram(counts: Mapping[float, int]) -> dg.MarkdownMetadataValue:
     axes.set_ylim(0, max([1, *counts.values()]))
     png = io.BytesIO()
     figure.savefig(png, format="png")
-    return dg.MetadataValue.md(f"![ratings by stars](data:image/png;base64,{base64.b64encode(png.getvalue()).decode()})")
+    return dg.MetadataValue.md(
+        f"![ratings by stars](data:image/png;base64,{base64.b64encode(png.getvalue()).decode()})"
+    )

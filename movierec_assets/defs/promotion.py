@@ -17,7 +17,9 @@ PRODUCTION = dg.AssetKey("production_model")
     deps=[registered_model], partitions_def=daily, backfill_policy=ONE_RUN, group_name="promotion", kinds={"mlflow"},
     pool="warehouse",
 )  # fmt: skip
-def gate_verdict(context: dg.AssetExecutionContext, warehouse: Warehouse, model_registry: ModelRegistry) -> None:
+def gate_verdict(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, model_registry: ModelRegistry
+) -> None:
     """The gate's decision on the day's version, recorded once; then production is reconciled with all verdicts."""
 
     models = warehouse.models(context.partition_keys)
@@ -51,7 +53,7 @@ def reconcile_production(instance: dg.DagsterInstance, registry: ModelRegistry, 
     """Make production what the verdicts ask for; `production_model` gets an event exactly when it moved."""
 
     def report(move: Move) -> None:
-        metadata = {
+        metadata: dict[str, int | str] = {
             "version": move.version.number if move.version else 0,
             "from": move.previous or 0,
             "data until": move.version.data_until if move.version else "none",

@@ -43,7 +43,10 @@ def registered_model(
             with mlflow.start_run(nested=True, run_name=day):
                 _log(mlflow, model_registry, bundle_store, model, tags)
                 version = model_registry.register(
-                    bundle_store.served(model.identity), identity=model.identity, data_until=model.data_until or "", tags=tags
+                    bundle_store.served(model.identity),
+                    identity=model.identity,
+                    data_until=model.data_until or "",
+                    tags=tags,
                 )
         versions[day] = version
 
@@ -61,20 +64,19 @@ def _metadata(version: Version | None) -> Metadata:
     }  # fmt: skip
 
 
-def _log(mlflow: Any, registry: ModelRegistry, store: BundleStore, model: DayModel, tags: dict[str, str]) -> None:
-    from mlflow.entities import Dataset, DatasetInput
-
+def _log(
+    mlflow: Any, registry: ModelRegistry, store: BundleStore, model: DayModel, tags: dict[str, str]
+) -> None:
     assert model.identity is not None
     manifest = Bundle.open(store.served(model.identity)).manifest
     digest = manifest.partitions_digest
-    mlflow.set_tags({**tags, "data_until": model.data_until, "dataset_digest": digest, "identity": model.identity})
+    mlflow.set_tags(
+        {**tags, "data_until": model.data_until, "dataset_digest": digest, "identity": model.identity}
+    )
     mlflow.log_params({**manifest.parameters, "seed": manifest.seed, "fit": model.fit, "blas": manifest.blas})
     mlflow.log_metrics(dict(model.metrics))
-    data = Dataset(  # MLflow's own digest reads 10,000 rows only, and holds 36 characters
-        name="validated_ratings", digest=digest[:36], source_type="local",
-        source=f'{{"table": "validated_ratings", "until": "{model.data_until}", "partitions_digest": "{digest}"}}',
-    )  # fmt: skip
-    registry.client().log_inputs(mlflow.active_run().info.run_id, [DatasetInput(data)])
+    run_id = mlflow.active_run().info.run_id
+    registry.log_dataset(run_id, name="validated_ratings", digest=digest, until=manifest.data_until)
 
 
 def _git_commit() -> str:

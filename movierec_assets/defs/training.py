@@ -29,7 +29,10 @@ from movierec_serving.bundle import Bundle, write_bundle
     kinds={"implicit", "numpy"}, pool="warehouse",
 )  # fmt: skip
 def als_model(
-    context: dg.AssetExecutionContext, landing_zone: LandingZone, warehouse: Warehouse, bundle_store: BundleStore
+    context: dg.AssetExecutionContext,
+    landing_zone: LandingZone,
+    warehouse: Warehouse,
+    bundle_store: BundleStore,
 ) -> None:
     """The day's model: implicit ALS on every accepted rating up to the day, as a bundle of data.
 
@@ -37,6 +40,7 @@ def als_model(
     parent. A day without accepted ratings has its parent's model. Fails naming the delivered days that
     have not been judged: a model must not miss what a run beside it is still ingesting.
     """
+
     def train(day: str) -> None:
         _train(context, day, landing_zone, warehouse, bundle_store)
 
@@ -47,12 +51,18 @@ def als_model(
 
 
 def _train(
-    context: dg.AssetExecutionContext, day: str, landing_zone: LandingZone, warehouse: Warehouse, store: BundleStore
+    context: dg.AssetExecutionContext,
+    day: str,
+    landing_zone: LandingZone,
+    warehouse: Warehouse,
+    store: BundleStore,
 ) -> None:
     chosen = settings()
     unjudged = warehouse.days_without_verdict(landing_zone.days(), day, chosen.window_days)
     if unjudged:
-        raise LookupError(f"{day}: delivered days without a verdict: {', '.join(unjudged)}; validate them first")
+        raise LookupError(
+            f"{day}: delivered days without a verdict: {', '.join(unjudged)}; validate them first"
+        )
     partitions = warehouse.partitions(day, chosen.window_days)
     yesterday = (datetime.fromisoformat(day) - timedelta(days=1)).date().isoformat()
     models = warehouse.models([yesterday, day])
@@ -62,7 +72,13 @@ def _train(
         model = DayModel(day, None, None, "none", None, None, {})
         if parent is not None:
             model = DayModel(
-                day, parent.identity, parent.parent, "inherited", parent.data_until, parent.partitions_digest, parent.metrics
+                day,
+                parent.identity,
+                parent.parent,
+                "inherited",
+                parent.data_until,
+                parent.partitions_digest,
+                parent.metrics,
             )
         if model != current:
             warehouse.record_model(model)
@@ -107,7 +123,16 @@ def _train(
 
 def _parameters() -> dict[str, Any]:
     """What decides a fit besides data, seed and parent."""
-    names = ("factors", "regularization", "alpha", "weighting", "iterations", "warm_iterations", "window_days", "half_life_days")
+    names = (
+        "factors",
+        "regularization",
+        "alpha",
+        "weighting",
+        "iterations",
+        "warm_iterations",
+        "window_days",
+        "half_life_days",
+    )
     return {name: getattr(settings(), name) for name in names}
 
 
@@ -115,12 +140,20 @@ def _open_parent(
     store: BundleStore, parent: DayModel | None, until: str, parameters: Mapping[str, Any]
 ) -> Bundle | None:
     """The bundle a warm fit starts from: the day before's, in the same month, of the same parameters."""
-    if parent is None or parent.identity is None or parent.data_until is None or not store.complete(parent.identity):
+    if (
+        parent is None
+        or parent.identity is None
+        or parent.data_until is None
+        or not store.complete(parent.identity)
+    ):
         return None
     if parent.data_until[:7] != until[:7]:
         return None
     bundle = Bundle.open(store.served(parent.identity))
-    same = bundle.manifest.parameters == dict(parameters) and bundle.manifest.training_version == TRAINING_VERSION
+    same = (
+        bundle.manifest.parameters == dict(parameters)
+        and bundle.manifest.training_version == TRAINING_VERSION
+    )
     return bundle if same else None
 
 
@@ -149,7 +182,11 @@ def _fit(data: Interactions, until: str, origin: Bundle | None) -> tuple[np.ndar
     chosen = settings()
     end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
     weights = confidence(
-        data, alpha=chosen.alpha, weighting=chosen.weighting, half_life_days=chosen.half_life_days, until_s=int(end.timestamp())
+        data,
+        alpha=chosen.alpha,
+        weighting=chosen.weighting,
+        half_life_days=chosen.half_life_days,
+        until_s=int(end.timestamp()),
     )
     factors = fit(
         data.user_ids, data.movie_ids, data.matrix(weights), factors=chosen.factors, regularization=chosen.regularization,
@@ -160,7 +197,10 @@ def _fit(data: Interactions, until: str, origin: Bundle | None) -> tuple[np.ndar
 
 
 def _metadata(model: DayModel) -> Metadata:
-    notes = {"inherited": "no accepted ratings on this day: the model is the day before's", "none": "no rating has been accepted yet"}
+    notes = {
+        "inherited": "no accepted ratings on this day: the model is the day before's",
+        "none": "no rating has been accepted yet",
+    }
     return {
         "identity": model.identity or "none",
         "fit": model.fit,

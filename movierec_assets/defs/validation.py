@@ -34,7 +34,11 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
         if not ledger.get(day):
             raise LookupError(f"{day}: no chunk was ingested; materialize raw_ratings first")
         chunk = _current(ledger[day])
-        judged = (chunk.schema_version, chunk.max_rejected_share) == (SCHEMA_VERSION, limit) if chunk.current else True
+        judged = (
+            (chunk.schema_version, chunk.max_rejected_share) == (SCHEMA_VERSION, limit)
+            if chunk.current
+            else True
+        )
         if not judged or chunk.verdict is None:
             warehouse.judge(day, lambda raw: _judgement(raw, day, limit))
 

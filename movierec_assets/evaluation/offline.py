@@ -43,8 +43,12 @@ def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
     if not len(evaluated):
         return Evaluation(metrics, (), np.zeros(0))
     lists, _ = recommend(bundle, evaluated, LONGEST)
-    popularity = np.asarray(bundle.popularity).reshape(-1, 1)  # a model of one factor: the same kernel ranks it
-    baseline, _ = top_items(popularity, np.ones((len(evaluated), 1), np.float32), [bundle.seen(u) for u in evaluated], LONGEST)
+    popularity = np.asarray(bundle.popularity).reshape(
+        -1, 1
+    )  # a model of one factor: the same kernel ranks it
+    baseline, _ = top_items(
+        popularity, np.ones((len(evaluated), 1), np.float32), [bundle.seen(u) for u in evaluated], LONGEST
+    )
     ndcg = np.zeros(0)
     for prefix, ranked in (("", lists), ("popularity_", baseline)):
         hits = _hits(pairs, evaluated, ranked, len(bundle.item_ids))

@@ -16,6 +16,8 @@ def temporal_holdout(users: NDArray[np.int32]) -> NDArray[np.bool_]:
         users: (N,) user rows of interactions ordered by user, then time, then movie.
     """
     counts = np.bincount(users) if len(users) else np.zeros(0, np.int64)
-    held = np.minimum(np.floor(counts * HOLDOUT_SHARE), np.maximum(counts - MIN_TRAINING_RATINGS, 0)).astype(np.int64)
+    held = np.minimum(np.floor(counts * HOLDOUT_SHARE), np.maximum(counts - MIN_TRAINING_RATINGS, 0)).astype(
+        np.int64
+    )
     ends = np.cumsum(counts)
     return np.arange(len(users)) >= (ends - held)[users] if len(users) else np.zeros(0, bool)

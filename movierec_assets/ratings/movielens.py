@@ -180,9 +180,10 @@ def _ratings(layout: _Layout, opener: Callable[[], IO[bytes]], name: str) -> Any
                 pa.csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
                 pa.csv.ConvertOptions(column_types=_TYPES, null_values=[]),
             ).select(COLUMNS)
+            table = table.unify_dictionaries().combine_chunks()  # picking rows out of many chunks is slow
         except pa.ArrowInvalid as error:
             raise _fault(layout, opener, name, names) or ChunkError(name, str(error)) from error
-    stars = table["rating"].unify_dictionaries().combine_chunks()
+    stars = table["rating"].chunk(0)
     written = stars.dictionary.to_pylist()
     ids = (table[column].to_numpy() for column in ("user_id", "movie_id", "timestamp"))
     if not all(map(_STARS.fullmatch, written)) or any(values.min() < 0 for values in ids):

@@ -15,7 +15,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SUFFIXES = (".csv", ".parquet")
 
 
-class MissingChunk(FileNotFoundError):
+class MissingChunk(FileNotFoundError):  # noqa: N818 - the base says that it is an error
     """A file that should lie in the landing zone and does not; the message names the path."""
 
 
@@ -107,9 +107,9 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         except FileNotFoundError:  # nothing has been delivered yet
             return
         for entry in entries:
-            day, suffix = os.path.splitext(entry.name)
-            if suffix in _SUFFIXES and _is_day(day) and entry.is_file():
-                yield day, Path(entry.path)
+            path = Path(entry.path)
+            if path.suffix in _SUFFIXES and _is_day(path.stem) and entry.is_file():
+                yield path.stem, path
 
     def _inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(Path(self.path).resolve()):

@@ -47,7 +47,9 @@ def schema_number(connection: duckdb.DuckDBPyConnection) -> SchemaNumber:
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Apply the migrations that the file lacks, in one transaction."""
     connection.begin()
-    connection.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL)")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL)"
+    )
     found = schema_number(connection).found  # again, inside: another process may have come first
     for file in sorted(MIGRATIONS.glob("[0-9]*.sql")):
         if int(file.name[:4]) > found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 
@@ -13,7 +13,9 @@ from movierec_assets.resources.model_registry import EXPERIMENT, ModelRegistry
 OWNERLESS_S = 600.0
 
 
-@dg.resource(required_resource_keys={"model_registry"}, description="dagster-mlflow's resource, and the run's end")
+@dg.resource(
+    required_resource_keys={"model_registry"}, description="dagster-mlflow's resource, and the run's end"
+)
 def mlflow_run(context: dg.InitResourceContext) -> Iterator[Any]:
     """dagster-mlflow's `mlflow_tracking` with a parent run for this Dagster run.
 
@@ -24,15 +26,21 @@ def mlflow_run(context: dg.InitResourceContext) -> Iterator[Any]:
     from dagster_mlflow import mlflow_tracking
 
     registry: ModelRegistry = context.resources.model_registry
-    assert context.instance is not None and context.run_id is not None
+    assert context.instance is not None
+    assert context.run is not None
     registry.initialise()
     sweep(registry, context.instance)
-    config = {"experiment_name": EXPERIMENT, "mlflow_tracking_uri": registry.tracking_uri, "env": {}, "extra_tags": {}}
-    tracking = mlflow_tracking.resource_fn(context.replace_config(config))
+    config = {
+        "experiment_name": EXPERIMENT,
+        "mlflow_tracking_uri": registry.tracking_uri,
+        "env": {},
+        "extra_tags": {},
+    }
+    tracking = cast(Any, mlflow_tracking).resource_fn(context.replace_config(config))
     try:
         yield next(tracking)
     finally:
-        steps = context.instance.get_run_step_stats(context.run_id)
+        steps = context.instance.get_run_step_stats(context.run.run_id)
         failed = any(step.status is not None and step.status.value == "FAILURE" for step in steps)
         while mlflow.active_run() is not None:
             mlflow.end_run("FAILED" if failed else "FINISHED")
@@ -48,7 +56,9 @@ def sweep(registry: ModelRegistry, instance: dg.DagsterInstance) -> list[str]:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         return []
-    running = client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
+    running = client.search_runs(
+        [experiment.experiment_id], "attributes.status = 'RUNNING'", max_results=1000
+    )
     swept = []
     for run in running:
         parent = run.data.tags.get("mlflow.parentRunId")

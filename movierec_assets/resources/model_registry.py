@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from filelock import FileLock
 
-from movierec_assets.evaluation.gate import Candidate, Verdict, desired_production
+from movierec_assets.evaluation.gate import Candidate, Decision, Verdict, desired_production
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,7 +43,11 @@ class Version:
     @property
     def candidate(self) -> Candidate:
         return Candidate(
-            self.number, self.data_until, self.gate, revoked="revoked" in self.tags, pinned="pinned" in self.tags
+            self.number,
+            self.data_until,
+            self.gate,
+            revoked="revoked" in self.tags,
+            pinned="pinned" in self.tags,
         )
 
 
@@ -73,13 +79,17 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             client = self.client()
             if client.get_experiment_by_name(EXPERIMENT) is None:
                 local = self.tracking_uri.startswith("sqlite:")
-                client.create_experiment(EXPERIMENT, (Path(self.root).resolve() / "mlflow").as_uri() if local else None)
+                client.create_experiment(
+                    EXPERIMENT, (Path(self.root).resolve() / "mlflow").as_uri() if local else None
+                )
             try:
                 client.get_registered_model(MODEL_NAME)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                client.create_registered_model(MODEL_NAME, description="Daily ALS recommender; versions are never overwritten.")
+                client.create_registered_model(
+                    MODEL_NAME, description="Daily ALS recommender; versions are never overwritten."
+                )
 
     def client(self) -> MlflowClient:
         from mlflow import MlflowClient
@@ -136,15 +146,28 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             )  # fmt: skip
             return _version(version)
 
+    def log_dataset(self, run_id: str, *, name: str, digest: str, until: str) -> None:
+        """Name the data that a run's model was trained on.
+
+        MLflow's own digest reads 10,000 rows only, and a digest holds 36 characters: the whole one is in `source`.
+        """
+        from mlflow.entities import Dataset, DatasetInput
+
+        source = json.dumps({"table": name, "until": until, "partitions_digest": digest})
+        data = Dataset(name=name, digest=digest[:36], source_type="local", source=source)
+        self.client().log_inputs(run_id, [DatasetInput(data)])
+
     def record_verdict(self, version: Version, verdict: Verdict) -> Verdict:
         """Record a version's verdict; one that is already recorded stands and is returned."""
         client = self.client()
         with self.lock():
             tags = client.get_model_version(MODEL_NAME, str(version.number)).tags
             if "gate" in tags:
-                return Verdict(tags["gate"], tags.get("gate_reason", ""), verdict.numbers)
+                return Verdict(cast(Decision, tags["gate"]), tags.get("gate_reason", ""), verdict.numbers)
             client.set_model_version_tag(MODEL_NAME, str(version.number), "gate_reason", verdict.reason)
-            client.set_model_version_tag(MODEL_NAME, str(version.number), "gate", verdict.decision)  # last: it decides
+            client.set_model_version_tag(
+                MODEL_NAME, str(version.number), "gate", verdict.decision
+            )  # last: it decides
         return verdict
 
     def production(self) -> Version | None:
@@ -176,7 +199,9 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             elif wanted is not None and wanted != current:
                 client.set_registered_model_alias(MODEL_NAME, ALIAS, str(wanted))
             for one in versions:
-                status = "production" if one.number == wanted else "archived" if "status" in one.tags else None
+                status = (
+                    "production" if one.number == wanted else "archived" if "status" in one.tags else None
+                )
                 if status is not None and one.tags.get("status") != status:
                     client.set_model_version_tag(MODEL_NAME, str(one.number), "status", status)
             before = reported()
@@ -196,7 +221,9 @@ def _why(version: Version | None) -> str:
 
 def _version(found: Any) -> Version:
     tags = dict(found.tags)
-    return Version(int(found.version), tags.get("identity", ""), tags.get("data_until", ""), found.run_id, tags)
+    return Version(
+        int(found.version), tags.get("identity", ""), tags.get("data_until", ""), found.run_id, tags
+    )
 
 
 def _reader_package() -> Path:
@@ -227,13 +254,11 @@ def _signature() -> Any:
 
 def _link_artifacts(bundle: Path, location: str) -> None:
     """Replace MLflow's copies of the bundle's files by hard links, where the file system can."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-    from mlflow.utils.uri import is_local_uri
-
-    if not is_local_uri(location):
+    where = urlsplit(location)
+    if where.scheme not in ("", "file"):
         return
     for file in bundle.iterdir():
-        for copy in Path(local_file_uri_to_path(location)).glob(f"artifacts/**/{file.name}"):
+        for copy in Path(unquote(where.path)).glob(f"artifacts/**/{file.name}"):
             linked = copy.with_name(f".{copy.name}.link")
             try:
                 os.link(file, linked)

@@ -19,7 +19,9 @@ class Recommender(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, misc
     def load_context(self, context: Any) -> None:
         self.bundle = Bundle.open(context.artifacts["bundle"], verify=True)
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         n = int((params or {}).get("n", 10))
         rows = []
         for user_id in model_input["user_id"].astype(str):

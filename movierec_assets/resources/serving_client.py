@@ -58,7 +58,9 @@ class ServingClient(dg.ConfigurableResource):  # type: ignore[type-arg]
         except httpx.HTTPError as error:
             raise EndpointError(f"{url} does not answer: {error}") from error
         body = _json(url, answer)
-        return Reload(url, int(body["version"]), body["previous"], bool(body["changed"]), answer.elapsed.total_seconds())
+        return Reload(
+            url, int(body["version"]), body["previous"], bool(body["changed"]), answer.elapsed.total_seconds()
+        )
 
     @tenacity.retry(
         retry=tenacity.retry_if_exception_type(httpx.TransportError),

@@ -81,7 +81,9 @@ class DayModel:
 
 def _conflict(error: BaseException) -> bool:
     text = str(error)
-    return isinstance(error, duckdb.Error) and ("Could not set lock" in text or "different configuration" in text)
+    return isinstance(error, duckdb.Error) and (
+        "Could not set lock" in text or "different configuration" in text
+    )
 
 
 def _say_who_holds_it(state: tenacity.RetryCallState) -> None:
@@ -158,12 +160,16 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 [day, file],
             )
             connection.execute("UPDATE chunks SET current = false WHERE day = ? AND current", [day])
-            self._enter(connection, day, sha256, file, current=True, verdict=None, reason=None, rows=len(rows))
+            self._enter(
+                connection, day, sha256, file, current=True, verdict=None, reason=None, rows=len(rows)
+            )
 
     def refuse_chunk(self, day: str, sha256: str, file: str, reason: str) -> None:
         """Enter a chunk that cannot be parsed; what was current stays so."""
         with self.connect() as connection:
-            self._enter(connection, day, sha256, file, current=False, verdict="refused", reason=reason, rows=0)
+            self._enter(
+                connection, day, sha256, file, current=False, verdict="refused", reason=reason, rows=0
+            )
 
     def _enter(
         self, connection: duckdb.DuckDBPyConnection, day: str, sha256: str, file: str, *, current: bool, verdict: str | None,
@@ -183,18 +189,25 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         with self.connect() as connection:
             raw = connection.execute(
-                'SELECT record, user_id, movie_id, rating, "timestamp" FROM raw_ratings WHERE day = ? ORDER BY record', [day]
+                'SELECT record, user_id, movie_id, rating, "timestamp" FROM raw_ratings WHERE day = ? ORDER BY record',
+                [day],
             ).df()
             judgement = judge(raw)
             outcome = judgement.outcome
             for table, frame, columns in (
                 ("validated_ratings", outcome.valid, "record, user_id, movie_id, rating, rated_at"),
-                ("rejected_ratings", outcome.rejected, 'record, user_id, movie_id, rating, "timestamp", reasons'),
+                (
+                    "rejected_ratings",
+                    outcome.rejected,
+                    'record, user_id, movie_id, rating, "timestamp", reasons',
+                ),
             ):
                 connection.execute(f"DELETE FROM {table} WHERE day = ?", [day])
                 if len(frame):
                     connection.register("judged", frame)
-                    connection.execute(f"INSERT INTO {table} SELECT CAST(? AS DATE), {columns} FROM judged", [day])
+                    connection.execute(
+                        f"INSERT INTO {table} SELECT CAST(? AS DATE), {columns} FROM judged", [day]
+                    )
             connection.execute(
                 """UPDATE chunks SET verdict = ?, reason = ?, schema_version = ?, max_rejected_share = ?,
                           validated = ?, rejected = ?, superseded = ?, late = ? WHERE day = ? AND current""",
@@ -245,7 +258,9 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     # -- what a model is trained on ---------------------------------------------------------------------
 
-    def days_without_verdict(self, delivered: Iterable[str], until: str, window_days: int | None) -> list[str]:
+    def days_without_verdict(
+        self, delivered: Iterable[str], until: str, window_days: int | None
+    ) -> list[str]:
         """Delivered days in (until - window, until] that have not been judged: no model may be trained yet.
 
         Args:
@@ -290,11 +305,12 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 )
                 found = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
                 ids[key] = list(found[key])
-            columns = connection.execute(
+            found_columns = connection.execute(
                 """SELECT u.dense AS users, m.dense AS movies, rating, epoch(rated_at)::BIGINT AS rated_at
                    FROM latest JOIN user_ids u USING (user_id) JOIN movie_ids m USING (movie_id)
                    ORDER BY users, latest.rated_at, movies"""
             ).fetchnumpy()
+        columns: dict[str, Any] = dict(found_columns)
         return Interactions(
             tuple(ids["user_id"]), tuple(ids["movie_id"]), columns["users"], columns["movies"], columns["rating"],
             columns["rated_at"],
@@ -310,7 +326,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                    FROM als_model WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day) ORDER BY als_model.day""",
                 [days, days],
             ).fetchall()
-        return {row[0]: DayModel(*row[:-1], json.loads(row[-1])) for row in rows}
+        rows = [(*row[:6], json.loads(row[6])) for row in rows]
+        return {row[0]: DayModel(*row) for row in rows}
 
     def record_model(self, model: DayModel) -> None:
         """Make `model` the day's."""
@@ -323,13 +340,14 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 ],
             )  # fmt: skip
 
-    def replace_served(self, version: int, user_ids: Sequence[str], ranks: Sequence[int], movie_ids: Sequence[str], scores: Any) -> None:
-        """Make one version's recommendations the content of `served_model`: one row a user and rank."""
-        served = pd.DataFrame({"user_id": user_ids, "rank": ranks, "movie_id": movie_ids, "score": scores})
+    def replace_served(self, version: int, served: pd.DataFrame) -> None:
+        """Make one version's recommendations (user_id, rank, movie_id, score) the content of `served_model`."""
         with self.connect() as connection:
             connection.execute("DELETE FROM served_model")
             connection.register("served", served)
-            connection.execute("INSERT INTO served_model SELECT ?, user_id, rank, movie_id, score FROM served", [version])
+            connection.execute(
+                "INSERT INTO served_model SELECT ?, user_id, rank, movie_id, score FROM served", [version]
+            )
 
 
 def _since(until: str, window_days: int | None) -> str:

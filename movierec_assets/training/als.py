@@ -46,7 +46,11 @@ def fit(
     start_movies = _start(movie_ids, known.movie_ids, known.movies, factors, random)
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
-            factors=factors, regularization=regularization, alpha=1.0, iterations=iterations, random_state=seed
+            factors=factors,
+            regularization=regularization,
+            alpha=1.0,
+            iterations=iterations,
+            random_state=seed,
         )
         model.user_factors, model.item_factors = start_users, start_movies
         model.fit(confidence, show_progress=False)
@@ -54,7 +58,11 @@ def fit(
 
 
 def _start(
-    ids: tuple[str, ...], known_ids: tuple[str, ...], known: NDArray[np.float32], factors: int, random: np.random.Generator
+    ids: tuple[str, ...],
+    known_ids: tuple[str, ...],
+    known: NDArray[np.float32],
+    factors: int,
+    random: np.random.Generator,
 ) -> NDArray[np.float32]:
     """(len(ids), F) start: the known rows by id, small random ones for the others."""
     if known.shape[1] != factors:

@@ -15,7 +15,13 @@ def partitions_digest(partitions: Sequence[tuple[str, str]]) -> str:
 
 
 def model_identity(
-    *, parameters: Mapping[str, object], seed: int, fit: str, parent: str | None, partitions_digest: str, data_until: str
+    *,
+    parameters: Mapping[str, object],
+    seed: int,
+    fit: str,
+    parent: str | None,
+    partitions_digest: str,
+    data_until: str,
 ) -> str:
     """sha256 (hex) of all that decides a model: the same inputs have one identity, others have another.
 

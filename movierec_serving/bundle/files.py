@@ -58,7 +58,7 @@ def require(value: object, kind: type, where: str) -> Any:
 
 def write_array(directory: Path, name: str, array: NDArray[Any]) -> FileEntry:
     path = directory / name
-    with open(path, "xb") as file:
+    with path.open("xb") as file:
         np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
@@ -94,7 +94,7 @@ def open_array(directory: Path, name: str, entry: FileEntry, *, verify: bool = F
 
 
 def sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -133,7 +133,7 @@ def read_text(path: Path) -> bytes:
 
 
 def write_text(path: Path, text: str) -> None:
-    with open(path, "x", encoding="utf-8") as file:
+    with path.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -162,15 +162,15 @@ def staged_directory(final: Path) -> Iterator[Path]:
 def _move_into_place(staged: Path, final: Path) -> None:
     while True:
         try:
-            os.rename(staged, final)
+            staged.rename(final)
             return
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         aside = final.with_name(f".old-{final.name}-{secrets.token_hex(6)}")
         with suppress(FileNotFoundError):  # another writer moved it first
-            os.rename(final, aside)
-            os.rename(staged, final)
+            final.rename(aside)
+            staged.rename(final)
             shutil.rmtree(aside, ignore_errors=True)
             return
 

@@ -11,6 +11,12 @@ from movierec_serving.bundle.layout import ARRAYS
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 COUNTS = ("users", "items", "interactions", "factors")
+TYPES: Mapping[str, type] = {
+    **dict.fromkeys(("identity", "data_until", "fit", "partitions_digest", "training_version", "blas"), str),
+    **dict.fromkeys(("format_version", "seed"), int),
+    **dict.fromkeys(("parameters", "libraries", "counts", "files"), dict),
+    "partitions": list,
+}
 
 
 @dataclass(frozen=True)
@@ -52,20 +58,15 @@ class Manifest:
         if set(document) != expected:
             raise BundleError(f"{where}: fields {sorted(set(document) ^ expected)} are missing or unknown")
 
-        def typed(name: str, kind: type) -> Any:
-            return require(document[name], kind, f"{where}: {name}")
-
-        strings = ("identity", "data_until", "fit", "partitions_digest", "training_version", "blas")
-        values: dict[str, Any] = {name: typed(name, str) for name in strings}
-        values |= {name: typed(name, int) for name in ("format_version", "seed")}
-        values |= {name: typed(name, dict) for name in ("parameters", "libraries", "counts")}
-        values["parent"] = None if document["parent"] is None else typed("parent", str)
-        values["partitions"] = tuple(
-            _pair(item, f"{where}: partitions") for item in typed("partitions", list)
-        )
+        values: dict[str, Any] = {
+            name: require(document[name], kind, f"{where}: {name}") for name, kind in TYPES.items()
+        }
+        parent = document["parent"]
+        values["parent"] = None if parent is None else require(parent, str, f"{where}: parent")
+        values["partitions"] = tuple(_pair(item, f"{where}: partitions") for item in values["partitions"])
         values["files"] = {
             name: FileEntry.from_json(entry, f"{where}: files.{name}")
-            for name, entry in typed("files", dict).items()
+            for name, entry in values["files"].items()
         }
         manifest = cls(**values)
         manifest.check(where)

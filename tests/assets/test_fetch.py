@@ -62,7 +62,8 @@ FORMATS: dict[str, dict[str, bytes]] = {
         "a/b/ml.inter": b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + CLASSIC.encode(),
         "a/b/ml.item": (
             "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
-            "10\tCafé, Le\t1995\tComedy Drama\n20\tGood, Bad\t1966\tComedy Drama\n30\tunkonwn\tunkonwn\tunknown\n"
+            "10\tCafé, Le\t1995\tComedy Drama\n20\tGood, Bad\t1966\tComedy Drama\n"
+            "30\tunkonwn\tunkonwn\tunknown\n"
         ).encode(),
     },
 }
@@ -269,7 +270,7 @@ def test_a_source_without_or_with_several_data_sets_is_refused(tmp_path):
         **FORMATS["tab"],
         **{name.replace("ml/", "other/"): content for name, content in FORMATS["csv"].items()},
     }
-    with pytest.raises(ChunkError, match="several data sets in it: ml/u.data, other/ratings.csv"):
+    with pytest.raises(ChunkError, match=r"several data sets in it: ml/u\.data, other/ratings\.csv"):
         read_path(write_folder(tmp_path / "both", both))
     nested = {**FORMATS["tab"], **{f"old/{name}": content for name, content in FORMATS["tab"].items()}}
     assert len(read_path(write_folder(tmp_path / "nested", nested)).ratings) == 5

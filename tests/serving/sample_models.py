@@ -11,7 +11,7 @@ from movierec_serving.bundle import BundleContent, Manifest, Movie, publish, wri
 def content(
     users: int = 12, items: int = 40, factors: int = 4, seed: int = 0, **changed: Any
 ) -> BundleContent:
-    """A model with random factors; ids include non-ASCII ones, user 0 has seen nothing, the last all but one."""
+    """Random factors, some non-ASCII ids; the first user has seen nothing, the last all items but one."""
     rng = np.random.default_rng(seed)
     seen: list[np.ndarray] = [
         np.sort(rng.choice(items, size=items // 4, replace=False)) for _ in range(users)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import sample_models as models
 import numpy as np
 import pytest
+import sample_models as models
 
 from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from movierec_serving.bundle.files import LEFTOVER_AGE, seal

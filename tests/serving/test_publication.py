@@ -1,22 +1,15 @@
 """A published version: the bundle, its catalogue, and every user's list."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import sample_models as models
 import numpy as np
 import pytest
+import sample_models as models
 
 from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, publish, recommend
 from movierec_serving.bundle.files import seal
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    models.publish_version(tmp_path / "store", 3)
-    return tmp_path / "store"
 
 
 def test_a_users_list_is_what_the_kernel_says(store: Path) -> None:
@@ -52,7 +45,7 @@ def test_an_empty_catalogue_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_the_bundle_is_not_stored_twice(store: Path) -> None:
     bundle = store.parent / "bundles" / "model-3"
-    assert os.path.samefile(bundle / "user_factors.npy", store / "3" / "user_factors.npy")
+    assert (bundle / "user_factors.npy").samefile(store / "3" / "user_factors.npy")
 
 
 def test_publishing_again_changes_nothing(store: Path) -> None:

@@ -1,0 +1,79 @@
+"""`movierec status`: where each stage stands, and where two of them disagree."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dotenv import load_dotenv
+from rich.console import Console
+from rich.table import Table
+
+from movierec_assets.definitions import resources
+from movierec_assets.resources.serving_client import EndpointError
+from movierec_assets.settings import settings
+
+
+def show_status() -> bool:
+    """Print the table, then each disagreement with its reason; whether there is none."""
+    load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
+    console = Console(highlight=False)
+    adapters: dict[str, Any] = resources(settings())
+    ledger, models = adapters["warehouse"].chunks(), adapters["warehouse"].models()
+    landed = adapters["landing_zone"].days()
+    current = {
+        day: next((one for one in chunks if one.current), chunks[-1]) for day, chunks in ledger.items()
+    }
+    accepted = [one.day for one in current.values() if one.verdict == "accepted"]
+    refused = {one.day: one.reason or "" for one in current.values() if one.verdict == "refused"}
+    trained = [day for day, model in models.items() if model.identity]
+    versions = adapters["model_registry"].versions()
+    production = adapters["model_registry"].production()
+    table = Table("stage", "count", "last day", "")
+    table.add_row(
+        "delivered", str(len(landed)), max(landed, default="–"), f"in {adapters['landing_zone'].path}"
+    )
+    rows = f"{sum(one.rows for one in current.values()):,} rows"
+    table.add_row("ingested", str(len(ledger)), max(ledger, default="–"), rows)
+    table.add_row("validated", str(len(accepted)), max(accepted, default="–"), f"{len(refused)} days refused")
+    table.add_row("trained", str(len(trained)), max(trained, default="–"), "")
+    registered = max((one.data_until for one in versions), default="–")
+    table.add_row(
+        "registered",
+        str(len(versions)),
+        registered,
+        f"{sum(one.gate == 'passed' for one in versions)} passed the gate",
+    )
+    if production is not None:
+        table.add_row("in production", "1", production.data_until, f"version {production.number}")
+    differ = [f"{day} is refused: {reason}" for day, reason in refused.items()]
+    waiting = sorted(set(landed) - set(ledger))
+    if waiting:
+        differ.append(
+            f"{len(waiting)} delivered days are not ingested, {waiting[0]} to {waiting[-1]}: materialize them"
+        )
+    untrained = [day for day in accepted if day > max(trained, default="")]
+    if untrained:
+        differ.append(
+            f"{len(untrained)} validated days have no model, {untrained[0]} to {untrained[-1]}: materialize als_model"
+        )
+    identities = {one.identity for one in versions}
+    unregistered = [day for day in trained if models[day].identity not in identities]
+    if unregistered:
+        differ.append(
+            f"{len(unregistered)} models are not registered: materialize registered_model for {unregistered[0]} …"
+        )
+    for url in adapters["serving_client"].endpoints:
+        try:
+            served = adapters["serving_client"].served(url)
+        except EndpointError as error:
+            differ.append(str(error))
+            continue
+        table.add_row("served", "1" if served else "0", "", f"version {served} at {url}")
+        if production is not None and served != production.number:
+            differ.append(f"{url} serves {served}, production is {production.number}: is the daemon running?")
+    console.print(table)
+    for line in differ:
+        console.print(f"[yellow]![/] {line}", soft_wrap=True)
+    return not differ

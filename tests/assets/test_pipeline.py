@@ -1,0 +1,267 @@
+"""Real Dagster runs on generated ratings: from the landing zone to production."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from movierec_assets.settings import settings
+from tests.conftest import Platform
+from tests.generate import as_csv, day_start, days_from, ratings_of_day
+
+DAYS = days_from("1998-03-28", 8)  # over the end of a month
+
+
+def bundle_digests(platform: Platform) -> dict[str, str]:
+    """sha256 of the item factors of each served bundle."""
+    files = sorted((platform.root / "bundles").glob("*/item_factors.npy"))
+    return {file.parent.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_a_range_of_days_is_ingested_trained_judged_and_promoted(platform: Platform) -> None:
+    platform.deliver(*DAYS)
+    assert platform.run("-", job="catalogue").success
+    assert platform.run(DAYS[0], DAYS[-1]).success
+    assert platform.query("SELECT sum(rows), sum(validated + rejected + superseded), count(*) FROM chunks") == [(3200, 3200, 8)]
+    for asset in ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict"):
+        assert [event.partition for event in platform.events(asset)] == DAYS
+    versions = platform.model_registry.versions()
+    assert [one.data_until for one in versions] == DAYS
+    assert {one.gate for one in versions} == {"passed"}
+    assert platform.model_registry.production().number == versions[-1].number
+    assert [one.tags.get("status") for one in versions] == [None] * 7 + ["production"]
+    moves = platform.events("production_model")
+    assert [event.metadata["version"].value for event in moves] == [8]
+    assert moves[0].metadata["from"].value == 0
+
+
+def test_each_day_of_a_range_has_its_own_metadata(platform: Platform) -> None:
+    platform.deliver(DAYS[0], ratings=100)
+    platform.deliver(DAYS[1], ratings=150)
+    platform.run(DAYS[0], DAYS[1], "raw_ratings", "validated_ratings")
+    counts = {event.partition: event.metadata["raw"].value for event in platform.events("validated_ratings")}
+    assert counts == {DAYS[0]: 100, DAYS[1]: 150}
+    assert "data:image/png;base64" in str(platform.events("validated_ratings")[0].metadata["ratings by stars"].value)
+
+
+def test_running_a_range_twice_makes_nothing_new(platform: Platform) -> None:
+    platform.deliver(*DAYS[:3])
+    platform.run(DAYS[0], DAYS[2])
+    before = bundle_digests(platform), platform.query("SELECT * FROM chunks"), platform.query("SELECT * FROM als_model")
+    assert platform.run(DAYS[0], DAYS[2]).success
+    assert (bundle_digests(platform), platform.query("SELECT * FROM chunks"), platform.query("SELECT * FROM als_model")) == before
+    assert len(platform.model_registry.versions()) == 3
+    assert len(platform.events("production_model")) == 1
+
+
+def test_days_one_by_one_end_in_the_same_state_as_a_range(platform: Platform) -> None:
+    platform.deliver(*DAYS)
+    for day in DAYS:
+        assert platform.run(day).success
+    one_by_one = bundle_digests(platform)
+    with platform.warehouse.connect() as connection:
+        connection.execute("DELETE FROM als_model")
+    for folder in ("bundles", "twins"):
+        (platform.root / folder).rename(platform.root / f"{folder}-before")
+    assert platform.run(DAYS[0], DAYS[-1], "als_model").success
+    assert bundle_digests(platform) == one_by_one
+
+
+def test_a_model_is_warm_from_the_day_before_and_cold_in_a_new_month(platform: Platform) -> None:
+    platform.deliver(*DAYS)
+    platform.run(DAYS[0], DAYS[-1], "raw_ratings", "validated_ratings", "als_model")
+    fits = dict(platform.query("SELECT day::VARCHAR, fit FROM als_model"))
+    assert fits == {day: "cold" if day in (DAYS[0], "1998-04-01") else "warm" for day in DAYS}
+    models = platform.warehouse.models()
+    assert models[DAYS[1]].parent == models[DAYS[0]].identity
+
+
+def test_a_change_of_parameters_makes_a_new_cold_model(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.deliver(*DAYS[:2])
+    platform.run(DAYS[0], DAYS[1])
+    monkeypatch.setenv("MOVIEREC_FACTORS", "16")
+    settings.cache_clear()
+    assert platform.run(DAYS[1]).success
+    assert platform.warehouse.models()[DAYS[1]].fit == "cold"
+    assert [one.data_until for one in platform.model_registry.versions()] == [DAYS[0], DAYS[1], DAYS[1]]
+
+
+def test_an_empty_day_has_its_parents_model_and_no_version_of_its_own(platform: Platform) -> None:
+    platform.deliver(DAYS[0])
+    platform.landing_zone.deliver(DAYS[1], as_csv([]))
+    assert platform.run(DAYS[0], DAYS[1]).success
+    models = platform.warehouse.models()
+    assert models[DAYS[1]].fit == "inherited"
+    assert (models[DAYS[1]].identity, models[DAYS[1]].data_until) == (models[DAYS[0]].identity, DAYS[0])
+    assert len(platform.model_registry.versions()) == 1
+
+
+def test_a_warehouse_without_any_rating_has_no_model_and_no_failure(platform: Platform) -> None:
+    platform.landing_zone.deliver(DAYS[0], as_csv([]))
+    assert platform.run(DAYS[0]).success
+    assert platform.model_registry.versions() == []
+    assert platform.events("gate_verdict")[0].metadata["verdict"].value == "insufficient_data"
+
+
+BAD_CHUNKS = {
+    "missing column": (b"user_id,movie_id,rating\n1,2,3\n", "timestamp"),
+    "torn": (as_csv(ratings_of_day(DAYS[2]))[:-3], "newline"),
+    "not UTF-8": (as_csv(ratings_of_day(DAYS[2])) + b"\xff,1,2,3\n", "line 402"),
+    "zero bytes": (b"", "empty"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CHUNKS)
+def test_an_unreadable_chunk_refuses_its_day_and_the_range_goes_on(platform: Platform, kind: str) -> None:
+    content, cause = BAD_CHUNKS[kind]
+    platform.deliver(*DAYS[:2], DAYS[3])
+    platform.landing_zone.deliver(DAYS[2], content)
+    result = platform.run(DAYS[0], DAYS[3])
+    assert result.success
+    (chunk,) = platform.warehouse.chunks([DAYS[2]])[DAYS[2]]
+    assert (chunk.verdict, chunk.current) == ("refused", False)
+    assert DAYS[2] in chunk.reason
+    assert cause in chunk.reason
+    check = result.get_asset_check_evaluations()[0]
+    assert not check.passed
+    assert DAYS[2] in (check.description or "")
+    assert platform.model_registry.production().data_until == DAYS[3]
+    assert platform.warehouse.models()[DAYS[2]].fit == "inherited"
+
+
+def test_a_day_with_too_many_bad_rows_is_refused_and_kept_visible(platform: Platform) -> None:
+    rows = ratings_of_day(DAYS[1])
+    for row in rows[::5]:
+        row[2] = "6"
+    platform.deliver(DAYS[0], DAYS[2])
+    platform.landing_zone.deliver(DAYS[1], as_csv(rows))
+    assert platform.run(DAYS[0], DAYS[2]).success
+    (chunk,) = platform.warehouse.chunks([DAYS[1]])[DAYS[1]]
+    assert (chunk.verdict, chunk.rows, chunk.validated, chunk.rejected) == ("refused", 400, 320, 80)
+    assert "80 of 400" in chunk.reason
+    assert platform.query(f"SELECT count(*) FROM rejected_ratings WHERE day = '{DAYS[1]}'") == [(80,)]
+    partitions = platform.warehouse.partitions(DAYS[2], None)
+    assert [day for day, _ in partitions] == [DAYS[0], DAYS[2]]
+
+
+def test_rows_delivered_twice_over_are_superseded(platform: Platform) -> None:
+    rows = ratings_of_day(DAYS[0])
+    platform.landing_zone.deliver(DAYS[0], as_csv(rows + rows))
+    platform.run(DAYS[0], None, "raw_ratings", "validated_ratings")
+    assert platform.query("SELECT rows, validated, superseded FROM chunks") == [(800, 400, 400)]
+    assert platform.query("SELECT count(*) FROM superseded_ratings") == [(400,)]
+
+
+def test_a_missing_file_fails_its_day_and_the_others_are_recorded(platform: Platform) -> None:
+    platform.deliver(DAYS[0], DAYS[2])
+    result = platform.run(DAYS[0], DAYS[2])
+    assert not result.success
+    failure = result.failure_data_for_node("raw_ratings")
+    assert f"ratings/{DAYS[1]}.csv" in failure.error.message or DAYS[1] in str(failure.user_failure_data)
+    assert [event.partition for event in platform.events("raw_ratings")] == [DAYS[0], DAYS[2]]
+    assert platform.run(DAYS[0]).success
+    assert platform.run(DAYS[2]).success
+    assert platform.model_registry.production().data_until == DAYS[2]
+
+
+def test_no_model_is_trained_before_the_delivered_days_are_judged(platform: Platform) -> None:
+    platform.deliver(*DAYS[:3])
+    platform.run(DAYS[0], None, "raw_ratings", "validated_ratings")
+    platform.run(DAYS[1], None, "raw_ratings")
+    platform.run(DAYS[2], None, "raw_ratings", "validated_ratings")
+    result = platform.run(DAYS[2], None, "als_model")
+    assert not result.success
+    assert DAYS[1] in str(result.failure_data_for_node("als_model").user_failure_data)
+    assert platform.warehouse.models() == {}
+
+
+def test_other_bytes_for_a_day_make_a_new_chunk_beside_the_old(platform: Platform) -> None:
+    platform.deliver(*DAYS[:2])
+    platform.run(DAYS[0], DAYS[1])
+    before = platform.warehouse.models()
+    platform.deliver(DAYS[0], seed=1)
+    assert platform.run(DAYS[0], DAYS[1]).success
+    assert [one.current for one in platform.warehouse.chunks()[DAYS[0]]] == [False, True]
+    after = platform.warehouse.models()
+    assert before[DAYS[0]].identity != after[DAYS[0]].identity
+    assert before[DAYS[1]].identity != after[DAYS[1]].identity
+    for one in platform.warehouse.chunks()[DAYS[0]]:
+        assert platform.chunk_archive.read(DAYS[0], one.sha256)
+
+
+def test_an_unreadable_redelivery_leaves_the_current_chunk(platform: Platform) -> None:
+    platform.deliver(DAYS[0])
+    platform.run(DAYS[0], None, "raw_ratings", "validated_ratings")
+    platform.landing_zone.deliver(DAYS[0], b"user_id\n")
+    assert platform.run(DAYS[0], None, "raw_ratings", "validated_ratings").success
+    current, refused = platform.warehouse.chunks()[DAYS[0]]
+    assert (current.verdict, current.current, refused.verdict, refused.current) == ("accepted", True, "refused", False)
+    assert platform.query("SELECT count(*) FROM validated_ratings") == [(400,)]
+
+
+def test_the_bytes_of_an_earlier_chunk_make_it_current_again(platform: Platform) -> None:
+    for seed in (0, 1, 0):
+        platform.deliver(DAYS[0], seed=seed)
+        platform.run(DAYS[0], None, "raw_ratings", "validated_ratings")
+    chunks = platform.warehouse.chunks()[DAYS[0]]
+    assert sorted((one.current, one.verdict) for one in chunks) == [(False, "accepted"), (True, "accepted")]
+    (current,) = [one for one in chunks if one.current]
+    assert current.sha256 == hashlib.sha256(as_csv(ratings_of_day(DAYS[0]))).hexdigest()
+
+
+def appended(day: str, nth: int) -> list[list[str]]:
+    """A day on which 20 users rate movies that they have not rated before."""
+    at = day_start(day)
+    return [[f"u{u}", f"m{nth * 10 + n}", str(3 + (u + n) % 3), str(at + n)] for u in range(20) for n in range(8)]
+
+
+def test_a_twin_starts_from_the_parents_while_history_is_appended(platform: Platform) -> None:
+    for nth, day in enumerate(DAYS[:3]):
+        platform.landing_zone.deliver(day, as_csv(appended(day, nth)))
+    platform.run(DAYS[0], DAYS[2], "raw_ratings", "validated_ratings", "als_model")
+    warm = {day: model.metrics["twin_warm"] for day, model in platform.warehouse.models().items()}
+    assert warm == {DAYS[0]: 0.0, DAYS[1]: 1.0, DAYS[2]: 1.0}
+
+
+@pytest.mark.parametrize("change", ["late", "re-rated", "repaired"])
+def test_a_twin_is_cold_where_its_parent_has_seen_the_holdout(platform: Platform, change: str) -> None:
+    for nth, day in enumerate(DAYS[:2]):
+        platform.landing_zone.deliver(day, as_csv(appended(day, nth)))
+    platform.run(DAYS[0], DAYS[1], "raw_ratings", "validated_ratings", "als_model")
+    today = appended(DAYS[2], 2)
+    if change == "re-rated":  # a pair of the parent's training set becomes the user's last one
+        today.append(["u0", "m0", "5", str(day_start(DAYS[2]) + 100)])
+    if change == "late":  # the share grows by one, and takes an older rating than the parent's share did
+        today = [["u0", "m99", "5", str(day_start(DAYS[2]))], ["u1", "m10", "1", str(day_start(DAYS[2]) + 1)]]
+    if change == "repaired":  # what the parent was trained on is gone
+        platform.landing_zone.deliver(DAYS[0], as_csv(appended(DAYS[0], 0)[:-9]))
+    platform.landing_zone.deliver(DAYS[2], as_csv(today))
+    platform.run(DAYS[0], DAYS[2], "raw_ratings", "validated_ratings")
+    platform.run(DAYS[2], None, "als_model")
+    model = platform.warehouse.models()[DAYS[2]]
+    assert (model.fit, model.metrics["twin_warm"]) == ("warm", 0.0)
+
+
+def test_a_changed_limit_judges_a_day_again(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ratings_of_day(DAYS[0])
+    rows[0][2] = "6"
+    platform.landing_zone.deliver(DAYS[0], as_csv(rows))
+    platform.run(DAYS[0], None, "raw_ratings", "validated_ratings")
+    assert platform.query("SELECT verdict FROM chunks") == [("accepted",)]
+    monkeypatch.setenv("MOVIEREC_MAX_REJECTED_SHARE", "0")
+    settings.cache_clear()
+    platform.run(DAYS[0], None, "raw_ratings", "validated_ratings")
+    assert platform.query("SELECT verdict FROM chunks") == [("refused",)]
+
+
+def test_a_window_leaves_older_days_out(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOVIEREC_WINDOW_DAYS", "2")
+    settings.cache_clear()
+    platform.deliver(*DAYS[:4])
+    platform.run(DAYS[0], DAYS[3], "raw_ratings", "validated_ratings", "als_model")
+    assert [day for day, _ in platform.warehouse.partitions(DAYS[3], 2)] == DAYS[2:4]
+    ratings = platform.warehouse.models()[DAYS[3]].metrics["ratings"]
+    assert ratings == platform.query(
+        f"SELECT count(DISTINCT (user_id, movie_id)) FROM validated_ratings WHERE day >= '{DAYS[2]}'"
+    )[0][0]

@@ -1,0 +1,86 @@
+"""The platform in a folder of its own: real Dagster runs, DuckDB, MLflow on SQLite."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from movierec_assets.definitions import assemble, resources
+from movierec_assets.defs.automation import RANGE_END, RANGE_START
+from movierec_assets.settings import Settings, settings
+from tests.generate import as_csv, catalogue, ratings_of_day
+
+ROOT = Path(__file__).parents[1]
+
+
+class Platform:
+    """A warehouse, an instance and the definitions, and what people do with them."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
+        self.home, self.instance = home, instance
+
+    @property
+    def root(self) -> Path:
+        return self.home / "warehouse"
+
+    def __getattr__(self, name: str) -> Any:
+        """A resource by its name."""
+        try:
+            return resources(settings())[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def deliver(self, *days: str, **options: Any) -> None:
+        """Put generated ratings of these days into the landing zone."""
+        self.landing_zone.deliver_movies(catalogue())
+        for day in days:
+            self.landing_zone.deliver(day, as_csv(ratings_of_day(day, **options)))
+
+    def run(self, first: str, last: str | None = None, *assets: str, job: str = "daily") -> dg.ExecuteInProcessResult:
+        """One run over the range, of all the job's assets or of these; it may fail."""
+        tags = {RANGE_START: first, RANGE_END: last or first} if job == "daily" else {}
+        return assemble(settings()).resolve_job_def(job).execute_in_process(
+            instance=self.instance, tags=tags, raise_on_error=False,
+            asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
+        )  # fmt: skip
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a query on the warehouse."""
+        with self.warehouse.connect(read_only=True) as connection:
+            return list(connection.execute(sql).fetchall())
+
+    def events(self, asset: str) -> list[dg.AssetMaterialization]:
+        """The materializations of an asset, oldest first."""
+        found = self.instance.fetch_materializations(dg.AssetKey(asset), limit=1000, ascending=True).records
+        return [record.asset_materialization for record in found if record.asset_materialization]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder as set-up leaves it, with a space in its name; settings read nothing else."""
+    folder = tmp_path / "a home"
+    folder.mkdir()
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"MOVIEREC_{name.upper()}", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    monkeypatch.setenv("MOVIEREC_HOME", str(folder))
+    monkeypatch.setenv("MOVIEREC_DAGSTER_DIR", str(folder / "warehouse" / "dagster"))
+    monkeypatch.chdir(folder)
+    settings.cache_clear()
+    yield folder
+    settings.cache_clear()
+
+
+@pytest.fixture
+def platform(home: Path) -> Iterator[Platform]:
+    (home / "warehouse" / "dagster").mkdir(parents=True)
+    with dg.DagsterInstance.get() as instance:
+        yield Platform(home, instance)

@@ -1,0 +1,31 @@
+"""One endpoint for the tests that ask, a fresh one for those that disturb."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sample_models as models
+from endpoint_process import EndpointProcess
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProcess]:
+    """Running, with versions 1 to 3 in its store and 1 committed at first."""
+    home = tmp_path_factory.mktemp("endpoint")
+    process = EndpointProcess(home)
+    for version in (1, 2, 3):
+        models.publish_version(process.store, version)
+    try:
+        process.start()
+        assert process.reload(1).json() == {"version": 1, "previous": None, "changed": True}
+        yield process
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store of its own, with version 3."""
+    store = tmp_path / "warehouse" / "models"
+    models.publish_version(store, 3)
+    return store

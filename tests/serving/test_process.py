@@ -1,0 +1,193 @@
+"""The endpoint's life: starting, reloading under load, losing a worker, ending."""
+
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+import sample_models as models
+from endpoint_process import TOKEN, EndpointProcess, descendants, wait_for, wait_until_gone
+
+RELOADS = [2, 3, 1, 3, 2, 1] * 3
+
+
+@pytest.fixture
+def fresh(store: Path) -> Iterator[EndpointProcess]:
+    """An endpoint that has not been started, with version 3 in its store."""
+    process = EndpointProcess(store.parents[1])
+    yield process
+    if process.process.poll() is None:
+        process.stop()
+
+
+def test_before_a_model_is_deployed_it_says_so(tmp_path: Path) -> None:
+    endpoint = EndpointProcess(tmp_path, token=None).start()
+    try:
+        answers = [endpoint.client.get(path) for path in ("/health", "/model", "/recommend/u1")]
+        answers.append(endpoint.client.post("/recommend", json={"user_id": "u1"}))
+        for answer in answers:
+            assert answer.status_code == 503
+            assert answer.json() == {"detail": "no model version has been deployed yet"}
+            assert answer.headers["Retry-After"] == "1"
+        for token in (None, "wrong", TOKEN):  # and nobody can deploy where no token is set
+            answer = endpoint.reload(1, token)
+            assert answer.status_code == 403
+            assert "MOVIEREC_RELOAD_TOKEN is not set" in answer.json()["detail"]
+    finally:
+        assert endpoint.stop() == 0
+    assert not (tmp_path / "client.py").exists()
+
+
+def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(endpoint: EndpointProcess) -> None:
+    endpoint.reload(1)
+    sequence, acknowledged, done = [1, *RELOADS], [0], threading.Event()
+
+    answered = [0] * 5
+
+    def stream(number: int, way: str, keep_alive: int) -> set[int]:
+        versions = set()
+        limits = httpx.Limits(max_keepalive_connections=keep_alive)
+        with httpx.Client(base_url=endpoint.url, limits=limits, timeout=10, trust_env=False) as client:
+            while not done.is_set():
+                sent_after = acknowledged[0]
+                if way == "GET":
+                    answer = client.get("/recommend/u1")
+                else:
+                    answer = client.post("/recommend", json={"user_id": "u1"})
+                assert answer.status_code == 200, answer.text
+                version, day = answer.json()["model_version"], answer.json()["data_until"]
+                # Nothing older than what was acknowledged at sending; one reload may be under way.
+                assert version in sequence[sent_after : acknowledged[0] + 2]
+                assert (answer.headers["X-Model-Version"], day) == (str(version), f"1998-04-{version:02d}")
+                answered[number] += 1
+                versions.add(version)
+        return versions
+
+    with ThreadPoolExecutor(5) as pool:
+        kinds = [("GET", 0), ("GET", 1), ("GET", 1), ("POST", 0), ("POST", 1)]
+        streams = [pool.submit(stream, number, *kind) for number, kind in enumerate(kinds)]
+        try:
+            for version in RELOADS:
+                assert endpoint.reload(version).status_code == 200
+                acknowledged[0] += 1
+                goal = [count + 2 for count in answered]  # the second was sent after the acknowledgement
+                wait_for(
+                    lambda goal=goal: (
+                        any(s.done() for s in streams)
+                        or all(have >= want for have, want in zip(answered, goal, strict=True))
+                    ),
+                    "every stream has an answer of this version",
+                )
+        finally:
+            done.set()
+        assert [each.result() for each in streams] == [{1, 2, 3}] * 5
+
+
+def test_it_comes_up_on_the_committed_version(fresh: EndpointProcess) -> None:
+    fresh.start()
+    assert fresh.reload(3).status_code == 200
+    assert fresh.stop() == 0
+    again = EndpointProcess(fresh.home, port=fresh.port).start()
+    try:
+        assert again.client.get("/model").json()["version"] == 3
+        assert again.client.post("/recommend", json={"user_id": "u1"}).json()["model_version"] == 3
+    finally:
+        assert again.stop() == 0
+    assert TOKEN not in fresh.log.read_text()
+
+
+def test_a_committed_version_that_cannot_be_opened_is_no_health(fresh: EndpointProcess) -> None:
+    fresh.start()
+    assert fresh.reload(3).status_code == 200
+    fresh.stop()
+    shutil.move(fresh.store / "3", fresh.home / "away")
+    again = EndpointProcess(fresh.home, port=fresh.port).start()
+    try:
+        answer = again.client.get("/health")
+        assert answer.status_code == 503
+        assert "version 3 is committed and cannot be opened" in answer.json()["detail"]
+        shutil.move(fresh.home / "away", fresh.store / "3")
+        assert again.client.get("/health").status_code == 200
+        models.publish_version(again.store, 4)
+        assert again.reload(4).json() == {"version": 4, "previous": 3, "changed": True}
+    finally:
+        again.stop()
+
+
+def test_a_worker_that_dies_is_replaced_and_nobody_waits_for_ever(fresh: EndpointProcess) -> None:
+    fresh.start()
+    fresh.reload(3)
+    (worker,) = [
+        pid
+        for pid in descendants(fresh.process.pid)
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(worker, signal.SIGSTOP)
+    answer = fresh.client.post("/recommend", json={"user_id": "u1"})
+    assert (answer.status_code, answer.json()) == (504, {"detail": "no answer within 2 s"})
+    assert fresh.client.get("/recommend/u1").status_code == 200
+    os.kill(worker, signal.SIGKILL)
+    wait_for(
+        lambda: fresh.client.post("/recommend", json={"user_id": "u1"}).status_code == 200,
+        "a new worker answers",
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["main process", "process group"])
+def test_a_signal_ends_all_of_it_at_once(
+    fresh: EndpointProcess, number: signal.Signals, send: Callable[[int, int], None]
+) -> None:
+    fresh.start()
+    family = descendants(fresh.process.pid)
+    assert len(family) >= 4  # the manager, two API processes, the worker
+    send(fresh.process.pid, number)
+    assert fresh.process.wait(8) == 0
+    wait_until_gone(family)
+    assert "Traceback" not in fresh.log.read_text()
+
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["main process", "process group"])
+def test_a_signal_while_it_starts_leaves_nothing(
+    fresh: EndpointProcess, send: Callable[[int, int], None]
+) -> None:
+    """At each moment between the first child and the last."""
+    for children in (1, 2, 3, 4, 5):
+        process = fresh.launch()
+        seen: set[int] = set()
+
+        def enough(pid: int = process.pid, wanted: int = children, seen: set[int] = seen) -> bool:
+            seen |= descendants(pid)
+            return len(seen) >= wanted
+
+        wait_for(enough, f"{children} children")
+        send(process.pid, signal.SIGTERM)
+        assert process.wait(10) == 0
+        wait_until_gone(seen)
+
+
+def test_a_port_that_is_taken_is_an_error_at_once(fresh: EndpointProcess) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", fresh.port))
+        other.listen()
+        assert fresh.launch().wait(20) != 0
+    assert "Address already in use" in fresh.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"), [(["--port", "80"], "serving_port"), (["--host", "nowhere"], "serving_host")]
+)
+def test_wrong_settings_are_named(tmp_path: Path, arguments: list[str], cause: str) -> None:
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "movierec_serving", *arguments]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith(f"settings: {cause}")
