@@ -41,7 +41,9 @@ class Platform:
         for day in days:
             self.landing_zone.deliver(day, as_csv(ratings_of_day(day, **options)))
 
-    def run(self, first: str, last: str | None = None, *assets: str, job: str = "daily") -> dg.ExecuteInProcessResult:
+    def run(
+        self, first: str, last: str | None = None, *assets: str, job: str = "daily"
+    ) -> dg.ExecuteInProcessResult:
         """One run over the range, of all the job's assets or of these; it may fail."""
         tags = {RANGE_START: first, RANGE_END: last or first} if job == "daily" else {}
         return assemble(settings()).resolve_job_def(job).execute_in_process(

@@ -17,7 +17,9 @@ def days_from(first: str, count: int) -> list[str]:
     return [(date.fromisoformat(first) + timedelta(days=n)).isoformat() for n in range(count)]
 
 
-def ratings_of_day(day: str, *, users: int = 60, movies: int = 80, ratings: int = 400, seed: int = 0) -> list[list[str]]:
+def ratings_of_day(
+    day: str, *, users: int = 60, movies: int = 80, ratings: int = 400, seed: int = 0
+) -> list[list[str]]:
     """Rows (user_id, movie_id, rating, timestamp) of one day.
 
     Users and movies belong to one of 4 tastes; a movie of the user's own taste gets 4 or 5 stars, another 1 to 3,
@@ -43,5 +45,8 @@ def as_csv(rows: list[list[str]]) -> bytes:
 
 def catalogue(movies: int = 80) -> bytes:
     """A movies.csv with commas, quotes and letters beyond ASCII in titles."""
-    lines = [f'm{n},"Amélie, the ""{n}th"" (1999)",1999,{"Comedy|Drama" if n % 2 else "Action"}\n' for n in range(movies)]
+    lines = [
+        f'm{n},"Amélie, the ""{n}th"" (1999)",1999,{"Comedy|Drama" if n % 2 else "Action"}\n'
+        for n in range(movies)
+    ]
     return ("movie_id,title,year,genres\n" + "".join(lines)).encode()

@@ -46,7 +46,7 @@ def gate_verdict(
     try:
         each_day(context, decide, lambda days: {day: described[day] for day in days}, ordered=True)
     finally:  # also for the verdicts of a range that failed later on
-        reconcile_production(context.instance, model_registry, f"gate, run {context.run_id}")
+        reconcile_production(context.instance, model_registry, f"gate, run {context.run.run_id}")
 
 
 def reconcile_production(instance: dg.DagsterInstance, registry: ModelRegistry, by: str) -> int | None:

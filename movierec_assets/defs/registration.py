@@ -39,7 +39,12 @@ def registered_model(
             return
         version = model_registry.find(model.identity)
         if version is None:
-            tags = {"partition": day, "git_commit": commit, "dagster_run": context.run_id, "fit": model.fit}
+            tags = {
+                "partition": day,
+                "git_commit": commit,
+                "dagster_run": context.run.run_id,
+                "fit": model.fit,
+            }
             with mlflow.start_run(nested=True, run_name=day):
                 _log(mlflow, model_registry, bundle_store, model, tags)
                 version = model_registry.register(

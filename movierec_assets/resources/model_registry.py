@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,11 +135,17 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 return existing
             run = mlflow.active_run()
             assert run is not None, "register() is called inside an MLflow run"
-            model = mlflow.pyfunc.log_model(
-                name="bundle", python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                artifacts={"bundle": str(bundle)}, code_paths=[str(_reader_package())],
-                pip_requirements=_requirements(), signature=_signature(),
-            )  # fmt: skip
+            with warnings.catch_warnings():
+                # MLflow asks for type hints and an example to validate inputs by: the signature does that
+                warnings.filterwarnings("ignore", message=".*(type hint|input example)", category=UserWarning)
+                model = mlflow.pyfunc.log_model(
+                    name="bundle",
+                    python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+                    artifacts={"bundle": str(bundle)},
+                    code_paths=[str(_reader_package())],
+                    pip_requirements=_requirements(),
+                    signature=_signature(),
+                )
             _link_artifacts(bundle, self.client().get_logged_model(model.model_id).artifact_location)
             version = self.client().create_model_version(
                 MODEL_NAME, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id,

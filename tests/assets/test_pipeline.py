@@ -23,7 +23,9 @@ def test_a_range_of_days_is_ingested_trained_judged_and_promoted(platform: Platf
     platform.deliver(*DAYS)
     assert platform.run("-", job="catalogue").success
     assert platform.run(DAYS[0], DAYS[-1]).success
-    assert platform.query("SELECT sum(rows), sum(validated + rejected + superseded), count(*) FROM chunks") == [(3200, 3200, 8)]
+    assert platform.query(
+        "SELECT sum(rows), sum(validated + rejected + superseded), count(*) FROM chunks"
+    ) == [(3200, 3200, 8)]
     for asset in ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict"):
         assert [event.partition for event in platform.events(asset)] == DAYS
     versions = platform.model_registry.versions()
@@ -42,15 +44,25 @@ def test_each_day_of_a_range_has_its_own_metadata(platform: Platform) -> None:
     platform.run(DAYS[0], DAYS[1], "raw_ratings", "validated_ratings")
     counts = {event.partition: event.metadata["raw"].value for event in platform.events("validated_ratings")}
     assert counts == {DAYS[0]: 100, DAYS[1]: 150}
-    assert "data:image/png;base64" in str(platform.events("validated_ratings")[0].metadata["ratings by stars"].value)
+    assert "data:image/png;base64" in str(
+        platform.events("validated_ratings")[0].metadata["ratings by stars"].value
+    )
 
 
 def test_running_a_range_twice_makes_nothing_new(platform: Platform) -> None:
     platform.deliver(*DAYS[:3])
     platform.run(DAYS[0], DAYS[2])
-    before = bundle_digests(platform), platform.query("SELECT * FROM chunks"), platform.query("SELECT * FROM als_model")
+    before = (
+        bundle_digests(platform),
+        platform.query("SELECT * FROM chunks"),
+        platform.query("SELECT * FROM als_model"),
+    )
     assert platform.run(DAYS[0], DAYS[2]).success
-    assert (bundle_digests(platform), platform.query("SELECT * FROM chunks"), platform.query("SELECT * FROM als_model")) == before
+    assert (
+        bundle_digests(platform),
+        platform.query("SELECT * FROM chunks"),
+        platform.query("SELECT * FROM als_model"),
+    ) == before
     assert len(platform.model_registry.versions()) == 3
     assert len(platform.events("production_model")) == 1
 
@@ -77,7 +89,9 @@ def test_a_model_is_warm_from_the_day_before_and_cold_in_a_new_month(platform: P
     assert models[DAYS[1]].parent == models[DAYS[0]].identity
 
 
-def test_a_change_of_parameters_makes_a_new_cold_model(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_parameters_makes_a_new_cold_model(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     platform.deliver(*DAYS[:2])
     platform.run(DAYS[0], DAYS[1])
     monkeypatch.setenv("MOVIEREC_FACTORS", "16")
@@ -108,7 +122,7 @@ BAD_CHUNKS = {
     "missing column": (b"user_id,movie_id,rating\n1,2,3\n", "timestamp"),
     "torn": (as_csv(ratings_of_day(DAYS[2]))[:-3], "newline"),
     "not UTF-8": (as_csv(ratings_of_day(DAYS[2])) + b"\xff,1,2,3\n", "line 402"),
-    "zero bytes": (b"", "empty"),
+    "zero bytes": (b"", "zero bytes"),
 }
 
 
@@ -196,7 +210,12 @@ def test_an_unreadable_redelivery_leaves_the_current_chunk(platform: Platform) -
     platform.landing_zone.deliver(DAYS[0], b"user_id\n")
     assert platform.run(DAYS[0], None, "raw_ratings", "validated_ratings").success
     current, refused = platform.warehouse.chunks()[DAYS[0]]
-    assert (current.verdict, current.current, refused.verdict, refused.current) == ("accepted", True, "refused", False)
+    assert (current.verdict, current.current, refused.verdict, refused.current) == (
+        "accepted",
+        True,
+        "refused",
+        False,
+    )
     assert platform.query("SELECT count(*) FROM validated_ratings") == [(400,)]
 
 
@@ -213,7 +232,9 @@ def test_the_bytes_of_an_earlier_chunk_make_it_current_again(platform: Platform)
 def appended(day: str, nth: int) -> list[list[str]]:
     """A day on which 20 users rate movies that they have not rated before."""
     at = day_start(day)
-    return [[f"u{u}", f"m{nth * 10 + n}", str(3 + (u + n) % 3), str(at + n)] for u in range(20) for n in range(8)]
+    return [
+        [f"u{u}", f"m{nth * 10 + n}", str(3 + (u + n) % 3), str(at + n)] for u in range(20) for n in range(8)
+    ]
 
 
 def test_a_twin_starts_from_the_parents_while_history_is_appended(platform: Platform) -> None:
@@ -262,6 +283,9 @@ def test_a_window_leaves_older_days_out(platform: Platform, monkeypatch: pytest.
     platform.run(DAYS[0], DAYS[3], "raw_ratings", "validated_ratings", "als_model")
     assert [day for day, _ in platform.warehouse.partitions(DAYS[3], 2)] == DAYS[2:4]
     ratings = platform.warehouse.models()[DAYS[3]].metrics["ratings"]
-    assert ratings == platform.query(
-        f"SELECT count(DISTINCT (user_id, movie_id)) FROM validated_ratings WHERE day >= '{DAYS[2]}'"
-    )[0][0]
+    assert (
+        ratings
+        == platform.query(
+            f"SELECT count(DISTINCT (user_id, movie_id)) FROM validated_ratings WHERE day >= '{DAYS[2]}'"
+        )[0][0]
+    )

@@ -20,7 +20,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProce
         assert process.reload(1).json() == {"version": 1, "previous": None, "changed": True}
         yield process
     finally:
-        process.stop()
+        process.close()
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ class EndpointProcess:
 
     def __init__(self, home: Path, token: str | None = TOKEN, port: int | None = None) -> None:
         self.home, self.port = home, port or free_port()
+        self.process: subprocess.Popen[bytes] | None = None
         self.log = home / f"serving-{self.port}.log"
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MOVIEREC_", "DAGSTER_"))}
@@ -104,6 +105,12 @@ class EndpointProcess:
         self.client.close()
         wait_until_gone(family)
         return code
+
+    def close(self) -> None:
+        """Whatever state it is in."""
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+        self.client.close()
 
     def reload(self, version: Any, token: str | None = TOKEN) -> httpx.Response:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -22,8 +22,7 @@ def fresh(store: Path) -> Iterator[EndpointProcess]:
     """An endpoint that has not been started, with version 3 in its store."""
     process = EndpointProcess(store.parents[1])
     yield process
-    if process.process.poll() is None:
-        process.stop()
+    process.close()
 
 
 def test_before_a_model_is_deployed_it_says_so(tmp_path: Path) -> None:
