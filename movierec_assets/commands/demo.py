@@ -140,7 +140,7 @@ def _run(root: Path, chosen: Settings, phases: Phases, console: Console, stack: 
             f"{len(stream.failures)} of {stream.sent} requests failed, the first: {stream.failures[0]}"
         )
     console.print(
-        f"\nversion {production.number} → {newest.number} under load: {stream.sent} requests, {len(stream.failures)} failed, "
+        f"\nversion {production.number} → {newest.number} under load: {stream.sent} requests, none failed, "
         f"versions seen {sorted(stream.versions)}, p99 {stream.percentile(99) * 1000:.1f} ms"
     )
     _summary(console, warehouse, registry, _served(endpoint))
@@ -268,10 +268,14 @@ def _summary(console: Console, warehouse: Warehouse, registry: ModelRegistry, se
     production, last = registry.production(), models[-1].metrics
     assert production is not None, "the demo has just seen it served"
     table = Table(show_header=False, title="summary")
+    counts = {
+        name: sum(getattr(one, name) for one in chunks)
+        for name in ("rows", "validated", "rejected", "superseded")
+    }
+    parts = " + ".join(f"{counts[name]:,} {name}" for name in ("validated", "rejected", "superseded"))
     for name, value in (
         ("days", f"{len(chunks)}, {sum(one.rows == 0 for one in chunks)} of them without ratings"),
-        ("rows", f"{sum(one.rows for one in chunks):,} = {sum(one.validated for one in chunks):,} validated "
-                 f"+ {sum(one.rejected for one in chunks):,} rejected + {sum(one.superseded for one in chunks):,} superseded"),
+        ("rows", f"{counts['rows']:,} = {parts}"),
         ("versions", f"{len(registry.versions())}, one a trained day"),
         ("NDCG@10", f"{last['ndcg_at_10']:.4f}, popularity {last['popularity_ndcg_at_10']:.4f} ({models[-1].day})"),
         ("production", f"version {production.number}, data until {production.data_until}"),

@@ -125,9 +125,7 @@ def deploy_production(
     attempt = state["attempt"] + 1 if state.get("version") == wanted else 1
     now = time.time()
     if attempt > 1 and now < state["not_before"]:
-        return dg.SkipReason(
-            f"version {wanted}, attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}"
-        )
+        return dg.SkipReason(f"attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}")
     pause = min(5.0 * 2 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
     return dg.SensorResult(
         run_requests=[

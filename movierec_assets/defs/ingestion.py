@@ -19,7 +19,7 @@ LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day 
 @dg.asset(
     partitions_def=daily, backfill_policy=ONE_RUN, group_name="ingestion", kinds={"duckdb"}, pool="warehouse",
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER),
-    check_specs=[dg.AssetCheckSpec("chunks_readable", asset="raw_ratings", description="no delivered chunk was refused as unreadable")],
+    check_specs=[dg.AssetCheckSpec("chunks_readable", asset="raw_ratings", description="no chunk was refused")],
 )  # fmt: skip
 def raw_ratings(
     context: dg.AssetExecutionContext,

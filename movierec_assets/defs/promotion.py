@@ -75,5 +75,5 @@ def reported_production(instance: dg.DagsterInstance) -> int | None:
 
 production_model = dg.AssetSpec(
     PRODUCTION, deps=[gate_verdict], group_name="promotion", kinds={"mlflow"},
-    description="The version that MLflow's alias `production` names: an event exactly when it moved, with from, to and why.",
+    description="What MLflow's alias `production` names: an event exactly when it moved, with from, to and why.",
 )  # fmt: skip

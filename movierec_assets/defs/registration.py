@@ -65,8 +65,11 @@ def _metadata(version: Version | None) -> Metadata:
     if version is None:
         return {"version": "none", "note": "no rating has been accepted yet"}
     return {
-        "version": version.number, "identity": version.identity, "data until": version.data_until, "MLflow run": version.run_id,
-    }  # fmt: skip
+        "version": version.number,
+        "identity": version.identity,
+        "data until": version.data_until,
+        "MLflow run": version.run_id,
+    }
 
 
 def _log(
@@ -88,7 +91,8 @@ def _git_commit() -> str:
     """The checkout's commit, or `unknown` outside one."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
+            check=True,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):

@@ -189,7 +189,8 @@ def _fit(data: Interactions, until: str, origin: Bundle | None) -> tuple[np.ndar
         until_s=int(end.timestamp()),
     )
     factors = fit(
-        data.user_ids, data.movie_ids, data.matrix(weights), factors=chosen.factors, regularization=chosen.regularization,
+        data.user_ids, data.movie_ids, data.matrix(weights), factors=chosen.factors,
+        regularization=chosen.regularization,
         iterations=chosen.iterations if origin is None else chosen.warm_iterations, seed=chosen.seed,
         parent=None if origin is None else factors_of(origin),
     )  # fmt: skip

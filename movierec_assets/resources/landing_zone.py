@@ -15,7 +15,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SUFFIXES = (".csv", ".parquet")
 
 
-class MissingChunk(FileNotFoundError):  # noqa: N818 - the base says that it is an error
+class MissingChunk(FileNotFoundError):
     """A file that should lie in the landing zone and does not; the message names the path."""
 
 

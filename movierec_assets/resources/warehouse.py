@@ -142,7 +142,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             rows = connection.execute(
                 """SELECT day::VARCHAR, sha256, file, current, verdict, reason, schema_version, max_rejected_share,
                           rows, validated, rejected, superseded, late
-                   FROM chunks WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day) ORDER BY chunks.day, received_at""",
+                   FROM chunks WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day)
+                   ORDER BY chunks.day, received_at""",
                 [days, days],
             ).fetchall()
         found: dict[str, list[Chunk]] = {}
@@ -156,7 +157,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             for table in ("raw_ratings", "validated_ratings", "rejected_ratings"):
                 connection.execute(f"DELETE FROM {table} WHERE day = ?", [day])
             connection.execute(
-                'INSERT INTO raw_ratings SELECT CAST(? AS DATE), record, ?, user_id, movie_id, rating, "timestamp" FROM rows',
+                """INSERT INTO raw_ratings
+                   SELECT CAST(? AS DATE), record, ?, user_id, movie_id, rating, "timestamp" FROM rows""",
                 [day, file],
             )
             connection.execute("UPDATE chunks SET current = false WHERE day = ? AND current", [day])
@@ -172,8 +174,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
 
     def _enter(
-        self, connection: duckdb.DuckDBPyConnection, day: str, sha256: str, file: str, *, current: bool, verdict: str | None,
-        reason: str | None, rows: int,
+        self, connection: duckdb.DuckDBPyConnection, day: str, sha256: str, file: str, *, current: bool,
+        verdict: str | None, reason: str | None, rows: int,
     ) -> None:  # fmt: skip
         connection.execute(
             """INSERT OR REPLACE INTO chunks (day, sha256, file, received_at, current, verdict, reason, rows)
@@ -212,8 +214,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 """UPDATE chunks SET verdict = ?, reason = ?, schema_version = ?, max_rejected_share = ?,
                           validated = ?, rejected = ?, superseded = ?, late = ? WHERE day = ? AND current""",
                 [
-                    judgement.verdict, judgement.reason, SCHEMA_VERSION, judgement.max_rejected_share, len(outcome.valid),
-                    len(outcome.rejected), outcome.superseded, outcome.late, day,
+                    judgement.verdict, judgement.reason, SCHEMA_VERSION, judgement.max_rejected_share,
+                    len(outcome.valid), len(outcome.rejected), outcome.superseded, outcome.late, day,
                 ],
             )  # fmt: skip
 
@@ -222,8 +224,10 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self.connect(read_only=True) as connection:
             connection.execute("CREATE TEMP TABLE asked AS SELECT unnest(CAST(? AS DATE[])) AS day", [days])
             facts = connection.execute(
-                """SELECT day::VARCHAR, count(DISTINCT user_id), count(DISTINCT movie_id), count(*) - count(m.movie_id), avg(rating)
-                   FROM validated_ratings v SEMI JOIN asked USING (day) LEFT JOIN movies m USING (movie_id) GROUP BY v.day"""
+                """SELECT day::VARCHAR, count(DISTINCT user_id), count(DISTINCT movie_id),
+                          count(*) - count(m.movie_id), avg(rating)
+                   FROM validated_ratings v SEMI JOIN asked USING (day) LEFT JOIN movies m USING (movie_id)
+                   GROUP BY v.day"""
             ).fetchall()
             stars = connection.execute(
                 """SELECT day::VARCHAR, rating, count(*) FROM validated_ratings v SEMI JOIN asked USING (day)
@@ -281,7 +285,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self.connect(read_only=True) as connection:
             return connection.execute(
                 """SELECT day::VARCHAR, sha256 || '/' || schema_version FROM chunks
-                   WHERE current AND verdict = 'accepted' AND validated > 0 AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)
+                   WHERE current AND verdict = 'accepted' AND validated > 0
+                     AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)
                    ORDER BY chunks.day""",
                 [_since(until, window_days), until],
             ).fetchall()
@@ -301,7 +306,9 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             ids: dict[str, list[str]] = {}
             for key in ("user_id", "movie_id"):  # row_number over ids sorted by their bytes: the dense rows
                 connection.execute(
-                    f"CREATE TEMP TABLE {key}s AS SELECT {key}, (row_number() OVER (ORDER BY {key}) - 1)::INTEGER AS dense FROM (SELECT DISTINCT {key} FROM latest)"
+                    f"""CREATE TEMP TABLE {key}s AS
+                        SELECT {key}, (row_number() OVER (ORDER BY {key}) - 1)::INTEGER AS dense
+                        FROM (SELECT DISTINCT {key} FROM latest)"""
                 )
                 found = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
                 ids[key] = list(found[key])

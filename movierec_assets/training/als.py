@@ -23,8 +23,8 @@ class Factors:
 
 
 def fit(
-    user_ids: tuple[str, ...], movie_ids: tuple[str, ...], confidence: sp.csr_matrix, *, factors: int, regularization: float,
-    iterations: int, seed: int, parent: Factors | None = None,
+    user_ids: tuple[str, ...], movie_ids: tuple[str, ...], confidence: sp.csr_matrix, *, factors: int,
+    regularization: float, iterations: int, seed: int, parent: Factors | None = None,
 ) -> Factors:  # fmt: skip
     """Factorise `confidence` (U, I) by alternating least squares, conjugate gradient.
 

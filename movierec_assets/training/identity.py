@@ -30,8 +30,8 @@ def model_identity(
     """
     return _digest(
         {
-            "training_version": TRAINING_VERSION, "parameters": dict(parameters), "seed": seed, "fit": fit, "parent": parent,
-            "partitions": partitions_digest, "data_until": data_until,
+            "training_version": TRAINING_VERSION, "parameters": dict(parameters), "seed": seed, "fit": fit,
+            "parent": parent, "partitions": partitions_digest, "data_until": data_until,
         }
     )  # fmt: skip
 
