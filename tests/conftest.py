@@ -69,9 +69,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(ROOT / name, folder)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"MOVIEREC_{name.upper()}", raising=False)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in [*(f"MOVIEREC_{field.upper()}" for field in Settings.model_fields), "MLFLOW_TRACKING_URI"]:
+        monkeypatch.setenv(name, "")  # so that what set-up puts there is taken away again
+        monkeypatch.delenv(name)
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
     monkeypatch.setenv("MOVIEREC_HOME", str(folder))
     monkeypatch.setenv("MOVIEREC_DAGSTER_DIR", str(folder / "warehouse" / "dagster"))
