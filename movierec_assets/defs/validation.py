@@ -68,6 +68,7 @@ def _judgement(raw: pd.DataFrame, day: str, limit: float) -> Judgement:
 
 def _metadata(chunk: Chunk, summary: DaySummary) -> Metadata:
     return {
+        "ratings by stars": histogram(summary.stars),
         "dagster/row_count": chunk.validated,
         "verdict": chunk.verdict or "",
         **({"reason": chunk.reason} if chunk.reason else {}),
@@ -81,5 +82,4 @@ def _metadata(chunk: Chunk, summary: DaySummary) -> Metadata:
         "mean rating": round(summary.mean, 4) if summary.mean is not None else "none",
         "data version": f"{chunk.sha256}/{chunk.schema_version}",
         "rejected by reason": table(("reason", "rows"), summary.reasons.items()),
-        "ratings by stars": histogram(summary.stars),
     }
