@@ -1,6 +1,6 @@
 """From the landing zone to raw ratings and the catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -34,7 +34,6 @@ def raw_ratings(
     """
     ledger = warehouse.chunks(context.partition_keys)
     delivered: dict[str, str] = {}
-    refused: dict[str, str] = {}
 
     def ingest(day: str) -> None:
         path, content = landing_zone.read(day)
@@ -44,7 +43,6 @@ def raw_ratings(
         try:
             rows = parse_chunk(content, path.name)
         except ChunkError as error:
-            refused[day] = str(error)
             context.log.error(f"{day} is refused: {error}")
             warehouse.refuse_chunk(day, digest, path.name, str(error))
         else:
@@ -55,17 +53,25 @@ def raw_ratings(
         return {day: _metadata(chunks[day], delivered[day]) for day in days}
 
     each_day(context, ingest, describe)
-    return dg.MaterializeResult(check_results=[refusals("chunks_readable", refused)])
+    refused = warehouse.refused(unreadable=True)
+    return dg.MaterializeResult(check_results=[refusals("chunks_readable", refused, context.partition_keys)])
 
 
-def refusals(check: str, refused: dict[str, str]) -> dg.AssetCheckResult:
-    """The check's result: an ERROR that names each refused day; other days go on."""
+def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg.AssetCheckResult:
+    """The check's result: an ERROR that names the refused days of this run, a WARN while there are others.
+
+    A check has one state for the asset: green after a good day would hide the refused one before it.
+    """
+    now = [day for day in asked if day in refused]
     if not refused:
         return dg.AssetCheckResult(check_name=check, passed=True)
     return dg.AssetCheckResult(
-        check_name=check, passed=False, severity=dg.AssetCheckSeverity.ERROR,
-        description=f"refused: {', '.join(refused)}", metadata={"refused": table(("day", "reason"), refused.items())},
-    )  # fmt: skip
+        check_name=check,
+        passed=False,
+        severity=dg.AssetCheckSeverity.ERROR if now else dg.AssetCheckSeverity.WARN,
+        description=f"refused: {', '.join(now)}" if now else f"still refused: {', '.join(refused)}",
+        metadata={"refused": table(("day", "reason"), refused.items())},
+    )
 
 
 def _metadata(chunks: list[Chunk], delivered: str) -> Metadata:

@@ -47,9 +47,10 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
         return {day: _metadata(_current(chunks[day]), summaries[day]) for day in days}
 
     each_day(context, validate, describe)
-    verdicts = {day: _current(chunks) for day, chunks in warehouse.chunks(context.partition_keys).items()}
-    refused = {day: chunk.reason or "" for day, chunk in verdicts.items() if chunk.verdict == "refused"}
-    return dg.MaterializeResult(check_results=[refusals("few_rows_rejected", refused)])
+    refused = warehouse.refused(unreadable=False)
+    return dg.MaterializeResult(
+        check_results=[refusals("few_rows_rejected", refused, context.partition_keys)]
+    )
 
 
 def _current(chunks: Sequence[Chunk]) -> Chunk:

@@ -151,6 +151,17 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             found.setdefault(row[0], []).append(Chunk(*row))
         return found
 
+    def refused(self, *, unreadable: bool) -> dict[str, str]:
+        """Reason by day, of all days: those whose newest chunk could not be read, or whose current one was refused."""
+        which = "NOT current" if unreadable else "current"
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                f"""SELECT day::VARCHAR, reason FROM (
+                        SELECT *, received_at = max(received_at) OVER (PARTITION BY day) AS newest FROM chunks) c
+                    WHERE verdict = 'refused' AND {which} AND (newest OR current) ORDER BY c.day"""
+            ).fetchall()
+        return dict(rows)
+
     def load_chunk(self, day: str, sha256: str, file: str, rows: pd.DataFrame) -> None:
         """Make `rows` (as delivered) the day's raw ratings, and this chunk the current one, not yet judged."""
         with self.connect() as connection:

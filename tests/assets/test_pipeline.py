@@ -159,6 +159,20 @@ def test_a_day_with_too_many_bad_rows_is_refused_and_kept_visible(platform: Plat
     assert [day for day, _ in partitions] == [DAYS[0], DAYS[2]]
 
 
+def test_a_refused_day_stays_in_sight_until_it_is_mended(platform: Platform) -> None:
+    platform.landing_zone.deliver(DAYS[0], b"")
+    platform.deliver(DAYS[1])
+
+    def check(day: str) -> tuple[bool, str]:
+        found = platform.run(day, None, "raw_ratings").get_asset_check_evaluations()[0]
+        return found.passed, found.severity.value
+
+    assert check(DAYS[0]) == (False, "ERROR")
+    assert check(DAYS[1]) == (False, "WARN")
+    platform.deliver(DAYS[0])
+    assert check(DAYS[0])[0]
+
+
 def test_rows_delivered_twice_over_are_superseded(platform: Platform) -> None:
     rows = ratings_of_day(DAYS[0])
     platform.landing_zone.deliver(DAYS[0], as_csv(rows + rows))
