@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -57,3 +58,45 @@ def status_command() -> None:
     from movierec_assets.commands.status import show_status
 
     raise typer.Exit(0 if show_status() else 1)
+
+
+@app.command("lineage")
+def lineage_command(
+    version: Annotated[str, typer.Argument(help="a version's number, or a recommendation id")],
+    rehash: Annotated[bool, typer.Option(help="read every file again and compare its sha256")] = False,
+    user: Annotated[str | None, typer.Option(help="show what the version recommends to this user")] = None,
+) -> None:
+    """What a version was made from: parameters, libraries, parents, days, and the delivered files."""
+    from rich.console import Console
+
+    from movierec_assets.commands.lineage import LineageError, show_lineage
+    from movierec_assets.settings import settings
+
+    try:
+        sound = show_lineage(settings(), version, rehash=rehash, user=user, console=Console(highlight=False))
+    except LineageError as error:
+        typer.echo(f"lineage: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(0 if sound else 1)
+
+
+@app.command("verify")
+def verify_command(
+    version: Annotated[int, typer.Argument(help="a version's number")],
+    since: Annotated[
+        str | None, typer.Option(help="rebuild its parents, too, from this day (YYYY-MM-DD) on")
+    ] = None,
+) -> None:
+    """Rebuild a version from the archived chunks and compare its factors bit by bit."""
+    from movierec_assets.commands.verify import VerifyError, verify
+    from movierec_assets.settings import settings
+
+    sound = True
+    try:
+        for rebuilt in verify(settings(), version, since):
+            typer.echo(str(rebuilt))
+            sound &= rebuilt.sound
+    except VerifyError as error:
+        typer.echo(f"verify: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(0 if sound else 1)

@@ -10,6 +10,7 @@ from movierec_assets.defs import (
     automation,
     deployment,
     ingestion,
+    production,
     promotion,
     registration,
     training,
@@ -20,6 +21,7 @@ from movierec_assets.resources.chunk_archive import ChunkArchive
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.resources.mlflow_run import mlflow_run
 from movierec_assets.resources.model_registry import ModelRegistry
+from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
@@ -35,10 +37,8 @@ def resources(chosen: Settings) -> dict[str, Any]:
         "bundle_store": BundleStore(root=str(root)),
         "model_registry": ModelRegistry(tracking_uri=chosen.tracking_uri, root=str(root)),
         "mlflow": mlflow_run,
-        "serving_client": ServingClient(
-            endpoints=list(chosen.endpoints),
-            token=chosen.reload_token.get_secret_value() if chosen.reload_token else None,
-        ),
+        "serving_client": ServingClient(chosen.endpoints, chosen.reload_token),
+        "notifier": Notifier(chosen.webhook),
     }
 
 
@@ -49,9 +49,13 @@ def assemble(chosen: Settings) -> dg.Definitions:
             ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
             registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
         ],
-        jobs=[automation.daily_job, automation.catalogue_job, deployment.deploy_job],
+        asset_checks=[production.days_current],
+        jobs=[automation.daily_job, automation.catalogue_job, deployment.deploy_job, production.set_production],
         schedules=[automation.every_day],
-        sensors=[automation.landing_zone_watch, deployment.deploy_production, automation.end_mlflow_runs],
+        sensors=[
+            automation.landing_zone_watch, deployment.deploy_production,
+            production.after_failure, production.refused_days,
+        ],
         resources=resources(chosen),
         executor=dg.in_process_executor,  # a range of days is one process: it is what makes a day cheap
     )  # fmt: skip

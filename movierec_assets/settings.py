@@ -37,7 +37,12 @@ class Settings(BaseSettings):
         description="base URLs of the endpoints to reload, separated by commas",
     )
     reload_token: SecretStr | None = Field(
-        default=None, description="bearer token of `POST /reload`; set-up generates one"
+        default=None,
+        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset refuses them",
+    )
+    webhook: SecretStr | None = Field(
+        default=None,
+        description="Slack-compatible URL that failed runs and refused days are posted to; a secret",
     )
     max_rejected_share: float = Field(
         default=0.05, ge=0, le=1, description="a day with a larger share of rejected rows is refused"
@@ -57,9 +62,24 @@ class Settings(BaseSettings):
         default=None, gt=0, description="an interaction this old has half its confidence; empty: no decay"
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of random factors")
+    gate: Literal["auto", "manual"] = Field(
+        default="auto", description="manual: what passes the gate awaits approval"
+    )
+    gate_margin: float = Field(
+        default=0.05, gt=0, lt=1, description="share of NDCG@10 that a challenger may lose at worst"
+    )
+    gate_level: float = Field(
+        default=0.95, gt=0.5, lt=1, description="confidence with which that must be shown, one-sided"
+    )
 
     @field_validator(
-        "partition_end", "window_days", "half_life_days", "mlflow_tracking_uri", "reload_token", mode="before"
+        "partition_end",
+        "window_days",
+        "half_life_days",
+        "mlflow_tracking_uri",
+        "reload_token",
+        "webhook",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:

@@ -1,16 +1,22 @@
 """`python -m movierec_serving`: the endpoint, by the settings; `--host` and `--port` override them."""
 
 import argparse
+import os
+import signal
 import sys
-
-from pydantic import ValidationError
-
-from movierec_serving.pointer import PointerError
-from movierec_serving.server import serve
-from movierec_serving.settings import Settings
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the server handles it: no traceback while it loads
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # read once, by NumPy's import: processes share the cores
+    from pydantic import ValidationError
+
+    from movierec_serving.pointer import PointerError
+    from movierec_serving.server import serve
+    from movierec_serving.settings import Settings
+
     parser = argparse.ArgumentParser(prog="python -m movierec_serving", description="Serve recommendations.")
     parser.add_argument("--host", help="127.0.0.1, 0.0.0.0 or ::")
     parser.add_argument("--port", type=int)

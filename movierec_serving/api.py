@@ -1,23 +1,22 @@
-"""The routes that API processes answer themselves, and how errors look."""
+"""The routes that answer about movies and users, and how errors look."""
 
-import hmac
-import os
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from movierec_serving import reload as reloading
 from movierec_serving import schemas
-from movierec_serving.answers import answer, problem, recommendations
+from movierec_serving.answers import Answer, Recommender, Wish, answer, invalid, problem, stamp
+from movierec_serving.bundle import PublishedModel, UnknownGenreError
 from movierec_serving.holder import ModelHolder, ModelUnavailableError
-from movierec_serving.settings import Settings
 
 Documented = dict[int | str, dict[str, Any]]
-NO_MODEL: Documented = {503: {"model": schemas.Problem, "description": "No model can be answered from"}}
+NO_MODEL: Documented = {
+    503: {"model": schemas.Problem, "description": "No model, or no place; see Retry-After"}
+}
 INVALID: Documented = {422: {"model": schemas.InvalidRequest, "description": "Names the field that is wrong"}}
+UNKNOWN: Documented = {404: {"model": schemas.Problem, "description": "The model does not know it"}}
 BAD_BODY: Documented = {
     400: {"model": schemas.Problem, "description": "The body cannot be read"},
     413: {"model": schemas.Problem, "description": "The body is too large"},
@@ -26,8 +25,15 @@ RECOMMEND: Documented = {
     200: {"headers": {"X-Model-Version": {"schema": {"type": "integer"}, "description": "as in the body"}}}
 }
 
-bearer = HTTPBearer(auto_error=False, description="MOVIEREC_RELOAD_TOKEN")
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+User = Annotated[schemas.UserId, Path()]
+Movie = Annotated[schemas.MovieId, Path()]
+Count = Annotated[schemas.Count, Query()]
+Offset = Annotated[schemas.Offset, Query()]
+Genres = Annotated[schemas.Genres, Query()]
+Exclude = Annotated[schemas.Exclude, Query()]
+Explain = Annotated[schemas.Explain, Query()]
+# As a default and not a default_factory, whose signature pydantic would inspect at every request.
+ANY: list[str] = []
 
 
 class IdConvertor(StringConvertor):
@@ -36,7 +42,7 @@ class IdConvertor(StringConvertor):
     regex = "(?s:.*)"
 
 
-def add_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> None:
+def add_routes(app: FastAPI, holder: ModelHolder) -> None:
     register_url_convertor("id", IdConvertor())
 
     @app.get(
@@ -46,74 +52,96 @@ def add_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> None:
         summary="A user's best unseen movies; popular ones for a user the model does not know",
     )
     async def get_recommendations(
-        user_id: Annotated[schemas.UserId, Path()], n: Annotated[schemas.Count, Query()] = 10
+        user_id: User,
+        n: Count = 10,
+        offset: Offset = 0,
+        genre: Genres = ANY,
+        exclude: Exclude = ANY,
+        explain: Explain = False,
     ) -> Response:
-        return recommendations(holder, user_id, n).response()
+        return Recommender(holder, Wish(n, offset, genre, exclude, explain)).user(user_id).response()
 
     @app.get(
-        "/model",
-        response_model=schemas.ModelInfo,
-        responses=NO_MODEL,
-        summary="The model that is answered from",
+        "/similar/{movie_id:id}",
+        response_model=schemas.Recommendations,
+        response_model_exclude_none=True,
+        responses={**RECOMMEND, **UNKNOWN, **INVALID, **NO_MODEL},
+        summary="Movies that the same people like",
     )
-    async def get_model() -> Response:
+    async def get_similar(
+        movie_id: Movie, n: Count = 10, offset: Offset = 0, genre: Genres = ANY, exclude: Exclude = ANY
+    ) -> Response:
+        recommender = Recommender(holder, Wish(n, offset, genre, exclude))
+        row = recommender.model.bundle.item_row(movie_id)
+        return (_unknown("movie") if row is None else recommender.similar(row)).response()
+
+    @app.get(
+        "/popular",
+        response_model=schemas.Recommendations,
+        responses={**RECOMMEND, **INVALID, **NO_MODEL},
+        summary="The most rated movies",
+    )
+    async def get_popular(
+        n: Count = 10, offset: Offset = 0, genre: Genres = ANY, exclude: Exclude = ANY
+    ) -> Response:
+        return Recommender(holder, Wish(n, offset, genre, exclude)).popular().response()
+
+    @app.get(
+        "/users/{user_id:id}/history",
+        response_model=schemas.History,
+        responses={**UNKNOWN, **INVALID, **NO_MODEL},
+        summary="What the model knows a user to have rated",
+    )
+    async def get_history(user_id: User, n: Count = 10, offset: Offset = 0) -> Response:
+        recommender = Recommender(holder, Wish())
+        model = recommender.model
+        if (row := model.bundle.user_row(user_id)) is None:
+            return _unknown("user").response()
+        part = slice(*model.bundle.seen_indptr[row : row + 2].tolist())
+        items, stars = model.bundle.seen_items[part], model.bundle.seen_ratings[part]
+        order = (-stars).argsort(kind="stable")[offset : offset + n]
+        rated = [
+            {**model.card(item), "rating": rating}
+            for item, rating in zip(items[order].tolist(), stars[order].tolist(), strict=True)
+        ]
+        return recommender.answer({"user_id": user_id, "total": len(items), "items": rated}).response()
+
+    @app.get(
+        "/movies",
+        response_model=schemas.Movies,
+        responses={**INVALID, **NO_MODEL},
+        summary="Movies whose title contains the query, whatever its case",
+    )
+    async def get_movies(
+        query: Annotated[
+            str, Query(max_length=200, description="part of a title", examples=["star wars"])
+        ] = "",
+        n: Count = 10,
+        offset: Offset = 0,
+    ) -> Response:
         model = holder.current()
-        manifest = model.bundle.manifest
-        content = {
-            "version": model.version,
-            "data_until": model.data_until,
-            "identity": manifest.identity,
-            "format_version": manifest.format_version,
-            "pid": os.getpid(),
-        }
-        return answer(content, headers={"X-Model-Version": str(model.version)}).response()
+        wanted, titles, found = query.casefold(), model.searchable, []
+        for row in model.bundle.popular_items.tolist():
+            if wanted in titles[row]:
+                found.append(row)
+                if len(found) == offset + n:
+                    break
+        blocked = holder.blocked(model)
+        return answer(
+            {**stamp(model), "items": [_movie(model, row, blocked) for row in found[offset:]]}
+        ).response()
 
     @app.get(
-        "/health",
-        response_model=schemas.Health,
-        responses=NO_MODEL,
-        summary="200 as soon as there is a model",
+        "/movies/{movie_id:id}",
+        response_model=schemas.OneMovie,
+        responses={**UNKNOWN, **INVALID, **NO_MODEL},
+        summary="One movie",
     )
-    async def get_health() -> Response:
-        return answer({"status": "ok", "version": holder.current().version}).response()
-
-    async def authorize(credentials: Credentials) -> None:
-        if settings.reload_token is None:
-            raise HTTPException(403, "reload is refused: MOVIEREC_RELOAD_TOKEN is not set")
-        if credentials is None or not _same(
-            credentials.credentials, settings.reload_token.get_secret_value()
-        ):
-            raise HTTPException(401, "wrong or missing bearer token", {"WWW-Authenticate": "Bearer"})
-
-    @app.post(
-        "/reload",
-        response_model=schemas.ReloadAnswer,
-        responses={
-            401: {"model": schemas.Problem, "description": "No token, or a wrong one"},
-            403: {"model": schemas.Problem, "description": "No token is set, so nobody may reload"},
-            404: {"model": schemas.Problem, "description": "The store has no such version"},
-            409: {"model": schemas.Problem, "description": "The version must not be served, and why"},
-            503: {"model": schemas.Problem, "description": "Another reload does not end"},
-            **INVALID,
-            **BAD_BODY,
-        },
-        dependencies=[Depends(authorize)],
-        summary="Serve another version, older ones included",
-    )
-    def post_reload(request: schemas.ReloadRequest) -> Response:
-        """When this has answered, no process answers a later request from another version.
-
-        A refused version changes nothing; the one served already is answered with `changed: false`.
-        """
-        try:
-            outcome = reloading.reload(settings.store, holder.pointer, settings.reload_lock, request.version)
-        except reloading.VersionMissingError as error:
-            return problem(404, str(error)).response()
-        except reloading.VersionRefusedError as error:
-            return problem(409, str(error)).response()
-        except reloading.ReloadBusyError as error:
-            return problem(503, str(error)).response()
-        return answer(outcome).response()
+    async def get_movie(movie_id: Movie) -> Response:
+        model = holder.current()
+        if (row := model.bundle.item_row(movie_id)) is None:
+            return _unknown("movie").response()
+        return answer({**stamp(model), **_movie(model, row, holder.blocked(model))}).response()
 
 
 def add_error_answers(app: FastAPI) -> None:
@@ -121,8 +149,12 @@ def add_error_answers(app: FastAPI) -> None:
     async def no_model(_: Request, error: Exception) -> Response:
         return problem(503, str(error)).response()
 
+    @app.exception_handler(UnknownGenreError)
+    async def no_genre(_: Request, error: Exception) -> Response:
+        return invalid(("query", "genre"), str(error)).response()
+
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: Exception) -> Response:
+    async def wrong(_: Request, error: Exception) -> Response:
         """Field and reason, without the input: it may be what JSON cannot carry back, as NaN is."""
         assert isinstance(error, RequestValidationError)
         fields = [
@@ -140,9 +172,16 @@ def add_error_answers(app: FastAPI) -> None:
         return problem(500, "internal error").response()
 
 
-def _same(given: str, token: str) -> bool:
-    # Starlette reads headers as Latin-1, so this gives the bytes that were sent.
-    return hmac.compare_digest(given.encode("latin-1", "replace"), token.encode())
+def _movie(model: PublishedModel, row: int, blocked: Any) -> dict[str, Any]:
+    return {
+        **model.card(row),
+        "ratings": int(model.bundle.popularity[row]),
+        "blocked": bool((blocked == row).any()),
+    }
+
+
+def _unknown(what: str) -> Answer:
+    return problem(404, f"the model does not know this {what}")
 
 
 def _printable(text: str) -> str:

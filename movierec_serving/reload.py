@@ -1,18 +1,32 @@
 """Reload: check a version thoroughly once, then commit it for every process."""
 
 import logging
+import os
+import re
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, popular, recommend
-from movierec_serving.pointer import Pointer
+from movierec_serving.bundle import (
+    TOP_N,
+    BundleError,
+    Evidence,
+    PublishedModel,
+    for_users,
+    popular,
+    recommend,
+)
+from movierec_serving.pointer import Pointer, PointerError
 
 logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT = 60.0  # seconds that a reload waits for the one before it
+KEPT_VERSIONS = 10  # newest in the store; as many nights can be rolled back without publishing again
+POINTER = re.compile(r"\.serving-\d+")
 CANARIES = 8  # users whose answers are computed before a version is committed
 
 
@@ -49,6 +63,7 @@ def reload(store: Path, pointer: Pointer, lock: Path, version: int) -> Reload:
                 return Reload(version, previous, changed=False)
             check(store, version)
             pointer.store(version)
+            _prune(store, keep={version, previous or version})
     except Timeout:
         raise ReloadBusyError(f"another reload has been running for {LOCK_TIMEOUT:.0f} s") from None
     logger.info("committed version %d, after %s", version, previous or "none")
@@ -64,7 +79,7 @@ def check(store: Path, version: int) -> None:
         _answer_canaries(model)
     except (BundleError, OSError) as error:
         logger.warning("refused version %d: %s", version, error)
-        raise VersionRefusedError(str(error)) from error
+        raise VersionRefusedError(str(error).replace(f"{store}{os.sep}", "")) from error
 
 
 def _answer_canaries(model: PublishedModel) -> None:
@@ -72,13 +87,31 @@ def _answer_canaries(model: PublishedModel) -> None:
     users = np.unique(np.linspace(0, len(bundle.user_ids) - 1, CANARIES).astype(np.int64))
     expected, _ = recommend(bundle, users, TOP_N)
     for row, items in zip(users.tolist(), expected.tolist(), strict=True):
-        answer = model.recommend(bundle.user_id(row), TOP_N)
+        (answer,) = for_users(model, [row], TOP_N)
         # The kernel decides by float64, whose last bit may differ on the machine that published.
-        if answer is None or len({item for item, _ in answer} ^ {item for item in items if item >= 0}) > 2:
+        if len({item for item, _ in answer} ^ {item for item in items if item >= 0}) > 2:
             raise BundleError(
                 f"version {model.version}: the list of user row {row} is not what its factors say"
             )
         if np.isin([item for item, _ in answer], bundle.seen(row)).any():
             raise BundleError(f"version {model.version}: the list of user row {row} has a seen item")
+    if not np.isfinite(Evidence.of_ratings(bundle, {0: 5.0}).factors()).all():
+        raise BundleError(f"version {model.version}: a new user cannot be folded in")
     if len(popular(bundle, TOP_N)) == 0:
         raise BundleError(f"version {model.version}: no popular items")
+
+
+def _prune(store: Path, keep: set[int]) -> None:
+    """Keep the newest versions, what `keep` says, and what any endpoint of this store has committed.
+
+    Whoever has an older one open keeps its pages; it can be published again from its bundle.
+    """
+    for pointer in store.glob(".serving-*"):
+        if POINTER.fullmatch(pointer.name):
+            with suppress(PointerError):  # a broken one has nothing committed
+                keep.add(Pointer.open(pointer).load())
+    versions = sorted(int(path.name) for path in store.iterdir() if path.name.isdecimal())
+    for version in versions[:-KEPT_VERSIONS]:
+        if version not in keep:
+            logger.info("removed version %d from the store", version)
+            shutil.rmtree(store / str(version), ignore_errors=True)

@@ -1,52 +1,150 @@
 """Bodies of requests and answers, as OpenAPI shows them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from movierec_serving.answers import MAX_ID
 from movierec_serving.bundle import TOP_N
 
 MAX_VERSION = 2**63 - 1
+MAX_OFFSET = 1000
+MAX_USERS = 1000  # of one POST
+MAX_IDS = 1000  # excluded, or rated, in one request
 
-UserId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=64,
-        pattern=r"^[^\x00]*$",
-        description="the user's external id",
-        examples=["196"],
-    ),
-]
+Source = Literal["als", "fold_in", "popular"]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00]*$")]
+UserId = Annotated[Id, Field(description="the user's external id", examples=["196"])]
+MovieId = Annotated[Id, Field(description="the movie's external id", examples=["50"])]
 Count = Annotated[int, Field(ge=1, le=TOP_N, description="how many movies", examples=[10])]
+Offset = Annotated[
+    int, Field(ge=0, le=MAX_OFFSET, description="how many of the best to leave out", examples=[0])
+]
+Genres = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100)]],
+    Field(max_length=50, description="only movies with one of these", examples=[["Comedy"]]),
+]
+Exclude = Annotated[
+    list[Id], Field(max_length=MAX_IDS, description="movie ids to leave out", examples=[["181"]])
+]
+Explain = Annotated[bool, Field(description="name the rated movies that contributed most")]
+
+
+class Rating(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    movie_id: MovieId
+    rating: float = Field(
+        ge=0.5, le=5.0, strict=True, allow_inf_nan=False, description="stars", examples=[4.5]
+    )
 
 
 class RecommendRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"user_id": "196", "n": 10}]})
+    """For one user, for many, or for somebody who is not known, by their ratings."""
 
-    user_id: UserId
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"user_id": "196", "n": 10},
+                {"users": ["196", "186"], "n": 5, "genre": ["Comedy"], "exclude": ["50"]},
+                {"ratings": [{"movie_id": "50", "rating": 5.0}, {"movie_id": "181", "rating": 4.5}]},
+            ]
+        },
+    )
+
+    user_id: UserId | None = None
+    users: list[Any] | None = Field(
+        None, min_length=1, max_length=MAX_USERS, description="user ids; a wrong one gets its own error"
+    )
+    ratings: list[Rating] | None = Field(None, min_length=1, max_length=MAX_IDS)
     n: Annotated[Count, Field(strict=True)] = 10
+    offset: Annotated[Offset, Field(strict=True)] = 0
+    genre: Genres = Field(default_factory=list)
+    exclude: Exclude = Field(default_factory=list)
+    explain: Annotated[Explain, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if sum(given is not None for given in (self.user_id, self.users, self.ratings)) != 1:
+            raise ValueError("exactly one of user_id, users and ratings must be given")
+        if self.users is not None and self.explain:
+            raise ValueError("explain is for one user")
+        return self
 
 
-class RecommendedMovie(BaseModel):
+class Card(BaseModel):
     movie_id: str = Field(examples=["50"])
     title: str | None = Field(description="null where the catalogue has none", examples=["Star Wars (1977)"])
     genres: list[str] = Field(examples=[["Action", "Adventure", "Sci-Fi"]])
-    score: float = Field(
-        description="als: inner product of factors; popular: number of ratings", examples=[0.973]
+
+
+class Reason(Card):
+    share: float = Field(
+        description="of all that rated movies add to the score or take away", examples=[0.21]
     )
-    source: Literal["als", "popular"]
 
 
-class Recommendations(BaseModel):
-    user_id: str = Field(examples=["196"])
+class ListedMovie(Card):
+    score: float = Field(
+        description="als, fold_in: inner product of factors (similar: their cosine); popular: number of ratings",
+        examples=[0.973],
+    )
+    source: Source
+    because: list[Reason] | None = Field(None, description="with explain, except for popular movies")
+
+
+class Stamped(BaseModel):
     model_version: int = Field(description="the registry's version", examples=[14])
     data_until: str = Field(description="the last day the model has seen", examples=["1998-04-22"])
-    source: Literal["als", "popular"]
-    fallback_reason: Literal["unknown_user"] | None = Field(
+
+
+class UserList(BaseModel):
+    recommendation_id: str = Field(
+        description="the version and a number of this list alone", examples=["14-9f2c0a7be1d24b3c8a55e0f1"]
+    )
+    user_id: str | None = Field(None, description="absent where no user was asked for", examples=["196"])
+    source: Source
+    fallback_reason: Literal["unknown_user", "no_known_movie"] | None = Field(
         None, description="why these are not the user's own; absent where they are"
     )
-    items: list[RecommendedMovie] = Field(description="best first, without what the user has rated")
+    items: list[ListedMovie] = Field(description="best first, without what the user has rated")
+
+
+class Recommendations(Stamped, UserList):
+    pass
+
+
+class ItemError(BaseModel):
+    index: int = Field(description="of the user in the request", examples=[1])
+    error: str = Field(examples=["a user id is text of 1 to 64 characters without NUL"])
+
+
+class BatchRecommendations(Stamped):
+    results: list[UserList | ItemError] = Field(description="one a user, in the order of the request")
+
+
+class RatedMovie(Card):
+    rating: float = Field(description="stars", examples=[4.5])
+
+
+class History(Stamped):
+    user_id: str = Field(examples=["196"])
+    total: int = Field(description="movies rated", examples=[39])
+    items: list[RatedMovie] = Field(description="the best rated first")
+
+
+class Movie(Card):
+    ratings: int = Field(description="how many the model has seen", examples=[583])
+    blocked: bool = Field(description="taken off all lists")
+
+
+class OneMovie(Stamped, Movie):
+    pass
+
+
+class Movies(Stamped):
+    items: list[Movie] = Field(description="the most rated first")
 
 
 class ModelInfo(BaseModel):
@@ -62,6 +160,10 @@ class Health(BaseModel):
     version: int = Field(examples=[14])
 
 
+class Alive(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
 class ReloadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 14}]})
 
@@ -73,6 +175,12 @@ class ReloadRequest(BaseModel):
 class ReloadAnswer(BaseModel):
     version: int = Field(description="the version served from now on, by every process", examples=[14])
     previous: int | None = Field(description="the version before, if any", examples=[13])
+    changed: bool
+
+
+class Blocked(BaseModel):
+    movie_id: str = Field(examples=["50"])
+    blocked: bool
     changed: bool
 
 

@@ -1,7 +1,6 @@
 """Building the LitServe server, running it, and ending it without leaving a process behind."""
 
 import logging
-import multiprocessing
 import os
 import queue
 import signal
@@ -9,13 +8,20 @@ import threading
 import time
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 import litserve as ls  # type: ignore[import-untyped]
 from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
 
 from movierec_serving import schemas
+from movierec_serving.admin import add_admin_routes
 from movierec_serving.api import BAD_BODY, INVALID, NO_MODEL, RECOMMEND, add_error_answers, add_routes
 from movierec_serving.holder import ModelHolder
+from movierec_serving.lookup import PlainLookup
+from movierec_serving.metrics import Metrics, Observed
+from movierec_serving.processes import LastingServer, die_with_parent, kill_children
 from movierec_serving.settings import Settings
 from movierec_serving.worker import DEADLINE, RecommendAPI, ask_worker, configure_logging
 
@@ -27,10 +33,10 @@ PATIENCE = 10.0  # seconds from a signal to the end, at most
 LITSERVE_ROUTES = ("/", "/health", "/info", "/recommend")  # ours answer instead, or nobody
 
 
-def build_server(settings: Settings) -> ls.LitServer:
+def build_server(settings: Settings) -> LastingServer:
     """The server with all routes; nothing is started, only the pointer's file is made if it is missing."""
     api = RecommendAPI(settings.store, settings.pointer)
-    server = ls.LitServer(
+    server = LastingServer(
         api,
         accelerator="cpu",
         workers_per_device=settings.serving_workers,
@@ -44,10 +50,14 @@ def build_server(settings: Settings) -> ls.LitServer:
     app.title = "movierec"
     app.description = "Movie recommendations from the model that was promoted last."
     app.router.routes[:] = [r for r in app.router.routes if getattr(r, "path", None) not in LITSERVE_ROUTES]
+    app.router.redirect_slashes = False  # an id may end in one
+    # To compress ten movies takes longer than to find them; a proxy may do it.
+    kinds: list[Any] = [GZipMiddleware]
+    app.user_middleware[:] = [each for each in app.user_middleware if each.cls not in kinds]
 
     @app.post(
         "/recommend",
-        response_model=schemas.Recommendations,
+        response_model=schemas.Recommendations | schemas.BatchRecommendations,
         responses={
             **RECOMMEND,
             **BAD_BODY,
@@ -55,19 +65,30 @@ def build_server(settings: Settings) -> ls.LitServer:
             **NO_MODEL,
             504: {"model": schemas.Problem, "description": f"No answer within {DEADLINE:g} s"},
         },
-        summary="The same, answered by LitServe's workers",
+        summary="The same for one user, many, or the ratings of somebody unknown; by LitServe's workers",
     )
     async def post_recommendations(request: schemas.RecommendRequest) -> Response:
         return await ask_worker(server, api, request)
 
-    add_routes(app, settings, ModelHolder.of(settings.store, settings.pointer))
+    holder = ModelHolder.of(settings.store, settings.pointer)
+    add_routes(app, holder)
+    add_admin_routes(app, settings, holder)
     add_error_answers(app)
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    server.metrics = app.state.metrics = Metrics(
+        settings.serving_api_processes,
+        [f"{way} {route.path_format}" for route in routes for way in route.methods or ()],
+    )
+    plain = next(route for route in routes if route.path_format == "/recommend/{user_id}")
+    app.add_middleware(PlainLookup, holder=holder, route=plain)
+    app.add_middleware(Observed, metrics=server.metrics)
     return server
 
 
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or Ctrl-C; every process that was started has ended when this returns."""
     configure_logging()
+    os.register_at_fork(after_in_child=die_with_parent)  # the manager, and each API process
     server = build_server(settings)
     ending = _end_on_signal(server)
     logger.info("http://%s:%d serves %s", settings.serving_host, settings.serving_port, settings.store)
@@ -81,14 +102,11 @@ def serve(settings: Settings) -> None:
             server_header=False,
             generate_client_file=False,
         )
-    except (
-        EOFError,
-        OSError,
-    ):  # the manager is gone: where the whole process group was signalled, as it must be
+    except (EOFError, OSError):  # the manager is gone, as it is when the whole process group was signalled
         if not ending.wait(timeout=1):
             raise
     finally:
-        _kill_children()  # none, unless LitServe failed while it started them
+        kill_children()  # none, unless LitServe failed while it started them
 
 
 def _end_on_signal(server: ls.LitServer) -> threading.Event:
@@ -116,16 +134,10 @@ def _end_on_signal(server: ls.LitServer) -> threading.Event:
             server._shutdown_event.set()
         time.sleep(PATIENCE)
         logger.error("not ended within %g s: killed", PATIENCE)
-        _kill_children()
+        kill_children()
         os._exit(1)
 
     threading.Thread(target=end, name="end", daemon=True).start()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, note)
     return ending
-
-
-def _kill_children() -> None:
-    for child in multiprocessing.active_children():
-        child.kill()
-        child.join()

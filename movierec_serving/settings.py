@@ -29,7 +29,10 @@ class Settings(BaseSettings):
     serving_port: int = Field(8000, ge=1024, le=65535, description="the port to listen on")
     serving_api_processes: int = Field(2, ge=1, le=64, description="processes that answer GET")
     serving_workers: int = Field(1, ge=1, le=64, description="LitServe workers, which answer POST /recommend")
-    reload_token: SecretStr | None = Field(None, description="bearer token of POST /reload; unset refuses it")
+    reload_token: SecretStr | None = Field(
+        None,
+        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset refuses them",
+    )
 
     @field_validator("home")
     @classmethod

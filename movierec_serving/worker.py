@@ -10,21 +10,26 @@ from fastapi import Response
 from litserve.server import RegularRequestHandler  # type: ignore[import-untyped]
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 
-from movierec_serving.answers import Answer, problem, recommendations
-from movierec_serving.holder import ModelHolder
+from movierec_serving.answers import Answer, Recommender, Wish, invalid, problem
+from movierec_serving.bundle import UnknownGenreError
+from movierec_serving.holder import ModelHolder, ModelUnavailableError
+from movierec_serving.processes import die_with_parent
 from movierec_serving.schemas import RecommendRequest
 
 logger = logging.getLogger(__name__)
 
 DEADLINE = 2.0  # seconds from a request's arrival to its answer, whatever happens to the worker
+MAX_WAITING = (
+    64  # requests of one API process that wait for workers; beyond it a caller had better come again
+)
 
 
 class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
     """What a worker does with a request.
 
-    One request at a time: a lookup gains nothing from a batch, LitServe's batching loop polls while it
-    is idle, and one HTTPException in a batch answers all of it. Errors are values: an exception
-    that cannot be pickled would kill the worker.
+    One request at a time, which may ask for 1,000 users and is then one batch for the kernel: LitServe's own
+    batching loop polls while it is idle, and one HTTPException in a batch answers all of it. Errors are
+    values: an exception that cannot be pickled would kill the worker.
     """
 
     def __init__(self, store: Path, pointer: Path) -> None:
@@ -32,6 +37,7 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
         self._paths = (store, pointer)
 
     def setup(self, device: str) -> None:
+        die_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the main process decides
         configure_logging()
         self._holder = ModelHolder.of(*self._paths)
@@ -41,13 +47,27 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
     def predict(self, request: RecommendRequest) -> Answer:
         try:
-            return recommendations(self._holder, request.user_id, request.n)
+            return _recommend(self._holder, request)
+        except ModelUnavailableError as error:
+            return problem(503, str(error))
+        except UnknownGenreError as error:
+            return invalid(("body", "genre"), str(error))
         except Exception:
-            logger.exception("no answer for user %r", request.user_id)
+            logger.exception("no answer for %r", request)
             return problem(500, "internal error")
 
     def encode_response(self, output: Answer) -> Answer:
         return output
+
+
+def _recommend(holder: ModelHolder, request: RecommendRequest) -> Answer:
+    wish = Wish(request.n, request.offset, request.genre, request.exclude, request.explain)
+    recommender = Recommender(holder, wish)
+    if request.ratings is not None:
+        return recommender.ratings({one.movie_id: one.rating for one in request.ratings})
+    if request.users is not None:
+        return recommender.users(request.users)
+    return recommender.user(request.user_id or "")
 
 
 async def ask_worker(server: ls.LitServer, api: RecommendAPI, request: RecommendRequest) -> Response:
@@ -56,6 +76,8 @@ async def ask_worker(server: ls.LitServer, api: RecommendAPI, request: Recommend
     LitServe's own handler waits for ever when a worker dies with the request, and keeps the place
     of an answer that comes too late.
     """
+    if len(server.response_buffer) >= MAX_WAITING:
+        return problem(503, "too many requests are waiting").response()
     try:
         uid, _ = await RegularRequestHandler(api, server)._submit_request(request)
     except (OSError, EOFError) as error:

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from movierec_assets.definitions import assemble, resources
-from movierec_assets.defs.automation import RANGE_END, RANGE_START
+from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.settings import Settings, settings
 from tests.generate import as_csv, catalogue, ratings_of_day
 
@@ -72,8 +72,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in [*(f"MOVIEREC_{field.upper()}" for field in Settings.model_fields), "MLFLOW_TRACKING_URI"]:
         monkeypatch.setenv(name, "")  # so that what set-up puts there is taken away again
         monkeypatch.delenv(name)
+    monkeypatch.setenv("MOVIEREC_GATE_MARGIN", "0.9")  # 60 generated users cannot show a margin of 5 %
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
     monkeypatch.setenv("MOVIEREC_HOME", str(folder))
+    monkeypatch.setenv("MOVIEREC_ENDPOINTS", "http://127.0.0.1:1")  # nobody's: the default port may be in use
     monkeypatch.setenv("MOVIEREC_DAGSTER_DIR", str(folder / "warehouse" / "dagster"))
     monkeypatch.chdir(folder)
     settings.cache_clear()

@@ -47,5 +47,10 @@ def test_the_readmes_files_exist() -> None:
 
 
 def test_nothing_names_a_package_index() -> None:
-    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "requirements.lock", ROOT / "Makefile", ROOT / "pyproject.toml")]
-    assert not any(word in text for text in texts for word in ("--index-url", "--extra-index-url", "--find-links"))
+    texts = [
+        file.read_text(encoding="utf-8")
+        for file in (ROOT / "requirements.lock", ROOT / "Makefile", ROOT / "pyproject.toml")
+    ]
+    assert not any(
+        word in text for text in texts for word in ("--index-url", "--extra-index-url", "--find-links")
+    )

@@ -24,7 +24,7 @@ from movierec_assets.commands.processes import commands, free_port, running, wai
 from movierec_assets.commands.setup import set_up
 from movierec_assets.commands.up import InUse, exclusively
 from movierec_assets.definitions import resources
-from movierec_assets.defs.automation import RANGE_END, RANGE_START
+from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.resources.model_registry import ModelRegistry
 from movierec_assets.resources.warehouse import Warehouse

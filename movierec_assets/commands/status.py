@@ -13,6 +13,7 @@ from rich.table import Table
 from movierec_assets.definitions import resources
 from movierec_assets.resources.serving_client import EndpointError
 from movierec_assets.settings import settings
+from movierec_assets.training.staleness import stale_days
 
 
 def show_status() -> bool:
@@ -46,7 +47,8 @@ def show_status() -> bool:
         f"{sum(one.gate == 'passed' for one in versions)} passed the gate",
     )
     if production is not None:
-        table.add_row("in production", "1", production.data_until, f"version {production.number}")
+        pin = f", pinned: {production.tags['pinned']}" if "pinned" in production.tags else ""
+        table.add_row("in production", "1", production.data_until, f"version {production.number}{pin}")
     differ = [f"{day} is refused: {reason}" for day, reason in refused.items()]
     waiting = sorted(set(landed) - set(ledger))
     if waiting:
@@ -57,6 +59,12 @@ def show_status() -> bool:
     if untrained:
         differ.append(
             f"{len(untrained)} validated days have no model, {untrained[0]} to {untrained[-1]}: materialize als_model"
+        )
+    partitions = adapters["warehouse"].partitions(max(models), None) if models else []
+    stale = stale_days(models.values(), partitions, settings().window_days)
+    if stale:
+        differ.append(
+            f"{len(stale)} models are stale, {stale[0]} to {stale[-1]}: the check days_current has the ranges"
         )
     identities = {one.identity for one in versions}
     unregistered = [day for day in trained if models[day].identity not in identities]

@@ -1,7 +1,6 @@
 """What asks for runs: one job for a day or a range, a schedule, and a sensor on the landing zone."""
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -11,12 +10,8 @@ from movierec_assets.defs.promotion import gate_verdict
 from movierec_assets.defs.registration import registered_model
 from movierec_assets.defs.training import als_model
 from movierec_assets.defs.validation import validated_ratings
-from movierec_assets.partitions import daily
+from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
 from movierec_assets.resources.landing_zone import LandingZone, MissingChunk
-from movierec_assets.resources.mlflow_run import sweep
-from movierec_assets.resources.model_registry import ModelRegistry
-
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 daily_job = dg.define_asset_job(
     "daily", selection=[raw_ratings, validated_ratings, als_model, registered_model, gate_verdict],
@@ -66,21 +61,3 @@ def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: Landin
         )
     reason = None if requests else dg.SkipReason("no chunk is new or changed")
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(found), skip_reason=reason)
-
-
-def contiguous(keys: Sequence[str], chosen: set[str]) -> list[tuple[str, str]]:
-    """(first, last) of each unbroken stretch of `keys` that are `chosen`."""
-    stretches: list[tuple[str, str]] = []
-    previous = False
-    for key in keys:
-        if key in chosen:
-            stretches.append((stretches.pop()[0], key) if previous else (key, key))
-        previous = key in chosen
-    return stretches
-
-
-@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING, monitor_all_code_locations=False)
-def end_mlflow_runs(context: dg.RunFailureSensorContext, model_registry: ModelRegistry) -> None:
-    """A run that was killed could not end its MLflow run: it is ended here."""
-    swept = sweep(model_registry, context.instance)
-    context.log.info(f"MLflow runs ended: {', '.join(swept) or 'none'}")

@@ -11,13 +11,14 @@ import pandas as pd
 
 from movierec_assets.defs.days import table
 from movierec_assets.defs.ingestion import movies
-from movierec_assets.defs.promotion import PRODUCTION, reported_production
+from movierec_assets.defs.promotion import PRODUCTION, reconcile_production, reported_production
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry
 from movierec_assets.resources.serving_client import EndpointError, Reload, ServingClient
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_serving.bundle import Movie, PublishedModel, publish
 
+ATTEMPT = "movierec/attempt"
 LONGEST_PAUSE_S = 300.0  # between attempts at an endpoint that stays down
 
 
@@ -30,13 +31,15 @@ def served_model(
     warehouse: Warehouse,
     bundle_store: BundleStore,
     model_registry: ModelRegistry,
-    serving_client: ServingClient,
+    serving_client: dg.ResourceParam[ServingClient],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The production version, published with each user's best unseen movies and acknowledged by every endpoint.
 
     The lists are also the table `served_model`. An endpoint that does not acknowledge fails the run, by name;
     the others have the new version all the same, and the sensor asks again.
     """
+    # What somebody moved by hand, or a crash left half done, is mended before it is deployed.
+    reconcile_production(context.instance, model_registry, f"deploy, run {context.run.run_id}")
     production = model_registry.production()
     if production is None:
         raise dg.Failure("nothing is in production yet: no version has passed the gate", allow_retries=False)
@@ -97,7 +100,7 @@ deploy_job = dg.define_asset_job(
     description="Compares production with what each endpoint serves, and asks for a deployment until they agree.",
 )  # fmt: skip
 def deploy_production(
-    context: dg.SensorEvaluationContext, serving_client: ServingClient
+    context: dg.SensorEvaluationContext, serving_client: dg.ResourceParam[ServingClient]
 ) -> dg.SensorResult | dg.SkipReason:
     """Reconciles: a server that was down, or came up empty, converges by itself; pauses double, none is the last."""
     wanted = reported_production(context.instance)
@@ -131,7 +134,7 @@ def deploy_production(
         run_requests=[
             dg.RunRequest(
                 run_key=f"version-{wanted}-attempt-{attempt}-{now:.0f}",
-                tags={"movierec/version": str(wanted), "movierec/attempt": str(attempt)},
+                tags={"movierec/version": str(wanted), ATTEMPT: str(attempt)},
             )
         ],
         cursor=json.dumps({"version": wanted, "attempt": attempt, "not_before": now + pause}),

@@ -33,8 +33,38 @@ def histogram(counts: Mapping[float, int]) -> dg.MarkdownMetadataValue:
     for bar, star in zip(bars, HALF_STARS, strict=True):
         bar.set_height(counts.get(star, 0))
     axes.set_ylim(0, max([1, *counts.values()]))
+    return _markdown(figure, "ratings by stars")
+
+
+@cache
+def _difference_axes() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2, 1.3), dpi=60)
+    return figure, figure.add_axes((0.2, 0.25, 0.76, 0.7))
+
+
+def differences(
+    intervals: Mapping[str, tuple[float, float, float]], margin: float
+) -> dg.MarkdownMetadataValue:
+    """(lower, difference, upper) of NDCG@10 against each reference, beside the margin; the lower decides."""
+    figure, axes = _difference_axes()
+    axes.clear()
+    for place, (lower, middle, upper) in enumerate(intervals.values()):
+        axes.plot([100 * lower, 100 * upper], [place, place], color="#4f43dd", linewidth=3)
+        axes.plot([100 * middle], [place], "o", color="#4f43dd")
+    axes.axvline(-100 * margin, color="#c0392b", linestyle="--")
+    axes.axvline(0, color="#888888", linewidth=0.8)
+    axes.set_yticks(range(len(intervals)), list(intervals), fontsize=8)
+    axes.set_ylim(-0.6, len(intervals) - 0.4)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return _markdown(figure, "NDCG@10 against each reference, percent")
+
+
+def _markdown(figure: Any, title: str) -> dg.MarkdownMetadataValue:
     png = io.BytesIO()
     figure.savefig(png, format="png")
     return dg.MetadataValue.md(
-        f"![ratings by stars](data:image/png;base64,{base64.b64encode(png.getvalue()).decode()})"
+        f"![{title}](data:image/png;base64,{base64.b64encode(png.getvalue()).decode()})"
     )

@@ -1,14 +1,23 @@
 """The gate's verdict on each day's version, and which version is production."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
 import dagster as dg
 
 from movierec_assets.defs.days import Metadata, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
+from movierec_assets.defs.pictures import differences
 from movierec_assets.defs.registration import registered_model
-from movierec_assets.evaluation.gate import judge
+from movierec_assets.evaluation.comparison import compare, overlap
+from movierec_assets.evaluation.gate import Decision, Verdict, judge, references
 from movierec_assets.partitions import daily
-from movierec_assets.resources.model_registry import ModelRegistry, Move
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.bundle_store import BundleStore
+from movierec_assets.resources.model_registry import ModelRegistry, Move, Version
+from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_assets.settings import settings
+from movierec_serving.bundle import Bundle
 
 PRODUCTION = dg.AssetKey("production_model")
 
@@ -18,11 +27,19 @@ PRODUCTION = dg.AssetKey("production_model")
     pool="warehouse",
 )  # fmt: skip
 def gate_verdict(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, model_registry: ModelRegistry
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    bundle_store: BundleStore,
+    model_registry: ModelRegistry,
 ) -> None:
-    """The gate's decision on the day's version, recorded once; then production is reconciled with all verdicts."""
+    """The gate's decision on the day's version, recorded once; then production is reconciled with all verdicts.
 
-    models = warehouse.models(context.partition_keys)
+    The challenger's twin is compared with those of the version before it that passed and of the month's cold one,
+    on the challenger's holdout; the served bundle itself is opened and compared with its twin.
+    """
+    models = warehouse.models()
+    own = {one.identity: one.metrics.get("ndcg_at_10") for one in models.values()}
+    versions = {one.identity: one for one in reversed(model_registry.versions())}  # the lowest number of each
     described: dict[str, Metadata] = {}
 
     def decide(day: str) -> None:
@@ -32,21 +49,54 @@ def gate_verdict(
         if model.identity is None:
             described[day] = {"verdict": "insufficient_data", "reason": "no rating has been accepted yet"}
             return
-        version = model_registry.find(model.identity)
+        version = versions.get(model.identity)
         if version is None:
             raise LookupError(f"{day}: its model is not registered; materialize registered_model first")
-        verdict = model_registry.record_verdict(version, judge(model.metrics))
-        described[day] = {
-            "verdict": verdict.decision,
-            "reason": verdict.reason,
-            "version": version.number,
-            **{name: round(value, 5) for name, value in verdict.numbers.items()},
-        }
+        found = Verdict(cast(Decision, version.gate), version.tags.get("gate_reason", ""))
+        if version.gate is None:
+            verdict = _judge(model, version, list(versions.values()), bundle_store, own)
+            found = model_registry.record_verdict(version, verdict)
+            tags = {**version.tags, "gate": found.decision, "gate_reason": found.reason}
+            versions[model.identity] = replace(version, tags=tags)
+        described[day] = _metadata(version.number, found)
 
     try:
         each_day(context, decide, lambda days: {day: described[day] for day in days}, ordered=True)
     finally:  # also for the verdicts of a range that failed later on
         reconcile_production(context.instance, model_registry, f"gate, run {context.run.run_id}")
+
+
+def _judge(
+    model: DayModel, version: Version, versions: list[Version], store: BundleStore,
+    own: Mapping[str | None, float | None],
+) -> Verdict:  # fmt: skip
+    """The verdict on a version; `own` is each model's NDCG@10 on the holdout of its own day, by identity."""
+    chosen = settings()
+    by_number = {one.number: one.identity for one in versions}
+    found = references(version.candidate, [one.candidate for one in versions])
+    against = {name: by_number[number] for name, number in found.items()}
+    served, twin = Bundle.open(store.served(version.identity)), Bundle.open(store.twin(version.identity))
+    theirs = {name: Bundle.open(store.twin(identity)) for name, identity in against.items()}
+    return judge(
+        model.metrics, compare(served, twin, theirs), overlap(served, twin), margin=chosen.gate_margin,
+        level=chosen.gate_level, manual=chosen.gate == "manual", before=own.get(against.get("production")),
+    )  # fmt: skip
+
+
+def _metadata(number: int, verdict: Verdict) -> Metadata:
+    numbers = verdict.numbers
+    intervals = {
+        name: (numbers[f"{name}_lower"], numbers[f"{name}_difference"], numbers[f"{name}_upper"])
+        for name in ("anchor", "production")
+        if f"{name}_lower" in numbers
+    }
+    return {
+        "verdict": verdict.decision,
+        "reason": verdict.reason,
+        "version": number,
+        **{name: round(value, 5) for name, value in numbers.items()},
+        **({"difference": differences(intervals, settings().gate_margin)} if intervals else {}),
+    }
 
 
 def reconcile_production(instance: dg.DagsterInstance, registry: ModelRegistry, by: str) -> int | None:
@@ -62,7 +112,12 @@ def reconcile_production(instance: dg.DagsterInstance, registry: ModelRegistry, 
         }
         instance.report_runless_asset_event(dg.AssetMaterialization(PRODUCTION, metadata=metadata))
 
-    return registry.reconcile(lambda: reported_production(instance), report)
+    chosen = registry.reconcile(lambda: reported_production(instance), report)
+    if chosen is not None and "pinned" in chosen.tags:
+        dg.get_dagster_logger().info(
+            f"production is pinned to version {chosen.number} ({chosen.tags['pinned']}): verdicts do not move it"
+        )
+    return chosen.number if chosen else None
 
 
 def reported_production(instance: dg.DagsterInstance) -> int | None:

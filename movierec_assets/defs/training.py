@@ -1,7 +1,7 @@
 """A model a day: two fits, one that is evaluated and one that is served."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -18,9 +18,9 @@ from movierec_assets.resources.bundle_store import BundleStore, content, factors
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.resources.warehouse import DayModel, Warehouse
 from movierec_assets.settings import settings
-from movierec_assets.training.als import Factors, blas_kernel, fit
+from movierec_assets.training.als import blas_kernel, train
 from movierec_assets.training.identity import TRAINING_VERSION, model_identity, partitions_digest
-from movierec_assets.training.interactions import Interactions, confidence
+from movierec_assets.training.interactions import Interactions
 from movierec_serving.bundle import Bundle, write_bundle
 
 
@@ -41,24 +41,26 @@ def als_model(
     have not been judged: a model must not miss what a run beside it is still ingesting.
     """
 
-    def train(day: str) -> None:
-        _train(context, day, landing_zone, warehouse, bundle_store)
+    delivered = landing_zone.days()  # once: what lands while this runs is the next run's
+
+    def train_day(day: str) -> None:
+        _train(context, day, delivered, warehouse, bundle_store)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         return {day: _metadata(model) for day, model in warehouse.models(days).items()}
 
-    each_day(context, train, describe, ordered=True)
+    each_day(context, train_day, describe, ordered=True)
 
 
 def _train(
     context: dg.AssetExecutionContext,
     day: str,
-    landing_zone: LandingZone,
+    delivered: list[str],
     warehouse: Warehouse,
     store: BundleStore,
 ) -> None:
     chosen = settings()
-    unjudged = warehouse.days_without_verdict(landing_zone.days(), day, chosen.window_days)
+    unjudged = warehouse.days_without_verdict(delivered, day, chosen.window_days)
     if unjudged:
         raise LookupError(
             f"{day}: delivered days without a verdict: {', '.join(unjudged)}; validate them first"
@@ -107,7 +109,8 @@ def _train(
         ("twin", store.twin(identity), training, twin_start),
         ("served", store.served(identity), interactions, start),
     ):
-        weights, factors = _fit(data, until, origin)
+        began_from = factors_of(origin) if origin else None
+        weights, factors = train(data, until, parameters, chosen.seed, began_from)
         write_bundle(
             path, content(data, weights, factors), identity=identity, fit="warm" if origin else "cold",
             parent=origin.manifest.identity if origin else None, **common,
@@ -175,26 +178,6 @@ def _twin_parent(store: BundleStore, start: Bundle | None, training: Interaction
     theirs = their_users * width + their_movies
     places = np.minimum(np.searchsorted(ours, theirs), len(ours) - 1)
     return twin if bool((ours[places] == theirs).all()) else None
-
-
-def _fit(data: Interactions, until: str, origin: Bundle | None) -> tuple[np.ndarray, Factors]:
-    """Confidence of each interaction (CSR's input order) and the factors."""
-    chosen = settings()
-    end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
-    weights = confidence(
-        data,
-        alpha=chosen.alpha,
-        weighting=chosen.weighting,
-        half_life_days=chosen.half_life_days,
-        until_s=int(end.timestamp()),
-    )
-    factors = fit(
-        data.user_ids, data.movie_ids, data.matrix(weights), factors=chosen.factors,
-        regularization=chosen.regularization,
-        iterations=chosen.iterations if origin is None else chosen.warm_iterations, seed=chosen.seed,
-        parent=None if origin is None else factors_of(origin),
-    )  # fmt: skip
-    return weights, factors
 
 
 def _metadata(model: DayModel) -> Metadata:

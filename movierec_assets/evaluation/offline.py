@@ -33,8 +33,8 @@ def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
     Args:
         bundle: of a model that was trained without `held`.
     """
-    users, found_user = _rows(bundle.user_ids, held.user_ids)
-    movies, found_movie = _rows(bundle.item_ids, held.movie_ids)
+    users, found_user = rows_of(bundle.user_ids, _keys(held.user_ids))
+    movies, found_movie = rows_of(bundle.item_ids, _keys(held.movie_ids))
     keep = (held.ratings >= RELEVANT_STARS) & found_user[held.users] & found_movie[held.movies]
     pairs = users[held.users[keep]].astype(np.int64) * len(bundle.item_ids) + movies[held.movies[keep]]
     pairs.sort()
@@ -51,7 +51,7 @@ def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
     )
     ndcg = np.zeros(0)
     for prefix, ranked in (("", lists), ("popularity_", baseline)):
-        hits = _hits(pairs, evaluated, ranked, len(bundle.item_ids))
+        hits = hits_of(pairs, evaluated, ranked, len(bundle.item_ids))
         for name, (metric, k) in USER_METRICS.items():
             values = metric(hits, relevant, k)
             metrics[prefix + name] = float(values.mean())
@@ -61,7 +61,7 @@ def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
     return Evaluation(metrics, tuple(bundle.user_id(int(row)) for row in evaluated), ndcg)
 
 
-def _hits(
+def hits_of(
     pairs: NDArray[np.int64], evaluated: NDArray[np.int64], ranked: NDArray[np.int32], movies: int
 ) -> NDArray[np.bool_]:
     """(B, K) whether the movie at each place is among the sorted relevant `pairs` (user row x movies + movie row)."""
@@ -70,8 +70,16 @@ def _hits(
     return np.asarray((pairs[places] == keys) & (ranked >= 0))
 
 
-def _rows(known: NDArray[np.bytes_], ids: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Row of each id in the sorted `known`, and whether it is there."""
-    keys = np.array([key.encode() for key in ids], dtype="S") if ids else np.empty(0, "S1")
-    places = np.minimum(np.searchsorted(known, keys), max(len(known) - 1, 0))
-    return places, np.asarray(known[places] == keys) if len(known) else np.zeros(len(keys), bool)
+def rows_of(
+    known: NDArray[np.bytes_], ids: NDArray[np.bytes_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Row of each id in the ascending `known` (some row where it is absent), and whether it is there."""
+    width = max(known.dtype.itemsize, ids.dtype.itemsize)
+    wide, keys = known.astype(f"S{width}"), ids.astype(f"S{width}")
+    places = np.minimum(np.searchsorted(wide, keys), max(len(known) - 1, 0))
+    there = wide[places] == keys if len(known) else np.zeros(len(keys), bool)
+    return places.astype(np.int64), np.asarray(there)
+
+
+def _keys(ids: Sequence[str]) -> NDArray[np.bytes_]:
+    return np.array([key.encode() for key in ids], dtype="S") if ids else np.empty(0, "S1")

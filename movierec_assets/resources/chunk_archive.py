@@ -17,7 +17,7 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
     def store(self, day: str, content: bytes) -> str:
         """Keep `content` and return its sha256; keeping the same bytes twice changes nothing."""
         digest = hashlib.sha256(content).hexdigest()
-        target = self._file(day, digest)
+        target = self.file(day, digest)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = target.with_name(f".{digest}.{os.getpid()}")
@@ -35,10 +35,11 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
             FileNotFoundError: it is not in the archive.
             ValueError: its bytes no longer have this sha256.
         """
-        content = self._file(day, digest).read_bytes()
+        content = self.file(day, digest).read_bytes()
         if hashlib.sha256(content).hexdigest() != digest:
-            raise ValueError(f"{self._file(day, digest)}: the archived chunk was changed")
+            raise ValueError(f"{self.file(day, digest)}: the archived chunk was changed")
         return content
 
-    def _file(self, day: str, digest: str) -> Path:
+    def file(self, day: str, digest: str) -> Path:
+        """Where a chunk is kept, if it is."""
         return Path(self.path) / day / digest

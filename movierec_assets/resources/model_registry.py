@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "movierec"
 EXPERIMENT = "movierec"
 ALIAS = "production"
+Action = Literal["pin", "unpin", "revoke", "unrevoke", "approve"]
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +51,7 @@ class Version:
             self.gate,
             revoked="revoked" in self.tags,
             pinned="pinned" in self.tags,
+            fit=self.tags.get("fit"),
         )
 
 
@@ -59,6 +62,10 @@ class Move:
     version: Version | None
     previous: int | None
     why: str
+
+
+class ChangeError(ValueError):
+    """A change of production that makes no sense; the message says why."""
 
 
 class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -165,24 +172,74 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         self.client().log_inputs(run_id, [DatasetInput(data)])
 
     def record_verdict(self, version: Version, verdict: Verdict) -> Verdict:
-        """Record a version's verdict; one that is already recorded stands and is returned."""
+        """Record a version's verdict, its numbers as metrics `gate_…`; one that was recorded stands and is returned."""
+        from mlflow.entities import Metric
+
         client = self.client()
         with self.lock():
             tags = client.get_model_version(MODEL_NAME, str(version.number)).tags
             if "gate" in tags:
                 return Verdict(cast(Decision, tags["gate"]), tags.get("gate_reason", ""), verdict.numbers)
+            now = int(time.time() * 1000)
+            metrics = [Metric(f"gate_{name}", value, now, 0) for name, value in verdict.numbers.items()]
+            client.log_batch(version.run_id, metrics=metrics)
             client.set_model_version_tag(MODEL_NAME, str(version.number), "gate_reason", verdict.reason)
             client.set_model_version_tag(
                 MODEL_NAME, str(version.number), "gate", verdict.decision
             )  # last: it decides
         return verdict
 
+    def change(self, action: Action, number: int, reason: str) -> None:
+        """Record in a version's tags what somebody decided; `reconcile` makes it so.
+
+        pin: this version is production whatever the gate says, until it is unpinned; one is pinned at a time.
+        revoke: it is not to be production. approve: a version that awaits approval passes the gate.
+
+        Raises:
+            ChangeError: no reason, no such version, or nothing there to be undone or approved.
+        """
+        if not reason.strip():
+            raise ChangeError(f"{action} version {number}: say why, the reason is empty")
+        with self.lock():
+            versions = {one.number: one for one in self.versions()}
+            if number not in versions:
+                known = f"{min(versions)} to {max(versions)}" if versions else "none"
+                raise ChangeError(f"there is no version {number}: there are {known}")
+            tags = versions[number].tags
+            refusal = _refusal(action, tags)
+            if refusal:
+                raise ChangeError(f"{action} version {number}: {refusal}")
+            if action == "pin":
+                self._tag(number, pinned=reason)
+                for other in versions.values():
+                    if "pinned" in other.tags and other.number != number:
+                        self._tag(other.number, pinned=None)
+            elif action == "unpin":
+                self._tag(number, pinned=None)
+            elif action == "revoke":
+                self._tag(number, revoked=reason)
+            elif action == "unrevoke":
+                self._tag(number, revoked=None)
+            else:
+                self._tag(
+                    number, gate_reason=f"approved: {reason} ({tags.get('gate_reason', '')})", gate="passed"
+                )
+
+    def _tag(self, number: int, **tags: str | None) -> None:
+        """Set tags in this order; None removes one."""
+        client = self.client()
+        for key, value in tags.items():
+            if value is None:
+                client.delete_model_version_tag(MODEL_NAME, str(number), key)
+            else:
+                client.set_model_version_tag(MODEL_NAME, str(number), key, value)
+
     def production(self) -> Version | None:
         """The version that the alias names, or None."""
         aliases = self.client().get_registered_model(MODEL_NAME).aliases
         return self.get(int(aliases[ALIAS])) if ALIAS in aliases else None
 
-    def reconcile(self, reported: Callable[[], int | None], report: Callable[[Move], None]) -> int | None:
+    def reconcile(self, reported: Callable[[], int | None], report: Callable[[Move], None]) -> Version | None:
         """Make alias and status tags what the verdicts ask for, and report the move if production was not reported.
 
         Idempotent, and heals a crash at any point: each step compares before it writes, and the report compares
@@ -210,20 +267,40 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                     "production" if one.number == wanted else "archived" if "status" in one.tags else None
                 )
                 if status is not None and one.tags.get("status") != status:
-                    client.set_model_version_tag(MODEL_NAME, str(one.number), "status", status)
+                    self._tag(one.number, status=status)
             before = reported()
+            chosen = next((one for one in versions if one.number == wanted), None)
             if before != wanted:
-                chosen = next((one for one in versions if one.number == wanted), None)
-                report(Move(chosen, before, _why(chosen)))
-        return wanted
+                report(Move(chosen, before, _why(chosen, versions)))
+        return chosen
 
 
-def _why(version: Version | None) -> str:
-    if version is None:
-        return "no version has passed the gate"
-    if "pinned" in version.tags:
-        return f"pinned: {version.tags['pinned']}"
-    return f"newest data of the versions that passed: {version.tags.get('gate_reason', '')}"
+def _refusal(action: Action, tags: Mapping[str, str]) -> str | None:
+    """Why a version with these tags cannot be changed so; None if it can."""
+    if action == "pin" and "revoked" in tags:
+        return f"it is revoked ({tags['revoked']}); unrevoke it first"
+    if action == "unpin" and "pinned" not in tags:
+        return "it is not pinned"
+    if action == "unrevoke" and "revoked" not in tags:
+        return "it is not revoked"
+    if action == "approve" and tags.get("gate") != "awaiting_approval":
+        return f"it does not await approval, its verdict is {tags.get('gate', 'not there yet')}"
+    return None
+
+
+def _why(chosen: Version | None, versions: Sequence[Version]) -> str:
+    revoked = [
+        f"version {one.number} is revoked: {one.tags['revoked']}"
+        for one in versions
+        if "revoked" in one.tags and (chosen is None or one.data_until >= chosen.data_until)
+    ]
+    if chosen is None:
+        return "; ".join(["no version may be production", *revoked])
+    if "pinned" in chosen.tags:
+        return f"pinned: {chosen.tags['pinned']}"
+    return "; ".join(
+        [f"newest data of the versions that passed: {chosen.tags.get('gate_reason', '')}", *revoked]
+    )
 
 
 def _version(found: Any) -> Version:

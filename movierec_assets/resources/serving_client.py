@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import dagster as dg
 import httpx
 import tenacity
+from pydantic import SecretStr
 
 
 class EndpointError(RuntimeError):
@@ -25,11 +25,15 @@ class Reload:
     seconds: float
 
 
-class ServingClient(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Asks endpoints what they serve, and to serve another version."""
+@dataclass(frozen=True)
+class ServingClient:
+    """Asks endpoints what they serve, and to serve another version.
 
-    endpoints: list[str]
-    token: str | None = None
+    No ConfigurableResource: Dagster's UI shows the configuration of those, the token included.
+    """
+
+    endpoints: tuple[str, ...]
+    token: SecretStr | None = None
     timeout_s: float = 60.0  # a reload re-hashes the whole bundle
 
     def served(self, url: str) -> int | None:
@@ -44,7 +48,7 @@ class ServingClient(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise EndpointError(f"{url} does not answer: {error}") from error
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             return None
-        return int(_json(url, answer)["version"])
+        return int(_body(url, answer)["version"])
 
     def reload(self, url: str, version: int) -> Reload:
         """Make an endpoint serve `version`; returns when every request sent from now on is answered by it.
@@ -52,14 +56,18 @@ class ServingClient(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             EndpointError: no answer, a wrong token, or a bundle that it refused, with its reason.
         """
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
         try:
             answer = self._post(f"{url}/reload", {"version": version}, headers)
         except httpx.HTTPError as error:
             raise EndpointError(f"{url} does not answer: {error}") from error
-        body = _json(url, answer)
+        body = _body(url, answer)
         return Reload(
-            url, int(body["version"]), body["previous"], bool(body["changed"]), answer.elapsed.total_seconds()
+            url,
+            body["version"],
+            body.get("previous"),
+            bool(body.get("changed")),
+            answer.elapsed.total_seconds(),
         )
 
     @tenacity.retry(
@@ -72,11 +80,14 @@ class ServingClient(dg.ConfigurableResource):  # type: ignore[type-arg]
         return httpx.post(url, json=body, headers=headers, timeout=self.timeout_s)
 
 
-def _json(url: str, answer: httpx.Response) -> dict[str, Any]:
+def _body(url: str, answer: httpx.Response) -> dict[str, Any]:
+    """The answer's JSON, with a version in it."""
     if answer.is_error:
         raise EndpointError(f"{url} answered {answer.status_code}: {answer.text[:500]}")
     try:
-        body: dict[str, Any] = answer.json()
-    except ValueError as error:
-        raise EndpointError(f"{url} does not answer JSON: {answer.text[:100]!r}") from error
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("version"), int):
+        raise EndpointError(f"{url} does not answer as an endpoint does: {answer.text[:100]!r}")
     return body

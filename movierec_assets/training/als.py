@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
+
+from movierec_assets.training.interactions import Interactions, confidence
 
 INITIAL_SCALE = 0.01  # of random factors, as implicit's own
 
@@ -55,6 +60,32 @@ def fit(
         model.user_factors, model.item_factors = start_users, start_movies
         model.fit(confidence, show_progress=False)
     return Factors(user_ids, movie_ids, np.asarray(model.user_factors), np.asarray(model.item_factors))
+
+
+def train(
+    data: Interactions, until: str, parameters: Mapping[str, Any], seed: int, parent: Factors | None
+) -> tuple[NDArray[np.float32], Factors]:
+    """(N,) confidence of each interaction, and the factors, by a model's recorded parameters.
+
+    Args:
+        until: the last day of the data (ISO), at whose end ages are counted.
+        parameters: alpha, weighting, half_life_days, factors, regularization, iterations, warm_iterations.
+        parent: a warm fit of `warm_iterations` starts from it; None: a cold one of `iterations`.
+    """
+    end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
+    weights = confidence(
+        data,
+        alpha=parameters["alpha"],
+        weighting=parameters["weighting"],
+        half_life_days=parameters["half_life_days"],
+        until_s=int(end.timestamp()),
+    )
+    factors = fit(
+        data.user_ids, data.movie_ids, data.matrix(weights), factors=parameters["factors"],
+        regularization=parameters["regularization"], seed=seed, parent=parent,
+        iterations=parameters["iterations" if parent is None else "warm_iterations"],
+    )  # fmt: skip
+    return weights, factors
 
 
 def _start(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 TRAINING_VERSION = "1"  # raise it when a change of the training code changes the factors
 
@@ -37,4 +39,34 @@ def model_identity(
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_json(value)).hexdigest()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def running_digests(
+    partitions: Sequence[tuple[str, str]], days: Sequence[str], window_days: int | None
+) -> dict[str, str | None]:
+    """`partitions_digest` of what each of `days` (ascending) is trained on, None where that is nothing.
+
+    Without a window one pass over the partitions: 5,000 days would hash 12 million of them otherwise.
+    """
+    found: dict[str, str | None] = {}
+    if window_days is not None:
+        keys = [day for day, _ in partitions]
+        for day in days:
+            since = (date.fromisoformat(day) - timedelta(days=window_days)).isoformat()
+            within = partitions[bisect_right(keys, since) : bisect_right(keys, day)]
+            found[day] = partitions_digest(within) if within else None
+        return found
+    running, position = hashlib.sha256(b"["), 0
+    for day in days:
+        while position < len(partitions) and partitions[position][0] <= day:
+            running.update(b"," * (position > 0) + _json(partitions[position]))
+            position += 1
+        ended = running.copy()
+        ended.update(b"]")
+        found[day] = ended.hexdigest() if position else None
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -55,6 +56,28 @@ class Interactions:
     def popularity(self) -> NDArray[np.float32]:
         """(I,) number of ratings of each movie."""
         return np.bincount(self.movies, minlength=len(self.movie_ids)).astype(np.float32)
+
+
+def interactions_of(ratings: pd.DataFrame) -> Interactions:
+    """Each (user, movie) once, with its last rating by (rated_at, day, record).
+
+    Args:
+        ratings: `user_id`, `movie_id` (text), `rating`, `rated_at` (seconds since 1970), `day` (ISO), `record`.
+    """
+    ordered = ratings.sort_values(["rated_at", "day", "record"], kind="stable")
+    last = ordered.drop_duplicates(["user_id", "movie_id"], keep="last")
+    user_ids, users = np.unique(last["user_id"].to_numpy(str), return_inverse=True)
+    movie_ids, movies = np.unique(last["movie_id"].to_numpy(str), return_inverse=True)
+    rated_at = last["rated_at"].to_numpy(np.int64)
+    order = np.lexsort((movies, rated_at, users))
+    return Interactions(
+        tuple(user_ids.tolist()),
+        tuple(movie_ids.tolist()),
+        users[order].astype(np.int32),
+        movies[order].astype(np.int32),
+        last["rating"].to_numpy(np.float32)[order],
+        rated_at[order],
+    )
 
 
 def confidence(

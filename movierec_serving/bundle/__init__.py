@@ -4,10 +4,20 @@ NumPy and the standard library only, so that whatever holds a bundle can use it.
 """
 
 from movierec_serving.bundle.bundle import Bundle
+from movierec_serving.bundle.evidence import Evidence
 from movierec_serving.bundle.files import BundleError, FileEntry
 from movierec_serving.bundle.kernel import popular, recommend, top_items
 from movierec_serving.bundle.manifest import FORMAT_VERSION, Manifest
 from movierec_serving.bundle.publication import TOP_N, Movie, PublishedModel, publish
+from movierec_serving.bundle.selection import (
+    Ranked,
+    UnknownGenreError,
+    for_users,
+    for_vectors,
+    left_out,
+    most_popular,
+    similar,
+)
 from movierec_serving.bundle.writer import BundleContent, write_bundle
 
 __all__ = [
@@ -16,13 +26,21 @@ __all__ = [
     "Bundle",
     "BundleContent",
     "BundleError",
+    "Evidence",
     "FileEntry",
     "Manifest",
     "Movie",
     "PublishedModel",
+    "Ranked",
+    "UnknownGenreError",
+    "for_users",
+    "for_vectors",
+    "left_out",
+    "most_popular",
     "popular",
     "publish",
     "recommend",
+    "similar",
     "top_items",
     "write_bundle",
 ]

@@ -54,7 +54,22 @@ class Bundle:
     @cached_property
     def longest_item(self) -> float:
         """The largest Euclidean norm among the items: it bounds the rounding error of a score."""
-        return float(np.linalg.norm(self.item_factors, axis=1).max())
+        return float(self.item_lengths.max())
+
+    @cached_property
+    def item_lengths(self) -> NDArray[np.float32]:
+        """(I,) Euclidean norms of the items' factors."""
+        lengths: NDArray[np.float32] = np.linalg.norm(self.item_factors, axis=1)
+        return lengths
+
+    @cached_property
+    def gram(self) -> NDArray[np.float64]:
+        """(F, F) Y'Y of the item factors, in blocks: a float64 copy of all of them would be twice the bundle."""
+        total = np.zeros((self.item_factors.shape[1],) * 2)
+        for start in range(0, len(self.item_factors), 4096):
+            part = self.item_factors[start : start + 4096].astype(np.float64)
+            total += part.T @ part
+        return total
 
     def user_row(self, user_id: str) -> int | None:
         return _find(self.user_ids, user_id)

@@ -98,8 +98,14 @@ def _bound_of_nth(scores: NDArray[np.float32], n: int) -> NDArray[np.float64]:
     return np.partition(maxima, groups - n, axis=1)[:, groups - n].astype(np.float64)
 
 
-def popular(bundle: Bundle, n: int, exclude: Iterable[int] = ()) -> NDArray[np.int32]:
+def popular(
+    bundle: Bundle, n: int, exclude: Iterable[int] | NDArray[np.integer[Any]] = ()
+) -> NDArray[np.int32]:
     """At most `n` item rows, the most rated first, without the excluded."""
-    left_out = np.unique(np.fromiter(exclude, dtype=np.int64))
-    head = bundle.popular_items[: n + len(left_out)]
-    return head[~np.isin(head, left_out)][:n]
+    rows = exclude if isinstance(exclude, np.ndarray) else np.fromiter(exclude, dtype=np.int64)
+    if not rows.size:
+        return bundle.popular_items[:n]
+    left_out = np.zeros(len(bundle.popular_items), dtype=np.bool_)
+    left_out[rows] = True
+    head = bundle.popular_items[: n + rows.size]
+    return head[~left_out[head]][:n]

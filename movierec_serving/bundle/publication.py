@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +96,26 @@ class PublishedModel:
     def data_until(self) -> str:
         return self.bundle.manifest.data_until
 
-    def recommend(self, user_id: str, n: int) -> list[tuple[int, float]] | None:
-        """The best `n` unseen (item row, score), best first; None for a user the model does not know."""
-        row = self.bundle.user_row(user_id)
-        if row is None:
-            return None
-        if n <= TOP_N:
-            items, scores = self.top_items[row, :n], self.top_scores[row, :n]
-        else:
-            (items,), (scores,) = recommend(self.bundle, [row], n)
-        return [
-            (item, score) for item, score in zip(items.tolist(), scores.tolist(), strict=True) if item >= 0
-        ]
+    def card(self, row: int) -> dict[str, Any]:
+        """An item as answers show it; made once, since answers are mostly of the same few items."""
+        try:
+            return self._cards[row]
+        except KeyError:
+            made = {
+                "movie_id": self.bundle.item_id(row),
+                "title": self.title(row),
+                "genres": self.genres(row),
+            }
+            return self._cards.setdefault(row, made)
+
+    @cached_property
+    def _cards(self) -> dict[int, dict[str, Any]]:
+        return {}
+
+    @cached_property
+    def searchable(self) -> list[str]:
+        """The case-folded title of each item, "" where there is none."""
+        return [(self.title(row) or "").casefold() for row in range(len(self.bundle.item_ids))]
 
     def title(self, row: int) -> str | None:
         start, stop = self.title_offsets[row : row + 2].tolist()

@@ -14,7 +14,7 @@ from movierec_assets.commands.load import Stream
 from movierec_assets.commands.processes import commands, free_port, running, wait_until
 from movierec_assets.commands.setup import set_up
 from movierec_assets.definitions import resources
-from movierec_assets.defs.automation import RANGE_END, RANGE_START
+from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.settings import settings
 from tests.generate import as_csv, catalogue, days_from, ratings_of_day
 

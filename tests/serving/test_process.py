@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import sample_models as models
-from endpoint_process import TOKEN, EndpointProcess, descendants, wait_for, wait_until_gone
+from endpoint_process import TOKEN, EndpointProcess, descendants, parent_of, wait_for, wait_until_gone
 
 RELOADS = [2, 3, 1, 3, 2, 1] * 3
 
@@ -136,6 +136,35 @@ def test_a_worker_that_dies_is_replaced_and_nobody_waits_for_ever(fresh: Endpoin
         lambda: fresh.client.post("/recommend", json={"user_id": "u1"}).status_code == 200,
         "a new worker answers",
     )
+
+
+def test_an_api_process_that_dies_is_replaced_and_its_counts_stay(fresh: EndpointProcess) -> None:
+    fresh.start()
+    fresh.reload(3)
+
+    def answering() -> int:
+        with httpx.Client(base_url=fresh.url, timeout=5, trust_env=False) as client:
+            return int(client.get("/model").json()["pid"])
+
+    before: set[int] = set()
+    wait_for(lambda: len(before.add(answering()) or before) == 2, "both processes have answered")
+    dead = before.pop()
+    os.kill(dead, signal.SIGKILL)
+    wait_for(lambda: parent_of(dead) is None, "it is gone")
+    after: set[int] = set()
+    wait_for(lambda: len(after.add(answering()) or after) == 2, "another has taken its place")
+    assert before < after
+    assert dead not in after
+    with httpx.Client(base_url=fresh.url, trust_env=False) as client:
+        assert 'movierec_requests_total{route="POST /reload",status="200"} 1' in client.get("/metrics").text
+
+
+def test_nothing_is_left_when_the_main_process_is_killed(fresh: EndpointProcess) -> None:
+    fresh.start()
+    family = descendants(fresh.process.pid)
+    fresh.process.kill()
+    fresh.process.wait(5)
+    wait_until_gone(family)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,133 @@
+"""Ratings as a platform gets them: deterministic, day by day, with a taste to learn."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.goals import goal
+
+GENRES = 8
+NICHES = 4  # in each genre: which of its movies a user prefers
+OWN_NICHE = 0.6  # share of a user's choices that stay in the niche
+ZIPF, OFFSET = 0.9, 10.0  # popularity within a genre: 1 / (rank + OFFSET) ** ZIPF
+SESSION = 3.0  # mean of the log of a session's ratings (about 20 at the median)
+NEW_USERS = 0.5  # share of a day's sessions that are somebody's first
+FIRST_DAY = date(2020, 1, 1)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """A day's ratings, in order of time: (N,) each; stars in halves, seconds since 1970."""
+
+    day: str
+    users: NDArray[np.int32]
+    movies: NDArray[np.int32]
+    stars: NDArray[np.float32]
+    rated_at: NDArray[np.int64]
+
+
+def generate(
+    *, users: int, movies: int, ratings: int, days: int, seed: int = 0, drift: float = 0.0
+) -> Iterator[Ratings]:
+    """About `ratings` ratings over `days`, some 8 % fewer at the size of MovieLens 25M: doubles within a day go.
+
+    A user arrives with a first session and may come back; a tenth of the movies is there on the first day, the
+    others arrive evenly. A rating picks a genre by the user's taste, then a movie of the genre by a long-tailed
+    popularity, mostly within the user's niche; the stars follow taste, niche and the movie's quality.
+
+    Args:
+        drift: share of the users whose taste moves to the next genre in the second half of the days.
+    """
+    setup = np.random.default_rng([seed, 0])
+    taste = setup.dirichlet(np.full(GENRES, 0.3), users).astype(np.float32)
+    cumulative = taste.cumsum(axis=1)
+    niche = setup.integers(NICHES, size=users, dtype=np.int32)
+    quality = setup.normal(0, 0.4, movies).astype(np.float32)
+    drifts = setup.random(users) < drift
+    per_day = ratings / days
+    for nth in range(days):
+        random = np.random.default_rng([seed, 1, nth])
+        arrived = max(int(users * (nth + 1) / days), 1)
+        new = np.arange(int(users * nth / days), arrived)
+        mean_session = np.exp(SESSION + 0.5)
+        back = (
+            arrived
+            - 1
+            - random.exponential(arrived / 4, max(int(per_day / mean_session * (1 - NEW_USERS)), 1))
+        )
+        people = np.concatenate([new, np.clip(back, 0, None)]).astype(np.int32)
+        lengths = random.lognormal(SESSION, 1.0, len(people))
+        lengths = np.maximum(lengths * per_day / lengths.sum(), 1).astype(np.int64)
+        who = np.repeat(people, lengths)
+        start = np.repeat(random.integers(0, 80_000, len(people)), lengths)
+        genre = (random.random(len(who), np.float32)[:, None] > cumulative[who, :-1]).sum(axis=1)
+        if 2 * nth >= days:
+            genre = (genre + drifts[who]) % GENRES
+        there = max(int(movies * (0.1 + 0.9 * nth / days)) // GENRES, NICHES)  # movies of each genre so far
+        position = _zipf(random.random(len(who)), there)
+        stays = random.random(len(who), np.float32) < OWN_NICHE
+        position = np.where(stays, position // NICHES * NICHES + niche[who], position) % there
+        movie = (position * GENRES + genre).astype(np.int32)
+        stars = 3.0 + 1.2 * taste[who, genre] + 0.5 * (position % NICHES == niche[who]) + quality[movie]
+        stars = np.clip(np.round(2 * (stars + random.normal(0, 0.7, len(who)))) / 2, 0.5, 5.0).astype(
+            np.float32
+        )
+        day = FIRST_DAY + timedelta(days=nth)
+        midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+        rated_at = midnight + np.minimum(start + random.integers(0, 3600, len(who)), 86_399)
+        _, once = np.unique(who.astype(np.int64) * movies + movie, return_index=True)
+        once = once[np.argsort(rated_at[once], kind="stable")]
+        yield Ratings(day.isoformat(), who[once], movie[once], stars[once], rated_at[once])
+
+
+def _zipf(uniform: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Ranks 0..count - 1 with density 1 / (rank + OFFSET) ** ZIPF, by the inverse of its integral."""
+    power = 1 - ZIPF
+    low, high = OFFSET**power, (count + OFFSET) ** power
+    ranks = (low + uniform * (high - low)) ** (1 / power) - OFFSET
+    return np.minimum(ranks.astype(np.int64), count - 1)
+
+
+def frame(days: Iterator[Ratings]) -> pd.DataFrame:
+    """All days as `interactions_of` takes them; a movie is rated once by a user."""
+    parts = [
+        pd.DataFrame(
+            {
+                "user_id": one.users,
+                "movie_id": one.movies,
+                "rating": one.stars,
+                "rated_at": one.rated_at,
+                "day": one.day,
+            }
+        )
+        for one in days
+    ]
+    found = pd.concat(parts, ignore_index=True).drop_duplicates(["user_id", "movie_id"])
+    return found.astype({"user_id": str, "movie_id": str}).rename_axis("record").reset_index()
+
+
+def main() -> None:
+    started = time.process_time()
+    rows, checksum = 0, 0
+    counts = np.zeros(59_000, np.int64)
+    for one in generate(users=162_000, movies=59_000, ratings=27_300_000, days=365):
+        rows += len(one.users)
+        checksum = (checksum * 31 + int(one.movies.sum()) + int(one.users.sum())) % 2**61
+        counts += np.bincount(one.movies, minlength=len(counts))
+    seconds = time.process_time() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    head = np.sort(counts)[::-1][: len(counts) // 10].sum() / rows
+    print(
+        f"{rows:,} ratings, checksum {checksum:x}; the most rated tenth of the movies has {head:.0%} of them"
+    )
+    goal("generator, rows", rows, 24e6, at_most=False, digits=0)
+    goal("generator, CPU-s for 25M rows", seconds, 120, digits=1)
+    goal("generator, peak GB", peak, 2, digits=2)

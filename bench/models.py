@@ -1,0 +1,87 @@
+"""Ratings and models in memory: what the benchmarks of learning and of the gate are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from movierec_assets.evaluation.splits import temporal_holdout
+from movierec_assets.resources.bundle_store import content, factors_of
+from movierec_assets.settings import Settings
+from movierec_assets.training import als
+from movierec_assets.training.interactions import Interactions
+from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleContent, Manifest
+from movierec_serving.bundle.layout import encode_ids, popularity_order
+
+PARAMETERS: dict[str, Any] = {
+    name: Settings.model_fields[name].default
+    for name in (
+        "factors",
+        "regularization",
+        "alpha",
+        "weighting",
+        "iterations",
+        "warm_iterations",
+        "half_life_days",
+    )
+}
+
+
+def movielens(landing: Path = Path("warehouse/landing/ratings")) -> pd.DataFrame:
+    """MovieLens 100k as `movierec fetch` delivered it, by day.
+
+    Raises:
+        FileNotFoundError: it has not been fetched.
+    """
+    files = sorted(landing.glob("*.csv"))
+    if len(files) < 200:
+        raise FileNotFoundError(f"{landing}: no MovieLens 100k; run `movierec fetch ml-100k` first")
+    kinds = {"user_id": str, "movie_id": str, "rating": "float32", "timestamp": "int64"}
+    days = pd.concat([pd.read_csv(file, dtype=kinds).assign(day=file.stem) for file in files])
+    return days.rename(columns={"timestamp": "rated_at"}).rename_axis("record").reset_index()
+
+
+def train(
+    data: Interactions,
+    parameters: Mapping[str, Any] = PARAMETERS,
+    parent: Bundle | None = None,
+    seed: int = 0,
+) -> Bundle:
+    """A bundle in memory, cold or warm from `parent`."""
+    weights, factors = als.train(data, "1970-01-01", parameters, seed, factors_of(parent) if parent else None)
+    return in_memory(content(data, weights, factors))
+
+
+def in_memory(model: BundleContent) -> Bundle:
+    """What opening the written bundle gives, without the files."""
+    manifest = Manifest(
+        FORMAT_VERSION, "bench", "1970-01-01", None, "cold", 0, {}, (), "", "", {}, "", {}, {}
+    )
+    return Bundle(
+        Path(), manifest, model.user_factors, model.item_factors, encode_ids(model.user_ids, "user_ids"),
+        encode_ids(model.item_ids, "item_ids"), model.seen_indptr, model.seen_items, model.seen_ratings,
+        model.seen_confidence, model.popularity, popularity_order(model.popularity),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a day's training leaves behind."""
+
+    served: Bundle
+    twin: Bundle
+
+
+def train_day(
+    data: Interactions, parameters: Mapping[str, Any] = PARAMETERS, parent: Day | None = None, seed: int = 0
+) -> Day:
+    """Served model and twin, as `als_model` trains them while history is appended."""
+    training = data.select(~temporal_holdout(data.users))
+    return Day(
+        train(data, parameters, parent.served if parent else None, seed),
+        train(training, parameters, parent.twin if parent else None, seed),
+    )

@@ -1,0 +1,117 @@
+"""Production by hand, and what a person is told: pins and revocations, stale days, failures, refused days."""
+
+import json
+
+import dagster as dg
+
+from movierec_assets.defs.deployment import ATTEMPT
+from movierec_assets.defs.promotion import reconcile_production
+from movierec_assets.defs.training import als_model
+from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
+from movierec_assets.resources.mlflow_run import sweep
+from movierec_assets.resources.model_registry import Action, ChangeError, ModelRegistry
+from movierec_assets.resources.notifier import WEBSERVER, Notifier
+from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.settings import settings
+from movierec_assets.training.staleness import stale_days
+
+
+class Change(dg.Config):
+    """What to do to which version, and why."""
+
+    action: Action
+    version: int
+    reason: str
+
+
+@dg.op
+def change_production(context: dg.OpExecutionContext, config: Change, model_registry: ModelRegistry) -> None:
+    """Record the decision in the registry, then reconcile: the endpoints follow within a sensor's interval."""
+    try:
+        model_registry.change(config.action, config.version, config.reason)
+    except ChangeError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    by = f"set_production: {config.action} version {config.version} ({config.reason}), run {context.run_id}"
+    production = reconcile_production(context.instance, model_registry, by)
+    context.log.info(f"{by}; production is {production or 'none'}")
+
+
+@dg.job(description="pin, unpin, revoke, unrevoke or approve a version, with a reason.")
+def set_production() -> None:
+    change_production()
+
+
+@dg.asset_check(
+    asset=als_model, description="no day's model was made from other data than the ledger names now"
+)
+def days_current(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Finds re-delivered and repaired days, and all that were trained on them, as ranges for the backfill dialog."""
+    models = list(warehouse.models().values())
+    window = settings().window_days
+    partitions = warehouse.partitions(models[-1].day, None) if models else []
+    stale = set(stale_days(models, partitions, window))
+    ranges = [
+        first if first == last else f"[{first}...{last}]"
+        for first, last in contiguous(daily.get_partition_keys(), stale)
+    ]
+    if not ranges:
+        return dg.AssetCheckResult(passed=True, metadata={"days": len(models)})
+    return dg.AssetCheckResult(
+        passed=False, severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(stale)} days are stale; paste into the backfill dialog: {', '.join(ranges)}",
+        metadata={"days": len(models), "stale": len(stale), "backfill": ", ".join(ranges)},
+    )  # fmt: skip
+
+
+@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING, monitor_all_code_locations=False)
+def after_failure(
+    context: dg.RunFailureSensorContext, model_registry: ModelRegistry, notifier: dg.ResourceParam[Notifier]
+) -> None:
+    """A failed run is notified once; what it could not end because it was killed, is ended here."""
+    run = context.dagster_run
+    first, last = (run.tags.get(key) for key in (RANGE_START, RANGE_END))
+    days = first if first == last else f"{first} to {last}"
+    of = days or run.tags.get("dagster/partition")
+    if (
+        run.tags.get(ATTEMPT, "1") == "1"
+    ):  # the sensor repeats a deployment for ever: its first failure is the news
+        text = f"{run.job_name}{f' of {of}' if of else ''} failed: {_cause(context)} {WEBSERVER}/runs/{run.run_id}"
+        notifier.send(text)
+    swept = sweep(model_registry, context.instance)
+    context.log.info(f"MLflow runs ended: {', '.join(swept) or 'none'}")
+    reconcile_production(context.instance, model_registry, f"after the failure of run {run.run_id}")
+
+
+def _cause(context: dg.RunFailureSensorContext) -> str:
+    """What failed, in a sentence."""
+    for event in context.get_step_failure_events():
+        failure = event.step_failure_data
+        if failure.user_failure_data is not None and failure.user_failure_data.description:
+            return f"{event.step_key}: {failure.user_failure_data.description}"
+        if failure.error is not None:
+            error = failure.error.cause or failure.error
+            return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+    return context.failure_event.message or "for an unknown reason"
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def refused_days(
+    context: dg.SensorEvaluationContext, warehouse: Warehouse, notifier: dg.ResourceParam[Notifier]
+) -> dg.SensorResult:
+    """Each refused chunk is notified once, by day and sha256."""
+    refused = {
+        f"{day}/{one.sha256}": one.reason
+        for day, chunks in warehouse.chunks().items()
+        for one in chunks
+        if one.verdict == "refused"
+    }
+    new = sorted(refused.keys() - set(json.loads(context.cursor or "[]")))
+    for key in new:
+        notifier.send(
+            f"{key[:10]} is refused and not trained on: {refused[key]} {WEBSERVER}/assets/validated_ratings"
+        )
+    told = ", ".join(key[:10] for key in new)
+    return dg.SensorResult(
+        cursor=json.dumps(sorted(refused)),
+        skip_reason=dg.SkipReason(f"told of {told}" if new else "no day was refused since"),
+    )

@@ -1,0 +1,68 @@
+"""What a user rated, as ALS weighs it: factors for a new user, and the reasons for a score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle.bundle import Bundle
+from movierec_serving.bundle.files import BundleError
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The items one user rated, (N,) rows each once, and their (N,) confidences c.
+
+    Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets": with item factors
+    Y fixed, x = W Y'c over the rated items, W = (Y'Y + Y'(C - I)Y + regularization I)^-1.
+    """
+
+    bundle: Bundle
+    rows: NDArray[np.integer[Any]]
+    confidence: NDArray[np.float64]
+
+    @classmethod
+    def of_user(cls, bundle: Bundle, row: int) -> "Evidence":
+        part = slice(*bundle.seen_indptr[row : row + 2].tolist())
+        return cls(bundle, bundle.seen_items[part], bundle.seen_confidence[part].astype(np.float64))
+
+    @classmethod
+    def of_ratings(cls, bundle: Bundle, ratings: Mapping[int, float]) -> "Evidence":
+        """Stars by item row, weighted as in training and without decay: they were given just now."""
+        stars = np.fromiter(ratings.values(), np.float64, len(ratings))
+        weight = stars if bundle.manifest.parameters.get("weighting", "rating") == "rating" else 1.0
+        rows = np.fromiter(ratings, np.int64, len(ratings))
+        return cls(bundle, rows, _parameter(bundle, "alpha") * weight * np.ones(len(ratings)))
+
+    def factors(self) -> NDArray[np.float32]:
+        """(F,), the user's; all zeros where nothing was rated."""
+        solution = np.linalg.solve(self._equations, self._rated.T @ self.confidence)
+        return solution.astype(np.float32)
+
+    def shares(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """(N, len(items)): what each rated item adds to each score, as a share of all that is added or taken away."""
+        wanted = self.bundle.item_factors[items].astype(np.float64)
+        added = self.confidence[:, None] * (self._rated @ np.linalg.solve(self._equations, wanted.T))
+        total = np.abs(added).sum(axis=0)
+        return added / np.where(total > 0, total, 1.0)
+
+    @cached_property
+    def _rated(self) -> NDArray[np.float64]:
+        return np.asarray(self.bundle.item_factors[self.rows], dtype=np.float64)
+
+    @cached_property
+    def _equations(self) -> NDArray[np.float64]:
+        """(F, F), positive definite: Y'Y has every rated item once, so that c - 1 > -1 takes less away."""
+        regularization = _parameter(self.bundle, "regularization") * np.eye(self._rated.shape[1])
+        extra = (self._rated.T * (self.confidence - 1.0)) @ self._rated
+        return self.bundle.gram + extra + regularization
+
+
+def _parameter(bundle: Bundle, name: str) -> float:
+    value = bundle.manifest.parameters.get(name)
+    if not isinstance(value, int | float) or value <= 0:
+        raise BundleError(f"manifest.json: parameters: {name} must be above 0, is {value!r}")
+    return float(value)

@@ -1,0 +1,127 @@
+"""Which items a request gets: from the published lists where they can answer, else from the one kernel."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle.kernel import popular, top_items
+from movierec_serving.bundle.publication import PublishedModel
+
+Ranked = list[tuple[int, float]]  # item rows with scores, best first
+Mask = NDArray[np.bool_]
+
+
+class UnknownGenreError(ValueError):
+    """The catalogue has no such genre; the message names those it has."""
+
+
+def left_out(
+    model: PublishedModel,
+    genres: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    blocked: NDArray[np.integer] | None = None,
+) -> Mask | None:
+    """(I,) True for items without any of `genres`, excluded by id (unknown ids are ignored), or blocked.
+
+    None where nothing is left out, which is a question less for every item of a plain request.
+
+    Raises:
+        UnknownGenreError: one of `genres`.
+    """
+    if not genres and not exclude and (blocked is None or not len(blocked)):
+        return None
+    out = np.zeros(len(model.bundle.item_ids), dtype=np.bool_)
+    if genres:
+        columns = [_genre(model, name) for name in genres]
+        np.logical_not(model.item_genres[:, columns].any(axis=1), out=out)
+    if blocked is not None:
+        out[blocked] = True
+    out[[row for id_ in exclude if (row := model.bundle.item_row(id_)) is not None]] = True
+    return out
+
+
+def for_users(
+    model: PublishedModel, rows: Sequence[int], n: int, offset: int = 0, out: Mask | None = None
+) -> list[Ranked]:
+    """For each user row the best unseen items from place `offset`, at most `n`."""
+    found = {row: _listed(model, row, n, offset, out) for row in rows}
+    if missing := [row for row, ranked in found.items() if ranked is None]:
+        bundle = model.bundle
+        seen = [bundle.seen(row) for row in missing]
+        answers = for_vectors(model, bundle.user_factors[missing], seen, n, offset, out)
+        found.update(zip(missing, answers, strict=True))
+    return [found[row] or [] for row in rows]
+
+
+def for_vectors(
+    model: PublishedModel,
+    vectors: NDArray[np.float32],
+    seen: Sequence[NDArray[np.integer]],
+    n: int,
+    offset: int = 0,
+    out: Mask | None = None,
+) -> list[Ranked]:
+    """The same for (B, F) factors and what each of these users has seen."""
+    bundle = model.bundle
+    if out is not None:
+        everywhere = np.flatnonzero(out)
+        seen = [np.concatenate([own, everywhere]) for own in seen]
+    longest = bundle.longest_item
+    items, scores = top_items(bundle.item_factors, vectors, seen, offset + n, longest=longest)
+    return [
+        _pairs(own[offset:], its[offset:]) for own, its in zip(items, scores.astype(np.float64), strict=True)
+    ]
+
+
+def most_popular(
+    model: PublishedModel,
+    n: int,
+    offset: int = 0,
+    out: Mask | None = None,
+    seen: NDArray[np.integer] | None = None,
+) -> Ranked:
+    """The most rated items, score the number of ratings."""
+    exclude = np.empty(0, np.int64) if out is None else np.flatnonzero(out)
+    if seen is not None:
+        exclude = np.concatenate([exclude, seen])
+    rows = popular(model.bundle, offset + n, exclude)[offset:]
+    return _pairs(rows, model.bundle.popularity[rows])
+
+
+def similar(model: PublishedModel, item: int, n: int, offset: int = 0, out: Mask | None = None) -> Ranked:
+    """Other items by the cosine of their factors; items without factors are similar to none."""
+    bundle = model.bundle
+    lengths = bundle.item_lengths * bundle.item_lengths[item]
+    scores = np.full(len(lengths), -np.inf, dtype=np.float32)
+    np.divide(bundle.item_factors @ bundle.item_factors[item], lengths, out=scores, where=lengths > 0)
+    if out is not None:
+        scores[out] = -np.inf
+    scores[item] = -np.inf
+    best = np.argsort(-scores, kind="stable")[offset : offset + n]
+    return _pairs(best[np.isfinite(scores[best])], scores[best])
+
+
+def _listed(model: PublishedModel, row: int, n: int, offset: int, out: Mask | None) -> Ranked | None:
+    """From the user's list; None if the answer may go on beyond its end."""
+    items, scores, end = model.top_items[row], model.top_scores[row], offset + n
+    if items[-1] >= 0 and end > len(items):
+        return None
+    if out is None:
+        return _pairs(items[offset:end], scores[offset:end])
+    kept = np.flatnonzero((items >= 0) & ~out[items])
+    if items[-1] >= 0 and len(kept) < end:
+        return None
+    kept = kept[offset:end]
+    return _pairs(items[kept], scores[kept])
+
+
+def _pairs(items: NDArray[np.integer], scores: NDArray[np.floating]) -> Ranked:
+    return [(item, score) for item, score in zip(items.tolist(), scores.tolist(), strict=False) if item >= 0]
+
+
+def _genre(model: PublishedModel, name: str) -> int:
+    try:
+        return model.genre_names.index(name)
+    except ValueError:
+        raise UnknownGenreError(f"no genre {name!r}; there are {', '.join(model.genre_names)}") from None

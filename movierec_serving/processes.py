@@ -1,0 +1,91 @@
+"""The endpoint's processes: none is missed when it dies, none is left when the main process does."""
+
+import copy
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
+from typing import Any
+
+import litserve as ls  # type: ignore[import-untyped]
+import uvicorn
+
+from movierec_serving.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PAUSE = 0.5  # seconds before a process is replaced: one that dies at once must not keep a core busy
+
+
+def die_with_parent() -> None:
+    """Called in a child: be killed by the kernel when the parent ends in a way that it cannot handle."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():  # it had ended before the line above
+        os._exit(1)
+
+
+def kill_children() -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+
+
+class LastingServer(ls.LitServer):  # type: ignore[misc]
+    """LitServe, with API processes that are replaced when they die, as its workers are."""
+
+    metrics: Metrics
+
+    def _start_server(
+        self,
+        port: int,
+        num_uvicorn_servers: int,
+        log_level: str,
+        sockets: list[socket.socket],
+        uvicorn_worker_type: str,
+        **options: Any,
+    ) -> dict[int, ForkProcess]:
+        def start(index: int) -> ForkProcess:
+            self.app.response_queue_id = index  # LitServe finds the queue of a process by its copy of the app
+            config = uvicorn.Config(
+                copy.copy(self.app),
+                log_level=log_level,
+                timeout_graceful_shutdown=self.uvicorn_graceful_timeout,
+                **options,
+            )
+
+            def run() -> None:
+                self.metrics.row = index
+                uvicorn.Server(config).run(sockets)
+
+            process = multiprocessing.get_context("fork").Process(target=run, name=f"api-{index}")
+            process.start()
+            return process
+
+        processes = {index: start(index) for index in range(num_uvicorn_servers)}
+        threading.Thread(target=self._replace_dead, args=(processes, start), daemon=True).start()
+        return processes
+
+    def _replace_dead(self, processes: dict[int, ForkProcess], start: Callable[[int], ForkProcess]) -> None:
+        pause = threading.Event()
+        try:
+            while True:
+                wait([process.sentinel for process in processes.values()])
+                if self._shutdown_event.wait(PAUSE):
+                    break
+                for index, process in processes.items():
+                    if not process.is_alive():
+                        logger.error("%s (%s) died: replaced", process.name, process.exitcode)
+                        processes[index] = start(index)
+        except (OSError, EOFError):
+            pass  # the manager is gone, so the server ends
+        pause.wait()  # a child is told of its parent's death when the thread that started it ends

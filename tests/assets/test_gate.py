@@ -1,0 +1,179 @@
+"""The gate: healthy challengers pass, broken ones do not, and what cannot be told is not decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.models import Day
+from movierec_assets.evaluation.comparison import Comparison, compare, overlap, pairs
+from movierec_assets.evaluation.gate import Candidate, Verdict, interval, judge, references
+from movierec_assets.training.interactions import interactions_of
+from movierec_serving.bundle import Bundle
+from tests.models import ratings, trained_day
+
+METRICS = {"users": 150.0, "ndcg_at_10": 0.3, "popularity_ndcg_at_10": 0.1}
+
+
+@pytest.fixture(scope="module")
+def days() -> tuple[Day, Day]:
+    """Production, and the healthy challenger of the day after."""
+    frame = ratings(5)
+    production = trained_day(interactions_of(frame[frame["day"] < "1998-03-05"]))
+    return production, trained_day(interactions_of(frame), production)
+
+
+def verdict(production: Day, challenger: Day, margin: float = 0.15) -> Verdict:
+    found = compare(challenger.served, challenger.twin, {"production": production.twin})
+    return judge(METRICS, found, overlap(challenger.served, challenger.twin), margin=margin, level=0.95)
+
+
+def with_items(bundle: Bundle, change: Callable[[np.ndarray], np.ndarray]) -> Bundle:
+    return replace(bundle, item_factors=change(np.array(bundle.item_factors)))
+
+
+def scrambled(factors: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).permutation(factors)
+
+
+def test_a_healthy_challenger_passes(days: tuple[Day, Day]) -> None:
+    found = verdict(*days)
+    assert found.decision == "passed", found.reason
+    assert found.numbers["production_lower"] <= found.numbers["production_difference"]
+
+
+def test_a_challenger_with_scrambled_movies_is_refused_with_the_figures(days: tuple[Day, Day]) -> None:
+    production, challenger = days
+    broken = Day(with_items(challenger.served, scrambled), with_items(challenger.twin, scrambled))
+    found = verdict(production, broken)
+    assert found.decision == "refused"
+    assert "production's" in found.reason
+    assert "below -15.0%" in found.reason
+
+
+def test_a_served_bundle_that_is_not_its_twins_model_is_refused(days: tuple[Day, Day]) -> None:
+    production, challenger = days
+    found = verdict(production, replace(challenger, served=with_items(challenger.served, scrambled)))
+    assert found.decision == "refused"
+    assert "evaluated twin" in found.reason
+
+
+def test_nan_in_the_factors_or_the_metrics_is_refused(days: tuple[Day, Day]) -> None:
+    production, challenger = days
+    hollow = Day(*(with_items(one, lambda f: f * np.nan) for one in (challenger.served, challenger.twin)))
+    assert verdict(production, hollow).decision == "refused"
+    found = judge({**METRICS, "map_at_10": np.nan}, {}, 0.8, margin=0.05, level=0.95)
+    assert (found.decision, found.reason) == ("refused", "not finite: map_at_10")
+    assert all(np.isfinite(list(found.numbers.values())))
+
+
+def test_a_first_version_passes_by_the_sanity_checks_alone() -> None:
+    assert judge(METRICS, {}, 0.8, margin=0.05, level=0.95).decision == "passed"
+    below = judge({**METRICS, "ndcg_at_10": 0.1}, {}, 0.8, margin=0.05, level=0.95)
+    assert below.decision == "refused"
+    few = judge({**METRICS, "users": 12.0}, {}, 0.8, margin=0.05, level=0.95)
+    assert few.decision == "insufficient_data"
+
+
+def test_by_hand_what_would_pass_awaits_approval_and_the_rest_is_refused() -> None:
+    kinds = {"margin": 0.05, "level": 0.95, "manual": True}
+    assert judge(METRICS, {}, 0.8, **kinds).decision == "awaiting_approval"
+    assert judge(METRICS, {}, 0.1, **kinds).decision == "refused"
+
+
+def comparison(
+    users: int, *, loss: float, spread: float = 0.1, known: float = 1.0, shown: float = 0.5
+) -> Comparison:
+    random = np.random.default_rng(1)
+    reference = random.uniform(0.1, 0.5, users)
+    challenger = reference * (1 - loss) + spread * random.standard_normal(users)
+    return Comparison(challenger, reference, np.arange(users) < known * users, shown, 0.5, 0)
+
+
+CASES = {
+    "equal": (comparison(2000, loss=0.0), "passed"),
+    "better": (comparison(200, loss=-0.3), "passed"),
+    "a tenth worse": (comparison(2000, loss=0.1), "refused"),
+    "too few to tell": (comparison(60, loss=0.0), "insufficient_data"),
+    "few, and plainly worse": (comparison(60, loss=0.6), "refused"),
+    "fewer than a bootstrap takes": (comparison(8, loss=0.0), "insufficient_data"),
+    "shows too few movies": (comparison(2000, loss=0.0, shown=0.2), "refused"),
+    "a young production": (comparison(2000, loss=0.0, known=0.01), "passed"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_difference_is_decided_by_its_lower_bound(case: str) -> None:
+    given, expected = CASES[case]
+    found = judge(METRICS, {"production": given}, 0.8, margin=0.05, level=0.95)
+    assert found.decision == expected, found.reason
+
+
+def test_new_accounts_do_not_outvote_those_that_production_knows() -> None:
+    known, new = comparison(1000, loss=0.2), comparison(3000, loss=-1.0)
+    both = Comparison(
+        np.concatenate([known.challenger, new.challenger]), np.concatenate([known.reference, new.reference]),
+        np.arange(4000) < 1000, 0.5, 0.5, 0,
+    )  # fmt: skip
+    assert judge(METRICS, {"production": both}, 0.8, margin=0.05, level=0.95).decision == "refused"
+
+
+def test_a_loss_within_the_margin_of_production_is_refused_against_the_anchor() -> None:
+    against = {"production": comparison(4000, loss=0.02), "anchor": comparison(4000, loss=0.09)}
+    found = judge(METRICS, against, 0.8, margin=0.05, level=0.95)
+    assert found.decision == "refused"
+    assert "anchor's" in found.reason
+
+
+def test_a_verdict_can_be_recomputed() -> None:
+    given = comparison(300, loss=0.0)
+    one, other = (interval(given.challenger, given.reference, margin=0.05, level=0.95) for _ in range(2))
+    assert one == other
+    assert one.lower < one.difference < one.upper
+
+
+def test_a_reference_without_a_hit_leaves_anything_possible() -> None:
+    found = interval(np.ones(50), np.zeros(50), margin=0.05, level=0.95)
+    assert (found.lower, found.upper, found.power) == (-np.inf, np.inf, 0.0)
+
+
+def test_what_a_reference_was_trained_on_counts_for_nobody(days: tuple[Day, Day]) -> None:
+    """A late, repaired or second rating moves the holdout into what production has seen."""
+    production, challenger = days
+    clean = compare(challenger.served, challenger.twin, {"production": production.twin})["production"]
+    assert clean.leaked == 0
+    cheating = Day(challenger.served, challenger.served)  # has seen all of the holdout
+    found = compare(challenger.served, challenger.twin, {"production": cheating.twin})["production"]
+    assert len(found.challenger) == 0
+    assert found.leaked > 100
+    half = replace_seen(production.twin, challenger)
+    partly = compare(challenger.served, challenger.twin, {"production": half})["production"]
+    assert 0 < len(partly.challenger) < len(clean.challenger)
+    assert partly.leaked > 0
+
+
+def replace_seen(twin: Bundle, challenger: Day) -> Bundle:
+    """The twin of production, as if it had been trained on every other user's whole history of the challenger."""
+    everything = pairs(challenger.served, twin)
+    width = len(twin.item_ids)
+    own = pairs(twin, twin)
+    seen = np.union1d(own, everything[(everything >= 0) & (everything // width % 2 == 0)])
+    indptr = np.searchsorted(seen // width, np.arange(len(twin.user_ids) + 1))
+    return replace(twin, seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))
+
+
+def test_a_challenger_is_compared_with_what_passed_before_its_day() -> None:
+    versions = [
+        Candidate(1, "1998-03-01", "passed", fit="cold"),
+        Candidate(2, "1998-03-02", "passed", fit="warm"),
+        Candidate(3, "1998-03-03", "refused", fit="warm"),
+        Candidate(4, "1998-03-04", "passed", revoked=True, fit="warm"),
+        Candidate(5, "1998-03-05", None, fit="warm"),
+        Candidate(6, "1998-03-06", "passed", fit="cold"),
+    ]
+    assert references(versions[4], versions) == {"production": 2, "anchor": 1}
+    assert references(versions[1], versions) == {"production": 1}
+    assert references(versions[0], versions) == {}

@@ -1,0 +1,77 @@
+"""A version is rebuilt from the archived chunks, bit by bit, the warm chain included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from movierec_assets.cli import app
+from movierec_assets.commands.verify import Rebuilt, VerifyError, compare, digest, verify
+from movierec_assets.resources.bundle_store import factors_of
+from movierec_assets.settings import settings
+from movierec_serving.bundle import FileEntry
+from tests.conftest import Platform
+from tests.generate import as_csv, days_from, ratings_of_day
+from tests.models import interactions_of_tastes, trained
+
+DAYS = days_from("1998-03-30", 4)  # cold, warm, cold in April, warm
+
+
+@pytest.fixture
+def finished(platform: Platform) -> Platform:
+    platform.deliver(*DAYS)
+    rows = ratings_of_day(DAYS[0])
+    platform.landing_zone.deliver(
+        DAYS[0], as_csv([*rows, ["u1", "m1", "9", "0"], *rows[:5]])
+    )  # some rejected
+    assert platform.run(DAYS[0], DAYS[-1]).success
+    return platform
+
+
+def test_each_version_is_rebuilt_bit_by_bit_with_its_parents(finished: Platform) -> None:
+    chains = {number: list(verify(settings(), number, since=DAYS[0])) for number in (1, 2, 3, 4)}
+    found = {number: [one.manifest.data_until for one in chain] for number, chain in chains.items()}
+    assert found == {1: DAYS[:1], 2: DAYS[:2], 3: DAYS[2:3], 4: DAYS[2:]}
+    assert all(one.identical for chain in chains.values() for one in chain)
+    (alone,) = verify(settings(), 4)
+    assert alone.identical
+    done = CliRunner().invoke(app, ["verify", "2", "--since", DAYS[0]])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("identical") == 2
+
+    chunk = finished.warehouse.chunks()[DAYS[3]][0]
+    (finished.root / "chunks" / DAYS[3] / chunk.sha256).write_bytes(b"altered")
+    with pytest.raises(VerifyError, match=DAYS[3]):
+        list(verify(settings(), 4))
+    assert CliRunner().invoke(app, ["verify", "4"]).exit_code == 1
+
+
+def test_other_bits_are_sound_only_on_another_kernel() -> None:
+    manifest = replace(trained(interactions_of_tastes(2)).manifest, blas="openblas SkylakeX")
+    same_kernel = Rebuilt(manifest, False, "openblas SkylakeX", 0.99)
+    assert not same_kernel.sound
+    assert "on the same BLAS kernel" in str(same_kernel)
+    elsewhere = Rebuilt(manifest, False, "openblas Nehalem", 0.97)
+    assert elsewhere.sound
+    assert "another BLAS kernel (openblas Nehalem" in str(elsewhere)
+    assert not Rebuilt(manifest, False, "openblas Nehalem", 0.5).sound
+
+
+def test_rebuilt_factors_are_compared_by_their_files_bytes() -> None:
+    bundle = trained(interactions_of_tastes(2))
+    factors = factors_of(bundle)
+    files = {
+        f"{name}.npy": FileEntry(digest(getattr(bundle, name)), 0, "<f4", ())
+        for name in ("user_factors", "item_factors")
+    }
+    stored = replace(bundle, manifest=replace(bundle.manifest, files=files))
+    assert compare(stored, factors).identical
+    moved = replace(factors, movies=factors.movies + np.float32(1e-4))
+    found = compare(stored, moved)
+    assert not found.identical
+    assert found.overlap > 0.9
+    with pytest.raises(VerifyError, match="other users or movies"):
+        compare(stored, replace(factors, users=factors.users[1:]))

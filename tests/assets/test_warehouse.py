@@ -1,0 +1,164 @@
+"""The DuckDB file: migrations, crashes in the middle of a transaction, other processes that hold it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from movierec_assets.ratings.chunks import parse_chunk
+from movierec_assets.resources.migrations import MIGRATIONS, NewerWarehouse
+from movierec_assets.resources.warehouse import Warehouse
+from tests.conftest import ROOT
+from tests.generate import as_csv, ratings_of_day
+
+DAY = "1998-04-01"
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(path=str(tmp_path / "of its own" / "movierec.duckdb"))
+
+
+def load(warehouse: Warehouse, sha256: str, ratings: int) -> None:
+    """Make so many rows the day's, from a chunk of this name."""
+    rows = parse_chunk(as_csv(ratings_of_day(DAY, ratings=ratings)), f"{DAY}.csv")
+    warehouse.load_chunk(DAY, sha256, f"{DAY}.csv", rows)
+
+
+def rows(warehouse: Warehouse, table: str = "raw_ratings") -> int:
+    with warehouse.connect(read_only=True) as connection:
+        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0]
+    return int(count)
+
+
+@contextmanager
+def holding(warehouse: Warehouse, code: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs `code` on an open connection to the file and then waits for a line."""
+    code = (
+        f"import duckdb, sys; c = duckdb.connect({warehouse.path!r}); {code}; "
+        "print('ready', flush=True); sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_an_older_file_is_migrated_and_keeps_its_rows(warehouse: Warehouse) -> None:
+    Path(warehouse.path).parent.mkdir()
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute("CREATE TABLE migrations (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL)")
+        connection.execute((MIGRATIONS / "0001_ledger.sql").read_text())
+        connection.execute("INSERT INTO migrations VALUES (1, '0001_ledger')")
+        connection.execute("INSERT INTO movies VALUES ('m1', 'Amélie', 2001, ['Comedy'])")
+    assert warehouse.models() == {}  # even a reader migrates
+    assert warehouse.movies() == [("m1", "Amélie", ["Comedy"])]
+    with warehouse.connect(read_only=True) as connection:
+        found = connection.execute("SELECT name FROM migrations ORDER BY number").fetchall()
+    assert [name for (name,) in found] == sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_newer_file_is_refused_and_not_touched(warehouse: Warehouse, read_only: bool) -> None:
+    load(warehouse, "a", 10)
+    with warehouse.connect() as connection:
+        connection.execute("INSERT INTO migrations VALUES (9999, 'from the future')")
+    before = Path(warehouse.path).read_bytes()
+    with (
+        pytest.raises(NewerWarehouse, match="schema 9999"),
+        warehouse.connect(read_only=read_only),
+    ):
+        pass
+    assert Path(warehouse.path).read_bytes() == before
+
+
+def test_an_error_rolls_everything_back(warehouse: Warehouse) -> None:
+    load(warehouse, "a", 10)
+
+    class Full(OSError): ...
+
+    def fill() -> None:
+        with warehouse.connect() as connection:
+            connection.execute("DELETE FROM raw_ratings")
+            raise Full
+
+    with pytest.raises(Full):
+        fill()
+    assert rows(warehouse) == 10
+
+
+def test_a_kill_in_the_middle_of_a_transaction_leaves_the_old_rows(warehouse: Warehouse) -> None:
+    load(warehouse, "a", 100)
+    with holding(warehouse, "c.begin(); c.execute('DELETE FROM raw_ratings')") as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert rows(warehouse) == 100
+    load(warehouse, "b", 20)
+    assert rows(warehouse) == 20
+    assert [(one.sha256, one.current) for one in warehouse.chunks()[DAY]] == [("a", False), ("b", True)]
+
+
+def test_a_writer_waits_for_a_shell_that_holds_the_file_and_names_it(
+    warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(warehouse, "a", 10)
+    named = threading.Event()
+
+    class Named(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            named.set()
+
+    logger, handler = logging.getLogger("movierec_assets.resources.warehouse"), Named()
+    logger.addHandler(handler)
+    try:
+        with holding(warehouse, "pass") as shell:
+            writer = threading.Thread(target=load, args=(warehouse, "b", 20))
+            writer.start()
+            assert named.wait(60)
+            assert shell.stdin is not None
+            shell.stdin.write("exit\n")
+            shell.stdin.flush()
+            writer.join(60)
+            assert not writer.is_alive()
+            assert f"PID {shell.pid}" in caplog.text
+    finally:
+        logger.removeHandler(handler)
+    assert rows(warehouse) == 20
+
+
+WRITE = """
+from movierec_assets.resources.warehouse import Warehouse
+from tests.assets.test_warehouse import load
+import sys
+for nth in range(10):
+    load(Warehouse(path=sys.argv[1]), f"{sys.argv[2]}-{nth}", 10 + nth)
+"""
+
+
+def test_writers_in_two_processes_do_not_disturb_each_other(warehouse: Warehouse) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITE, warehouse.path, name], env=environment)
+        for name in "ab"
+    ]
+    assert [writer.wait(120) for writer in writers] == [0, 0]
+    chunks = warehouse.chunks()[DAY]
+    assert len(chunks) == 20
+    (current,) = [one for one in chunks if one.current]
+    assert current.rows == rows(warehouse) == 19

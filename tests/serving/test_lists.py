@@ -1,0 +1,180 @@
+"""The routes beyond the plain list, over real HTTP: options, many users, new users, movies, the blocklist."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import sample_models as models
+from endpoint_process import TOKEN, EndpointProcess, wait_for
+
+from movierec_serving.bundle import PublishedModel
+
+ADMIN = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def served(endpoint: EndpointProcess) -> PublishedModel:
+    assert endpoint.reload(2).status_code == 200
+    return PublishedModel.open(endpoint.store, 2)
+
+
+def ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["movie_id"] for item in answer.json()["items"]]
+
+
+def test_the_options_mean_the_same_in_get_and_post(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    everything = ids(endpoint.client.get("/recommend/u1", params={"n": 100}))
+    for options in (
+        {"offset": 3, "n": 4},
+        {"genre": ["Drama"], "n": 100},
+        {"genre": ["Drama", "Animé"], "exclude": everything[:5], "n": 5, "offset": 2},
+        {"explain": True},
+    ):
+        got = endpoint.client.get("/recommend/u1", params=options)
+        posted = endpoint.client.post("/recommend", json={"user_id": "u1", **options})
+        assert got.json()["items"] == posted.json()["items"]
+        assert set(ids(got)) <= set(everything) - set(options.get("exclude", ()))
+    assert ids(endpoint.client.get("/recommend/u1?offset=3&n=4")) == everything[3:7]
+    of_genre = endpoint.client.get("/recommend/u1?genre=Drama&n=100").json()["items"]
+    assert [item["movie_id"] for item in of_genre] == [
+        id_ for id_ in everything if "Drama" in served.card(served.bundle.item_row(id_) or 0)["genres"]
+    ]
+
+
+@pytest.mark.parametrize("user_id", ["u1", "nobody", "a%2Fb%20c%25", "x" * 65, "%00", "%ff"])
+@pytest.mark.parametrize("n", [1, 100, 0, 101])
+def test_the_short_way_answers_as_the_long_one(
+    endpoint: EndpointProcess, served: PublishedModel, user_id: str, n: int
+) -> None:
+    short = endpoint.client.get(f"/recommend/{user_id}?n={n}")
+    long = endpoint.client.get(f"/recommend/{user_id}?n={n}&offset=0")
+    assert short.status_code == long.status_code
+    assert {**short.json(), "recommendation_id": ""} == {**long.json(), "recommendation_id": ""}
+    unlike = {"date", "x-request-id"}
+    assert {k: v for k, v in short.headers.items() if k not in unlike} == {
+        k: v for k, v in long.headers.items() if k not in unlike
+    }
+
+
+def test_an_explanation_names_what_the_user_rated(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    rated = {item["movie_id"] for item in endpoint.client.get("/users/u1/history?n=100").json()["items"]}
+    for item in endpoint.client.get("/recommend/u1?explain=true").json()["items"]:
+        shares = [reason["share"] for reason in item["because"]]
+        assert shares == sorted(shares, reverse=True)
+        assert {reason["movie_id"] for reason in item["because"]} <= rated
+    assert all("because" not in item for item in endpoint.client.get("/recommend/u1").json()["items"])
+
+
+def test_a_wrong_user_of_a_batch_spoils_no_other(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    users = ["u1", "", "nobody", 7, "u2", None, "x" * 65, "u1"]
+    results = endpoint.client.post("/recommend", json={"users": users, "n": 3}).json()["results"]
+    assert [result.get("index") for result in results] == [None, 1, None, 3, None, 5, 6, None]
+    for user_id in ("u1", "nobody", "u2"):
+        alone = endpoint.client.get(f"/recommend/{user_id}?n=3").json()
+        assert results[users.index(user_id)]["items"] == alone["items"]
+    assert results[2]["fallback_reason"] == "unknown_user"
+    assert results[0]["recommendation_id"] != results[7]["recommendation_id"]
+    many = endpoint.client.post("/recommend", json={"users": ["u1", "ünïcode"] * 500, "genre": ["Drama"]})
+    assert len(many.json()["results"]) == 1000
+
+
+def test_a_new_user_is_folded_in(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    ratings = [{"movie_id": "m3", "rating": 5.0}, {"movie_id": "no such", "rating": 1}]
+    answer = endpoint.client.post("/recommend", json={"ratings": ratings, "n": 100, "explain": True})
+    assert answer.json()["source"] == "fold_in"
+    assert len(ids(answer)) == 39
+    assert "m3" not in ids(answer)
+    assert {reason["movie_id"] for item in answer.json()["items"] for reason in item["because"]} == {"m3"}
+    nothing = endpoint.client.post("/recommend", json={"ratings": ratings[1:]}).json()
+    assert (nothing["source"], nothing["fallback_reason"]) == ("popular", "no_known_movie")
+
+
+def test_movies_are_found_and_unknown_ones_are_not(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    found = endpoint.client.get("/movies", params={"query": "TITRE “5”"}).json()["items"]
+    assert [movie["title"] for movie in found] == ["Titre “5”, The"]
+    one = endpoint.client.get(f"/movies/{found[0]['movie_id']}").json()
+    assert one == {"model_version": 2, "data_until": "1998-04-02", **found[0]}
+    assert endpoint.client.get("/movies?query=no such title").json()["items"] == []
+    assert len(ids(endpoint.client.get("/similar/映画?n=5"))) == 5
+    for path in ("/movies/none", "/similar/none", "/users/nobody/history"):
+        assert endpoint.client.get(path).status_code == 404
+    best = [item["rating"] for item in endpoint.client.get("/users/a%2Fb c%25/history").json()["items"]]
+    assert best == sorted(best, reverse=True)
+
+
+def test_headers_name_request_and_version(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    answer = endpoint.client.get("/recommend/u1", headers={"X-Request-Id": "a-b_c.1"})
+    assert answer.headers["X-Request-Id"] == "a-b_c.1"
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert answer.headers["X-Model-Version"] == "2"
+    for bad in ("", "a b", "x" * 129):
+        given = endpoint.client.get("/nope", headers={"X-Request-Id": bad}).headers["X-Request-Id"]
+        assert re.fullmatch("[0-9a-f]{32}", given)
+
+
+def test_every_request_is_counted_whichever_process_answers(endpoint: EndpointProcess) -> None:
+    name = 'movierec_requests_total{route="GET /movies",status="200"}'
+
+    def counted() -> int:
+        lines = dict(line.rsplit(" ", 1) for line in endpoint.client.get("/metrics").text.splitlines())
+        return int(lines.get(name, 0))
+
+    before, pids = counted(), set()
+    for _ in range(40):
+        with httpx.Client(base_url=endpoint.url, trust_env=False) as client:  # a connection, so any process
+            client.get("/movies?n=1")
+            pids.add(client.get("/model").json()["pid"])
+    assert counted() == before + 40
+    assert len(pids) == 2
+
+
+@pytest.fixture
+def blocking(store: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProcess]:
+    """An endpoint of its own, versions 3 and 4."""
+    process = EndpointProcess(store.parents[1])
+    models.publish_version(process.store, 4)
+    process.start()
+    process.reload(3)
+    yield process
+    process.close()
+
+
+def test_a_movie_taken_off_stays_off(blocking: EndpointProcess) -> None:
+    """In every process, for every later request, over a reload and a restart; and comes back when let."""
+    client = blocking.client
+    popular, own = ids(client.get("/popular?n=1"))[0], ids(client.get("/recommend/u1?n=1"))[0]
+    for movie in {popular, own}:
+        assert client.put(f"/blocklist/{movie}", headers={}).status_code == 401
+        assert client.put(f"/blocklist/{movie}", headers=ADMIN).json()["changed"]
+        assert not client.put(f"/blocklist/{movie}", headers=ADMIN).json()["changed"]
+
+    def nowhere(process: EndpointProcess) -> None:
+        for _ in range(6):
+            with httpx.Client(base_url=process.url, trust_env=False) as other:
+                lists = [
+                    other.get("/recommend/u1?n=100"),
+                    other.get("/recommend/nobody?n=100"),
+                    other.get("/popular?n=100"),
+                    other.get("/similar/映画?n=100"),
+                    other.post("/recommend", json={"user_id": "u1", "n": 100}),
+                    other.post("/recommend", json={"ratings": [{"movie_id": "映画", "rating": 5}], "n": 100}),
+                ]
+            assert not {popular, own} & {id_ for answer in lists for id_ in ids(answer)}
+
+    nowhere(blocking)
+    blocking.reload(4)
+    nowhere(blocking)
+    blocking.stop()
+    again = EndpointProcess(blocking.home, port=blocking.port).start()
+    try:
+        nowhere(again)
+        assert again.client.get(f"/movies/{own}").json()["blocked"]
+        assert again.client.delete(f"/blocklist/{own}", headers=ADMIN).json()["changed"]
+        wait_for(lambda: own in ids(again.client.get("/recommend/u1?n=100")), "it is listed again")
+        path = again.store / f".serving-{again.port}.blocked"
+        path.write_text("[")
+        assert again.client.put("/blocklist/x", headers=ADMIN).status_code == 503
+    finally:
+        again.stop()
