@@ -39,6 +39,7 @@ bench: setup ## the benchmarks; one of them: make bench ONLY=name
 	$(BIN)/python -m bench $(ONLY)
 
 lock: .venv/.ready ## requirements.lock anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra assets --extra dev --output-file requirements.lock pyproject.toml
 
 clean: ## remove what set-up and tools made; the warehouse is kept

@@ -56,7 +56,11 @@ def demo_command() -> None:
 def status_command() -> None:
     """What is delivered, validated, trained, registered, in production and served; and where they disagree."""
     from movierec_assets.commands.status import show_status
+    from movierec_assets.settings import settings
 
+    if not (settings().warehouse / "movierec.duckdb").is_file():
+        typer.echo(f"status: no warehouse at {settings().warehouse}: run `make setup` first", err=True)
+        raise typer.Exit(1)
     raise typer.Exit(0 if show_status() else 1)
 
 
@@ -88,15 +92,18 @@ def verify_command(
     ] = None,
 ) -> None:
     """Rebuild a version from the archived chunks and compare its factors bit by bit."""
+    from mlflow.exceptions import MlflowException
+
     from movierec_assets.commands.verify import VerifyError, verify
     from movierec_assets.settings import settings
+    from movierec_serving.bundle import BundleError
 
     sound = True
     try:
         for rebuilt in verify(settings(), version, since):
             typer.echo(str(rebuilt))
             sound &= rebuilt.sound
-    except VerifyError as error:
+    except (VerifyError, BundleError, MlflowException) as error:
         typer.echo(f"verify: {error}", err=True)
         raise typer.Exit(1) from error
     raise typer.Exit(0 if sound else 1)

@@ -7,6 +7,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -20,7 +21,9 @@ def default_home() -> Path:
 class Settings(BaseSettings):
     """Read from the environment (prefix `MOVIEREC_`), then from `.env` in the current folder."""
 
-    model_config = SettingsConfigDict(env_prefix="MOVIEREC_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MOVIEREC_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     home: Path = Field(default_factory=default_home, description="folder that holds `warehouse/`")
     partition_start: date = Field(default=date(1997, 9, 20), description="first daily partition (UTC)")
@@ -84,6 +87,15 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def _without_credentials(cls, value: str | None) -> str | None:
+        if value and urlsplit(value).password:  # it would be shown in Dagster's UI
+            raise ValueError(
+                "put user and password into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return value
 
     @field_validator("endpoints", mode="before")
     @classmethod

@@ -38,7 +38,7 @@ class Blocklist:
 
     def set(self, movie_id: str, blocked: bool) -> bool:
         """On the disk and visible to every process when this returns; whether it changed anything."""
-        with FileLock(self._path.with_suffix(".lock"), timeout=10.0):
+        with FileLock(self._path.with_name(f"{self._path.name}.lock"), timeout=10.0):
             before = self._read()
             after = before | {movie_id} if blocked else before - {movie_id}
             if after != before:

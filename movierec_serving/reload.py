@@ -63,7 +63,10 @@ def reload(store: Path, pointer: Pointer, lock: Path, version: int) -> Reload:
                 return Reload(version, previous, changed=False)
             check(store, version)
             pointer.store(version)
-            _prune(store, keep={version, previous or version})
+            try:
+                _prune(store, keep={version, previous or version})
+            except OSError as error:  # the new version is committed all the same
+                logger.warning("old versions were not removed: %s", error)
     except Timeout:
         raise ReloadBusyError(f"another reload has been running for {LOCK_TIMEOUT:.0f} s") from None
     logger.info("committed version %d, after %s", version, previous or "none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def demo(root: Path) -> None:
     """
     console = Console(highlight=False)
     try:
-        with exclusively(root):
+        with exclusively(root / "warehouse"):
             _start_anew(root)
             chosen = set_up(root)
             phases = Phases(console, chosen.warehouse / "logs")
@@ -176,19 +177,23 @@ def _start_anew(root: Path) -> None:
     Raises:
         DemoError: a chunk in it is none that a demo delivered, or .env has settings that the demo must choose.
     """
+    given = {*dotenv_values(root / ".env"), *os.environ}
     foreign = sorted(
-        key for key in dotenv_values(root / ".env") if key.startswith("MOVIEREC_") and key not in OWN_SETTINGS
+        key
+        for key in given
+        if key.startswith(("MOVIEREC_", "MLFLOW_TRACKING_URI")) and key not in OWN_SETTINGS
     )
     if foreign:
         raise DemoError(
-            f".env sets {', '.join(foreign)}, and Dagster prefers it to what the demo sets: run it in a fresh clone"
+            f"{', '.join(foreign)}: set in .env or the environment, and would lead the demo to other data; "
+            "run it without, in a fresh clone"
         )
     warehouse = root / "warehouse"
     archived = {file.name for file in (warehouse / "chunks").glob("*/*")}
     others = (archived | _digests(warehouse / "landing")) - _digests(Path(_staged(warehouse).path))
     if others:
         raise DemoError(
-            f"{warehouse} holds {len(others)} chunks of ratings that are not the demo's; nothing was touched. "
+            f"{warehouse} holds {len(others)} files of ratings or movies that are not the demo's; nothing was touched. "
             "Run the demo in another clone, or move the warehouse's content away"
         )
     for entry in warehouse.iterdir():
@@ -203,7 +208,9 @@ def _staged(warehouse: Path) -> LandingZone:
 
 
 def _digests(landing: Path) -> set[str]:
-    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in (landing / "ratings").glob("*.*")}
+    """sha256 of the files in a landing zone."""
+    files = [*(landing / "ratings").glob("*.*"), *landing.glob("movies.csv")]
+    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def _follow_backfill(

@@ -27,7 +27,7 @@ def show_status() -> bool:
         day: next((one for one in chunks if one.current), chunks[-1]) for day, chunks in ledger.items()
     }
     accepted = [one.day for one in current.values() if one.verdict == "accepted"]
-    refused = {one.day: one.reason or "" for one in current.values() if one.verdict == "refused"}
+    refused = adapters["warehouse"].refused(unreadable=True) | adapters["warehouse"].refused(unreadable=False)
     trained = [day for day, model in models.items() if model.identity]
     versions = adapters["model_registry"].versions()
     production = adapters["model_registry"].production()
@@ -79,8 +79,11 @@ def show_status() -> bool:
             differ.append(str(error))
             continue
         table.add_row("served", "1" if served else "0", "", f"version {served} at {url}")
-        if production is not None and served != production.number:
-            differ.append(f"{url} serves {served}, production is {production.number}: is the daemon running?")
+        wanted = production.number if production is not None else None
+        if served != wanted:
+            differ.append(
+                f"{url} serves {served or 'nothing'}, production is {wanted or 'none'}: is the daemon running?"
+            )
     console.print(table)
     for line in differ:
         console.print(f"[yellow]![/] {line}", soft_wrap=True)

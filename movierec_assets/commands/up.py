@@ -6,11 +6,13 @@ import shlex
 import sys
 from pathlib import Path
 
+import dagster as dg
 from filelock import FileLock, Timeout
 from honcho.manager import Manager
 
 from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
+from movierec_assets.settings import settings
 from movierec_serving.settings import Settings as ServingSettings
 
 MLFLOW_PORT, WEBSERVER_PORT = 5000, 3000
@@ -20,25 +22,38 @@ class InUse(RuntimeError):
     """Another movierec runs on this warehouse."""
 
 
-def exclusively(root: Path) -> FileLock:
+def exclusively(warehouse: Path) -> FileLock:
     """The lock of the one platform that runs on a warehouse: two daemons would do everything twice.
 
     Raises:
         InUse: it is held.
     """
-    lock = FileLock(root / "warehouse" / "platform.lock", timeout=0)
-    (root / "warehouse").mkdir(exist_ok=True)
+    lock = FileLock(warehouse / "platform.lock", timeout=0)
+    warehouse.mkdir(parents=True, exist_ok=True)
     try:
         lock.acquire()
     except Timeout:
-        raise InUse(f"another `movierec up` or demo runs on {root / 'warehouse'}: stop it first") from None
+        raise InUse(f"another `movierec up` or demo runs on {warehouse}: stop it first") from None
     return lock
+
+
+def end_abandoned_runs() -> None:
+    """Report runs as failed that a power cut or a kill of everything left as started.
+
+    Only for who holds the platform's lock: no daemon runs, so nothing else will. Dagster watches run workers
+    through their code server, and one that died with it would hold the pool for ever.
+    """
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    with dg.DagsterInstance.get() as instance:
+        for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
+            instance.report_run_failed(run, "the platform was stopped while this ran: launch it again")
 
 
 def up(root: Path) -> int:
     """Run all until Ctrl-C, or until one of them ends; the exit code."""
-    with exclusively(root):
+    with exclusively(settings().warehouse):
         chosen = set_up(root)
+        end_abandoned_runs()
         port = ServingSettings().serving_port
         manager = Manager()
         shell = commands(WEBSERVER_PORT, port, MLFLOW_PORT, chosen.tracking_uri)

@@ -45,13 +45,18 @@ def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: Landin
     """Asks for each contiguous range of days whose files are new or changed, and for a changed catalogue."""
     known = json.loads(context.cursor or "{}")
     path = landing_zone.movies_path()
-    found = {**landing_zone.fingerprints(), **({"movies": str(path.stat().st_mtime_ns)} if path else {})}
+    partitions = daily.get_partition_keys()
+    fingerprints = landing_zone.fingerprints()
+    # A file that is no partition yet is not remembered: it is news when its day is one.
+    found = {day: fingerprints[day] for day in partitions if day in fingerprints}
+    if path is not None:
+        found["movies"] = str(path.stat().st_mtime_ns)
     changed = {key for key, fingerprint in found.items() if known.get(key) != fingerprint}
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     requests = []
     if "movies" in changed:
         requests.append(dg.RunRequest(run_key=f"movies-{stamp}", job_name=catalogue_job.name))
-    for first, last in contiguous(daily.get_partition_keys(), changed):
+    for first, last in contiguous(partitions, changed):
         requests.append(
             dg.RunRequest(
                 run_key=f"{first}-{last}-{stamp}",

@@ -46,7 +46,6 @@ def served_model(
     catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
     store = Path(bundle_store.root) / "models"
     publish(bundle_store.served(production.identity), store, production.number, catalogue)
-    rows = _write_table(warehouse, PublishedModel.open(store, production.number))
     done: list[Reload] = []
     failed: dict[str, str] = {}
     for url in serving_client.endpoints:
@@ -55,6 +54,7 @@ def served_model(
         except EndpointError as error:
             failed[url] = str(error)
             context.log.error(str(error))
+    rows = _write_table(warehouse, PublishedModel.open(store, production.number)) if done else 0
     if failed:
         raise dg.Failure(
             f"version {production.number}: {len(failed)} of {len(serving_client.endpoints)} endpoints did not reload: "

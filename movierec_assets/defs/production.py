@@ -54,7 +54,7 @@ def days_current(warehouse: Warehouse) -> dg.AssetCheckResult:
         first if first == last else f"[{first}...{last}]"
         for first, last in contiguous(daily.get_partition_keys(), stale)
     ]
-    if not ranges:
+    if not stale:
         return dg.AssetCheckResult(passed=True, metadata={"days": len(models)})
     return dg.AssetCheckResult(
         passed=False, severity=dg.AssetCheckSeverity.WARN,
@@ -106,10 +106,9 @@ def refused_days(
         if one.verdict == "refused"
     }
     new = sorted(refused.keys() - set(json.loads(context.cursor or "[]")))
-    for key in new:
-        notifier.send(
-            f"{key[:10]} is refused and not trained on: {refused[key]} {WEBSERVER}/assets/validated_ratings"
-        )
+    if new:  # one message: a webhook that hangs must not outlast the tick, which would tell it again
+        lines = "\n".join(f"{key[:10]} is refused and not trained on: {refused[key]}" for key in new)
+        notifier.send(f"{lines}\n{WEBSERVER}/assets/validated_ratings")
     told = ", ".join(key[:10] for key in new)
     return dg.SensorResult(
         cursor=json.dumps(sorted(refused)),

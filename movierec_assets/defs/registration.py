@@ -15,7 +15,7 @@ from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry, Version
 from movierec_assets.resources.warehouse import DayModel, Warehouse
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import Bundle, Manifest
 
 
 @dg.asset(
@@ -39,18 +39,19 @@ def registered_model(
             return
         version = model_registry.find(model.identity)
         if version is None:
+            manifest = Bundle.open(bundle_store.served(model.identity)).manifest
             tags = {
                 "partition": day,
                 "git_commit": commit,
                 "dagster_run": context.run.run_id,
-                "fit": model.fit,
+                "fit": manifest.fit,  # the bundle's: an empty day's model was fitted on another day
             }
             with mlflow.start_run(nested=True, run_name=day):
-                _log(mlflow, model_registry, bundle_store, model, tags)
+                _log(mlflow, model_registry, manifest, model, tags)
                 version = model_registry.register(
                     bundle_store.served(model.identity),
                     identity=model.identity,
-                    data_until=model.data_until or "",
+                    data_until=manifest.data_until,
                     tags=tags,
                 )
         versions[day] = version
@@ -73,15 +74,15 @@ def _metadata(version: Version | None) -> Metadata:
 
 
 def _log(
-    mlflow: Any, registry: ModelRegistry, store: BundleStore, model: DayModel, tags: dict[str, str]
+    mlflow: Any, registry: ModelRegistry, manifest: Manifest, model: DayModel, tags: dict[str, str]
 ) -> None:
-    assert model.identity is not None
-    manifest = Bundle.open(store.served(model.identity)).manifest
     digest = manifest.partitions_digest
     mlflow.set_tags(
         {**tags, "data_until": model.data_until, "dataset_digest": digest, "identity": model.identity}
     )
-    mlflow.log_params({**manifest.parameters, "seed": manifest.seed, "fit": model.fit, "blas": manifest.blas})
+    mlflow.log_params(
+        {**manifest.parameters, "seed": manifest.seed, "fit": manifest.fit, "blas": manifest.blas}
+    )
     mlflow.log_metrics(dict(model.metrics))
     run_id = mlflow.active_run().info.run_id
     registry.log_dataset(run_id, name="validated_ratings", digest=digest, until=manifest.data_until)

@@ -185,7 +185,11 @@ def _texts(values: pa.ChunkedArray, column: str, name: str) -> list[str]:
         # Floored, so that no rating moves into the next day.
         return ["" if value is None else str(value // ticks) for value in values.cast(pa.int64()).to_pylist()]
     if pa.types.is_floating(kind):
-        return ["" if value is None else repr(value) for value in values.to_pylist()]
+        whole = column != "rating"  # a column of whole numbers with a null is often stored as floats
+        return [
+            "" if value is None else str(int(value)) if whole and value.is_integer() else repr(value)
+            for value in values.to_pylist()
+        ]
     if pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or _is_text(kind):
         return ["" if value is None else str(value) for value in values.to_pylist()]
     raise ChunkError(name, f"column {column!r} is of type {kind}, expected text, numbers or times")

@@ -11,6 +11,7 @@ import dagster as dg
 from movierec_assets.resources.model_registry import EXPERIMENT, ModelRegistry
 
 OWNERLESS_S = 600.0
+OUR_JOBS = ("daily", "__ASSET_JOB")  # dagster-mlflow names a run after its job
 
 
 @dg.resource(
@@ -64,7 +65,8 @@ def sweep(registry: ModelRegistry, instance: dg.DagsterInstance) -> list[str]:
         parent = run.data.tags.get("mlflow.parentRunId")
         owner = (client.get_run(parent) if parent else run).data.tags.get("dagster_run_id")
         record = instance.get_run_by_id(owner) if owner else None
-        abandoned = time.time() - run.info.start_time / 1000 > OWNERLESS_S if owner is None else False
+        age_s = time.time() - run.info.start_time / 1000
+        abandoned = owner is None and run.info.run_name in OUR_JOBS and age_s > OWNERLESS_S
         if abandoned or (record is not None and record.is_finished):
             client.set_terminated(run.info.run_id, "KILLED")
             swept.append(run.info.run_id)

@@ -210,10 +210,10 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             if refusal:
                 raise ChangeError(f"{action} version {number}: {refusal}")
             if action == "pin":
-                self._tag(number, pinned=reason)
-                for other in versions.values():
+                for other in versions.values():  # first: two pins would leave the newer data in production
                     if "pinned" in other.tags and other.number != number:
                         self._tag(other.number, pinned=None)
+                self._tag(number, pinned=reason)
             elif action == "unpin":
                 self._tag(number, pinned=None)
             elif action == "revoke":

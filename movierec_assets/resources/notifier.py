@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -42,7 +43,7 @@ class Notifier:
         )
         try:
             attempts(_post, self.webhook.get_secret_value(), text)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             cause = str(error) if isinstance(error, WebhookError) else type(error).__name__
             logger.error("the webhook failed (%s): this notification is in the log only", cause)
             return False

@@ -177,6 +177,14 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 connection, day, sha256, file, current=True, verdict=None, reason=None, rows=len(rows)
             )
 
+    def touch_chunk(self, day: str, sha256: str) -> None:
+        """Make a known chunk the newest delivery of its day."""
+        with self.connect() as connection:
+            now = datetime.now(UTC).replace(tzinfo=None)
+            connection.execute(
+                "UPDATE chunks SET received_at = ? WHERE day = ? AND sha256 = ?", [now, day, sha256]
+            )
+
     def refuse_chunk(self, day: str, sha256: str, file: str, reason: str) -> None:
         """Enter a chunk that cannot be parsed; what was current stays so."""
         with self.connect() as connection:

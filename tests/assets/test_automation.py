@@ -77,6 +77,16 @@ def test_new_and_changed_chunks_are_asked_for_as_ranges(platform: Platform) -> N
     assert asked == [("daily", DAYS[1], DAYS[1])]
 
 
+def test_a_file_is_news_when_its_day_becomes_a_partition(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.deliver("1996-01-01")
+    platform.landing_zone.deliver("1998-04-23", b"")  # the day after the last partition
+    _, cursor = watch(platform)
+    assert "1998-04-23" not in cursor
+    assert "1996-01-01" not in cursor
+
+
 def test_a_changed_catalogue_is_asked_for(platform: Platform) -> None:
     platform.deliver()
     _, cursor = watch(platform)

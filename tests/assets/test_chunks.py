@@ -218,3 +218,11 @@ def test_a_catalogue_without_bytes_or_columns_is_refused():
         parse_movies(b"", "movies.csv")
     with pytest.raises(ChunkError, match="missing 'genres'"):
         parse_movies(b"movie_id,title,year\n", "movies.csv")
+
+
+def test_whole_numbers_that_parquet_keeps_as_floats_are_whole():
+    content = parquet(user_id=[196.0, None], movie_id=[7.0, 8.0], rating=[4.0, 3.5], timestamp=[9.0, 10.0])
+    assert parse_chunk(content, "d.parquet").values.tolist() == [
+        [1, "196", "7", "4.0", "9"],
+        [2, "", "8", "3.5", "10"],
+    ]

@@ -173,6 +173,15 @@ def test_a_refused_day_stays_in_sight_until_it_is_mended(platform: Platform) -> 
     assert check(DAYS[0])[0]
 
 
+def test_the_good_file_again_mends_a_day_whose_newer_one_was_unreadable(platform: Platform) -> None:
+    platform.deliver(DAYS[0])
+    for content in (as_csv(ratings_of_day(DAYS[0])), b"torn", as_csv(ratings_of_day(DAYS[0]))):
+        platform.landing_zone.deliver(DAYS[0], content)
+        found = platform.run(DAYS[0], None, "raw_ratings").get_asset_check_evaluations()[0]
+    assert found.passed
+    assert platform.warehouse.refused(unreadable=True) == {}
+
+
 def test_rows_delivered_twice_over_are_superseded(platform: Platform) -> None:
     rows = ratings_of_day(DAYS[0])
     platform.landing_zone.deliver(DAYS[0], as_csv(rows + rows))

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 import sample_models as models
 from endpoint_process import TOKEN, EndpointProcess, wait_for
+from filelock import FileLock
 
+from movierec_serving.blocklist import Blocklist
 from movierec_serving.bundle import PublishedModel
+from movierec_serving.settings import Settings
 
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -178,3 +182,12 @@ def test_a_movie_taken_off_stays_off(blocking: EndpointProcess) -> None:
         assert again.client.put("/blocklist/x", headers=ADMIN).status_code == 503
     finally:
         again.stop()
+
+
+def test_a_movie_is_taken_off_while_a_reload_checks_a_large_bundle(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.store.mkdir(parents=True)
+    blocklist = Blocklist(settings.pointer.with_name(f"{settings.pointer.name}.blocked"))
+    with FileLock(settings.reload_lock):
+        assert blocklist.set("m1", blocked=True)
+    assert blocklist.ids() == {"m1"}
