@@ -161,11 +161,12 @@ def loop(days: list[str]) -> Figures:
                 (store.twin(day), kept, origins[0]), (store.served(day), interactions, origins[1])
             ):  # fmt: skip
                 began_from = factors_of(origin) if origin else None
-                weights, factors = training.train(data, day, training._parameters(), 0, began_from)
+                weights, factors = training.train(data, day, settings().fit_parameters, 0, began_from)
                 write_bundle(
                     path, content(data, weights, factors), identity=day, fit="warm" if origin else "cold",
                     parent=origin.manifest.identity if origin else None, data_until=day, seed=0,
-                    parameters=training._parameters(), partitions=partitions, partitions_digest="", training_version="",
+                    parameters=settings().fit_parameters, partitions=partitions, partitions_digest="",
+                    training_version="",
                     libraries={}, blas="",
                 )  # fmt: skip
             twin, previous = Bundle.open(store.twin(day)), Bundle.open(store.served(day))

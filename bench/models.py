@@ -11,24 +11,13 @@ import pandas as pd
 
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.resources.bundle_store import content, factors_of
-from movierec_assets.settings import Settings
+from movierec_assets.settings import FIT_PARAMETERS, Settings
 from movierec_assets.training import als
 from movierec_assets.training.interactions import Interactions
 from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleContent, Manifest
 from movierec_serving.bundle.layout import encode_ids, popularity_order
 
-PARAMETERS: dict[str, Any] = {
-    name: Settings.model_fields[name].default
-    for name in (
-        "factors",
-        "regularization",
-        "alpha",
-        "weighting",
-        "iterations",
-        "warm_iterations",
-        "half_life_days",
-    )
-}
+PARAMETERS: dict[str, Any] = {name: Settings.model_fields[name].default for name in FIT_PARAMETERS}
 
 
 def movielens(landing: Path = Path("warehouse/landing/ratings")) -> pd.DataFrame:

@@ -6,11 +6,15 @@ import os
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+FIT_PARAMETERS = (
+    "factors", "regularization", "alpha", "weighting", "iterations", "warm_iterations", "window_days", "half_life_days",
+)  # fmt: skip
 
 
 def default_home() -> Path:
@@ -103,6 +107,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(url.strip().rstrip("/") for url in value.split(",") if url.strip())
         return value
+
+    @property
+    def fit_parameters(self) -> dict[str, Any]:
+        """What decides a fit besides data, seed and parent."""
+        return {name: getattr(self, name) for name in FIT_PARAMETERS}
 
     @property
     def warehouse(self) -> Path:

@@ -28,7 +28,7 @@ from movierec_assets.definitions import resources
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.resources.model_registry import ModelRegistry
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.warehouse import Warehouse, effective
 from movierec_assets.settings import Settings
 
 TRAINED_DAYS = 14
@@ -268,9 +268,7 @@ def _show(console: Console, endpoint: str, user: str) -> None:
 
 
 def _summary(console: Console, warehouse: Warehouse, registry: ModelRegistry, served: int | None) -> None:
-    chunks = [
-        next((one for one in of_day if one.current), of_day[-1]) for of_day in warehouse.chunks().values()
-    ]
+    chunks = [effective(of_day) for of_day in warehouse.chunks().values()]
     models = [one for one in warehouse.models().values() if one.identity]
     production, last = registry.production(), models[-1].metrics
     assert production is not None, "the demo has just seen it served"

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from movierec_assets.definitions import resources
 from movierec_assets.resources.serving_client import EndpointError
+from movierec_assets.resources.warehouse import effective
 from movierec_assets.settings import settings
 from movierec_assets.training.staleness import stale_days
 
@@ -23,9 +24,7 @@ def show_status() -> bool:
     adapters: dict[str, Any] = resources(settings())
     ledger, models = adapters["warehouse"].chunks(), adapters["warehouse"].models()
     landed = adapters["landing_zone"].days()
-    current = {
-        day: next((one for one in chunks if one.current), chunks[-1]) for day, chunks in ledger.items()
-    }
+    current = {day: effective(chunks) for day, chunks in ledger.items()}
     accepted = [one.day for one in current.values() if one.verdict == "accepted"]
     refused = adapters["warehouse"].refused(unreadable=True) | adapters["warehouse"].refused(unreadable=False)
     trained = [day for day, model in models.items() if model.identity]

@@ -1,6 +1,7 @@
 """A model a day: two fits, one that is evaluated and one that is served."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -73,20 +74,12 @@ def _train(
     if not partitions or (parent is not None and partitions[-1][0] != day):
         model = DayModel(day, None, None, "none", None, None, {})
         if parent is not None:
-            model = DayModel(
-                day,
-                parent.identity,
-                parent.parent,
-                "inherited",
-                parent.data_until,
-                parent.partitions_digest,
-                parent.metrics,
-            )
+            model = replace(parent, day=day, fit="inherited")
         if model != current:
             warehouse.record_model(model)
         return
     until = partitions[-1][0]
-    parameters = _parameters()
+    parameters = chosen.fit_parameters
     start = _open_parent(store, parent, until, parameters)
     digest = partitions_digest(partitions)
     fit_kind = "cold" if start is None else "warm"
@@ -122,21 +115,6 @@ def _train(
         {**evaluation.metrics, "ratings": float(len(interactions)), "twin_warm": float(twin_start is not None)},
     )  # fmt: skip
     warehouse.record_model(model)
-
-
-def _parameters() -> dict[str, Any]:
-    """What decides a fit besides data, seed and parent."""
-    names = (
-        "factors",
-        "regularization",
-        "alpha",
-        "weighting",
-        "iterations",
-        "warm_iterations",
-        "window_days",
-        "half_life_days",
-    )
-    return {name: getattr(settings(), name) for name in names}
 
 
 def _open_parent(

@@ -1,6 +1,6 @@
 """Validated ratings; the rejected are kept beside them with their reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
@@ -12,7 +12,7 @@ from movierec_assets.defs.pictures import histogram
 from movierec_assets.partitions import daily
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
-from movierec_assets.resources.warehouse import Chunk, DaySummary, Judgement, Warehouse
+from movierec_assets.resources.warehouse import Chunk, DaySummary, Judgement, Warehouse, effective
 from movierec_assets.settings import settings
 
 
@@ -33,7 +33,7 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
     def validate(day: str) -> None:
         if not ledger.get(day):
             raise LookupError(f"{day}: no chunk was ingested; materialize raw_ratings first")
-        chunk = _current(ledger[day])
+        chunk = effective(ledger[day])
         judged = (
             (chunk.schema_version, chunk.max_rejected_share) == (SCHEMA_VERSION, limit)
             if chunk.current
@@ -44,18 +44,13 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         chunks, summaries = warehouse.chunks(days), warehouse.summaries(days)
-        return {day: _metadata(_current(chunks[day]), summaries[day]) for day in days}
+        return {day: _metadata(effective(chunks[day]), summaries[day]) for day in days}
 
     each_day(context, validate, describe)
     refused = warehouse.refused(unreadable=False)
     return dg.MaterializeResult(
         check_results=[refusals("few_rows_rejected", refused, context.partition_keys)]
     )
-
-
-def _current(chunks: Sequence[Chunk]) -> Chunk:
-    """The chunk whose rows are the day's; the last one delivered while none could be read."""
-    return next((one for one in chunks if one.current), chunks[-1])
 
 
 def _judgement(raw: pd.DataFrame, day: str, limit: float) -> Judgement:

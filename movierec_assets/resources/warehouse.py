@@ -44,6 +44,11 @@ class Chunk:
     late: int
 
 
+def effective(chunks: Sequence[Chunk]) -> Chunk:
+    """Of a day's chunks, the one whose rows are the day's; the last one delivered while none could be read."""
+    return next((one for one in chunks if one.current), chunks[-1])
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What validation found in a chunk, and the day's verdict with its reason."""

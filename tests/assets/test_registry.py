@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +22,9 @@ from movierec_assets.evaluation.gate import Verdict
 from movierec_assets.resources.mlflow_run import sweep
 from movierec_assets.resources.model_registry import ALIAS, EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
-from tests.conftest import ROOT, Platform
+from tests.conftest import Platform
 from tests.generate import days_from
+from tests.processes import started
 
 DAYS = days_from("1998-03-28", 8)
 
@@ -142,21 +141,6 @@ with dg.DagsterInstance.get() as instance:
         registry.record_verdict(registry.get(number), Verdict("passed", "good"))
         reconcile_production(instance, registry, f"process {sys.argv[1]}")
 """
-
-
-@contextmanager
-def started(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of ours that has written its first line; killed at the end."""
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def test_two_processes_at_once_leave_one_production_and_lose_no_promotion(platform: Platform) -> None:

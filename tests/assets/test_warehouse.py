@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import duckdb
@@ -20,6 +19,7 @@ from movierec_assets.resources.migrations import MIGRATIONS, NewerWarehouse
 from movierec_assets.resources.warehouse import Warehouse
 from tests.conftest import ROOT
 from tests.generate import as_csv, ratings_of_day
+from tests.processes import started
 
 DAY = "1998-04-01"
 
@@ -41,23 +41,12 @@ def rows(warehouse: Warehouse, table: str = "raw_ratings") -> int:
     return int(count)
 
 
-@contextmanager
-def holding(warehouse: Warehouse, code: str) -> Iterator[subprocess.Popen[str]]:
+def holding(warehouse: Warehouse, code: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """A process that runs `code` on an open connection to the file and then waits for a line."""
-    code = (
+    return started(
         f"import duckdb, sys; c = duckdb.connect({warehouse.path!r}); {code}; "
         "print('ready', flush=True); sys.stdin.readline()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def test_an_older_file_is_migrated_and_keeps_its_rows(warehouse: Warehouse) -> None:
