@@ -20,7 +20,7 @@ setup: .venv/.ready
 	@$(BIN)/movierec setup
 
 demo: setup ## real MovieLens ratings, from the first day to a reload under load
-	@$(BIN)/movierec demo
+	@$(BIN)/python -m bench.demo
 
 test: setup ## the tests, on real components
 	$(BIN)/python -m pytest

@@ -40,18 +40,6 @@ def up_command() -> None:
     raise typer.Exit(code)
 
 
-@app.command("demo")
-def demo_command() -> None:
-    """MovieLens 100k from its first day to a reload under load, on real processes; then all is stopped."""
-    from movierec_assets.commands.demo import DemoError, demo
-
-    try:
-        demo(Path.cwd())
-    except DemoError as error:
-        typer.echo(f"demo: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
 @app.command("status")
 def status_command() -> None:
     """What is delivered, validated, trained, registered, in production and served; and where they disagree."""

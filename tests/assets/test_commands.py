@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from movierec_assets.commands.demo import DemoError, demo
+from bench.demo import DemoError, demo
 from movierec_assets.commands.setup import set_up
 from movierec_assets.commands.up import InUse, end_abandoned_runs, exclusively, up
 from movierec_assets.definitions import assemble

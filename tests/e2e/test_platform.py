@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from movierec_assets.commands.dagster_api import DagsterApi
-from movierec_assets.commands.load import Stream
+from bench.dagster_api import DagsterApi
+from bench.stream import Stream
 from movierec_assets.commands.processes import commands, free_port, running, wait_until
 from movierec_assets.commands.setup import set_up
 from movierec_assets.definitions import resources

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from movierec_assets.commands.dagster_api import DagsterApi, DagsterApiError
+from bench.dagster_api import DagsterApi, DagsterApiError
+from bench.stream import Stream
 from movierec_assets.commands.fetch import fetch
-from movierec_assets.commands.load import Stream
 from movierec_assets.commands.processes import commands, free_port, running, wait_until
 from movierec_assets.commands.setup import set_up
 from movierec_assets.commands.up import InUse, exclusively
@@ -288,3 +288,10 @@ def _summary(console: Console, warehouse: Warehouse, registry: ModelRegistry, se
     ):  # fmt: skip
         table.add_row(name, value)
     console.print(table)
+
+
+if __name__ == "__main__":
+    try:
+        demo(Path.cwd())
+    except DemoError as error:
+        raise SystemExit(f"demo: {error}") from error
