@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from movierec_assets.defs.days import Metadata, each_day
+from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.training import als_model
 from movierec_assets.partitions import daily
@@ -25,7 +25,7 @@ from movierec_serving.bundle import Bundle, Manifest
 def registered_model(
     context: dg.AssetExecutionContext, warehouse: Warehouse, bundle_store: BundleStore, model_registry: ModelRegistry,
     mlflow: dg.ResourceParam[Any],
-) -> None:  # fmt: skip
+) -> Results:  # fmt: skip
     """The day's model as a version in MLflow, with parameters, metrics, data and the bundle itself."""
     commit = _git_commit()
     models = warehouse.models(context.partition_keys)
@@ -59,7 +59,7 @@ def registered_model(
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         return {day: _metadata(versions.get(day)) for day in days}
 
-    each_day(context, register, describe)
+    yield from each_day(context, register, describe)
 
 
 def _metadata(version: Version | None) -> Metadata:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from movierec_assets.defs.days import Metadata, each_day
+from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.validation import validated_ratings
 from movierec_assets.evaluation.offline import evaluate
@@ -34,7 +34,7 @@ def als_model(
     landing_zone: LandingZone,
     warehouse: Warehouse,
     bundle_store: BundleStore,
-) -> None:
+) -> Results:
     """The day's model: implicit ALS on every accepted rating up to the day, as a bundle of data.
 
     Warm from the model of the day before, cold in a new month, after a change of parameters, or without a
@@ -50,7 +50,7 @@ def als_model(
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         return {day: _metadata(model) for day, model in warehouse.models(days).items()}
 
-    each_day(context, train_day, describe, ordered=True)
+    yield from each_day(context, train_day, describe, ordered=True)
 
 
 def _train(
