@@ -85,7 +85,9 @@ def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
         given = event.step_failure_data.user_failure_data
         failed = given.metadata.get("failed") if given else None
         if isinstance(failed, dg.TableMetadataValue):
-            lost = {str(record.data["day"]): f"not done by {event.step_key}" for record in failed.records} | lost
+            lost = {
+                str(record.data["day"]): f"not done by {event.step_key}" for record in failed.records
+            } | lost
     return {day: why for day, why in lost.items() if day in context.partition_keys}
 
 

@@ -15,8 +15,9 @@ from movierec_assets.evaluation.gate import Decision, Verdict, judge, references
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry, Move, Version
-from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
+from movierec_assets.training.identity import DayModel
 from movierec_serving.bundle import Bundle
 
 PRODUCTION = dg.AssetKey("production_model")

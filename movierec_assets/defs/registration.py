@@ -14,7 +14,8 @@ from movierec_assets.defs.training import als_model
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry, Version
-from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.training.identity import DayModel
 from movierec_serving.bundle import Bundle, Manifest
 
 

@@ -17,10 +17,10 @@ from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore, content, factors_of
 from movierec_assets.resources.landing_zone import LandingZone
-from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_assets.training.als import blas_kernel, train
-from movierec_assets.training.identity import TRAINING_VERSION, model_identity, partitions_digest
+from movierec_assets.training.identity import TRAINING_VERSION, DayModel, model_identity, partitions_digest
 from movierec_assets.training.interactions import Interactions
 from movierec_serving.bundle import Bundle, write_bundle
 
