@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from threadpoolctl import threadpool_limits
 
 # On an output it keeps Dagster from recording all of the range's days: what a step that fails has finished
 # is recorded day by day. Dagster's own use of it is for source assets that log their events themselves.
@@ -48,7 +49,10 @@ def each_day(
             if day in lost:
                 continue
             try:
-                work(day)
+                with threadpool_limits(
+                    1, "blas"
+                ):  # products this small are slower on more threads, which spin
+                    work(day)
                 done.append(day)
             except Exception as error:
                 context.log.exception(f"{day} failed")
