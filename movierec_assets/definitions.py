@@ -10,6 +10,7 @@ from movierec_assets.defs import (
     automation,
     deployment,
     ingestion,
+    live,
     production,
     promotion,
     registration,
@@ -49,9 +50,12 @@ def assemble(chosen: Settings) -> dg.Definitions:
             ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
             registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
         ],
-        asset_checks=[production.days_current],
-        jobs=[automation.daily_job, automation.catalogue_job, deployment.deploy_job, production.set_production],
-        schedules=[automation.every_day],
+        asset_checks=[production.days_current, live.live_answers, live.live_accuracy],
+        jobs=[
+            automation.daily_job, automation.catalogue_job, deployment.deploy_job, live.live_job,
+            production.set_production,
+        ],
+        schedules=[automation.every_day, live.evaluate_live],
         sensors=[
             automation.landing_zone_watch, deployment.deploy_production,
             production.after_failure, production.refused_days,

@@ -11,9 +11,11 @@ import pandas as pd
 
 from movierec_assets.defs.days import table
 from movierec_assets.defs.ingestion import movies
+from movierec_assets.defs.live import live_answers, report_accuracy
 from movierec_assets.defs.promotion import PRODUCTION, reconcile_production, reported_production
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry
+from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.serving_client import EndpointError, Reload, ServingClient
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_serving.bundle import Movie, PublishedModel, publish
@@ -32,6 +34,7 @@ def served_model(
     bundle_store: BundleStore,
     model_registry: ModelRegistry,
     serving_client: dg.ResourceParam[ServingClient],
+    notifier: dg.ResourceParam[Notifier],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The production version, published with each user's best unseen movies and acknowledged by every endpoint.
 
@@ -46,6 +49,7 @@ def served_model(
     catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
     store = Path(bundle_store.root) / "models"
     publish(bundle_store.served(production.identity), store, production.number, catalogue)
+    report_accuracy(context, warehouse, bundle_store, serving_client, notifier)
     done: list[Reload] = []
     failed: dict[str, str] = {}
     for url in serving_client.endpoints:
@@ -91,8 +95,9 @@ def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
 
 
 deploy_job = dg.define_asset_job(
-    "deploy", selection=[served_model], description="Publish production, reload every endpoint."
-)
+    "deploy", description="Publish production, reload every endpoint, ask each for the lists of a sample of users.",
+    selection=dg.AssetSelection.assets(served_model).without_checks() | dg.AssetSelection.checks(live_answers),
+)  # fmt: skip
 
 
 @dg.sensor(

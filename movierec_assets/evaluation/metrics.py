@@ -33,11 +33,17 @@ def average_precision(hits: Hits, relevant: Counts, k: int) -> NDArray[np.float6
     return np.asarray((precision * first).sum(axis=1) / np.minimum(relevant, k))
 
 
+def hit_rate(hits: Hits, relevant: Counts, k: int) -> NDArray[np.float64]:
+    """(B,) 1 where any of the first k is relevant."""
+    return np.asarray(hits[:, :k].any(axis=1), np.float64)
+
+
 USER_METRICS: dict[str, tuple[Callable[[Hits, Counts, int], NDArray[np.float64]], int]] = {
     "ndcg_at_10": (ndcg, 10),
     "recall_at_10": (recall, 10),
     "recall_at_20": (recall, 20),
     "map_at_10": (average_precision, 10),
+    "hit_rate_at_10": (hit_rate, 10),
 }
 LONGEST = max(k for _, k in USER_METRICS.values())
 

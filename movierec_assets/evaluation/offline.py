@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +17,19 @@ RELEVANT_STARS = 4.0
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means by metric name, and (B,) NDCG@10 of each evaluated user."""
+    """Means by metric name, and (B,) NDCG@10 of each evaluated user, beside that of popularity."""
 
     metrics: dict[str, float]
-    user_ids: tuple[str, ...]
     ndcg_at_10: NDArray[np.float64]
+    popularity_ndcg_at_10: NDArray[np.float64]
 
 
-def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
+Rank = Callable[
+    [NDArray[np.int64]], NDArray[np.int32]
+]  # (B,) user rows to (B, LONGEST) movie rows, -1 for none
+
+
+def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Evaluation:
     """Rank each user's unseen movies and compare with what the user liked later, beside popularity.
 
     Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one are left
@@ -32,6 +37,7 @@ def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
 
     Args:
         bundle: of a model that was trained without `held`.
+        rank: makes the lists that are judged; else the bundle's own are.
     """
     users, found_user = rows_of(bundle.user_ids, _keys(held.user_ids))
     movies, found_movie = rows_of(bundle.item_ids, _keys(held.movie_ids))
@@ -41,24 +47,24 @@ def evaluate(bundle: Bundle, held: Interactions) -> Evaluation:
     evaluated, relevant = np.unique(pairs // max(len(bundle.item_ids), 1), return_counts=True)
     metrics = {"users": float(len(evaluated)), "holdout_ratings": float(len(held))}
     if not len(evaluated):
-        return Evaluation(metrics, (), np.zeros(0))
-    lists, _ = recommend(bundle, evaluated, LONGEST)
+        return Evaluation(metrics, np.zeros(0), np.zeros(0))
+    lists = rank(evaluated) if rank else recommend(bundle, evaluated, LONGEST)[0]
     popularity = np.asarray(bundle.popularity).reshape(
         -1, 1
     )  # a model of one factor: the same kernel ranks it
     baseline, _ = top_items(
         popularity, np.ones((len(evaluated), 1), np.float32), [bundle.seen(u) for u in evaluated], LONGEST
     )
-    ndcg = np.zeros(0)
+    ndcg = {}
     for prefix, ranked in (("", lists), ("popularity_", baseline)):
         hits = hits_of(pairs, evaluated, ranked, len(bundle.item_ids))
         for name, (metric, k) in USER_METRICS.items():
             values = metric(hits, relevant, k)
             metrics[prefix + name] = float(values.mean())
-            if prefix + name == "ndcg_at_10":
-                ndcg = values
+            if name == "ndcg_at_10":
+                ndcg[prefix] = values
         metrics[prefix + "coverage_at_10"] = coverage(ranked, len(bundle.item_ids), 10)
-    return Evaluation(metrics, tuple(bundle.user_id(int(row)) for row in evaluated), ndcg)
+    return Evaluation(metrics, ndcg[""], ndcg["popularity_"])
 
 
 def hits_of(

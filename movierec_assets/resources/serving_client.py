@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import tenacity
 from pydantic import SecretStr
+
+A_CONNECTION = 25  # users asked about over one connection
 
 
 class EndpointError(RuntimeError):
@@ -22,6 +27,16 @@ class Reload:
     version: int
     previous: int | None
     changed: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A user's list as an endpoint answered it; seconds are those of the request."""
+
+    user_id: str
+    version: int
+    movies: tuple[str, ...]
     seconds: float
 
 
@@ -70,6 +85,42 @@ class ServingClient:
             answer.elapsed.total_seconds(),
         )
 
+    def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
+        """The list of each user, asked for one after the other as applications do.
+
+        Raises:
+            EndpointError: one of the requests got no answer, or no list.
+        """
+        found: list[Answer] = []
+        for start in range(0, len(user_ids), A_CONNECTION):  # a connection is one process of the endpoint
+            with _connection(url) as client:
+                for user_id in user_ids[start : start + A_CONNECTION]:
+                    answer = client.get(f"/recommend/{quote(user_id, safe='')}", params={"n": n})
+                    found.append(_answer(user_id, _body(url, answer, "model_version"), answer))
+        return found
+
+    def recommended_together(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
+        """The same by one request, at most 1,000 users: LitServe's workers answer it.
+
+        Raises:
+            EndpointError: no answer, or no list for one of the users.
+        """
+        with _connection(url) as client:
+            answer = client.post("/recommend", json={"users": list(user_ids), "n": n})
+            body = _body(url, answer, "model_version")
+            lists = zip(user_ids, body.get("results", ()), strict=True)
+            return [_answer(user, {**body, **own}, answer) for user, own in lists]
+
+    def blocked(self, url: str, movie_id: str) -> bool:
+        """Whether an endpoint shows a movie to nobody.
+
+        Raises:
+            EndpointError: it does not say.
+        """
+        with _connection(url) as client:
+            answer = client.get(f"/movies/{quote(movie_id, safe='')}")
+            return bool(_body(url, answer, "model_version").get("blocked"))
+
     @tenacity.retry(
         retry=tenacity.retry_if_exception_type(httpx.TransportError),
         stop=tenacity.stop_after_attempt(3),
@@ -80,7 +131,25 @@ class ServingClient:
         return httpx.post(url, json=body, headers=headers, timeout=self.timeout_s)
 
 
-def _body(url: str, answer: httpx.Response) -> dict[str, Any]:
+@contextmanager
+def _connection(url: str) -> Iterator[httpx.Client]:
+    """A client of an endpoint, whose own deadline is 2 s; what fails in the block is the endpoint's failure."""
+    try:
+        with httpx.Client(base_url=url, timeout=5.0) as client:
+            yield client
+    except httpx.HTTPError as error:
+        raise EndpointError(f"{url} does not answer: {error!r}") from error
+
+
+def _answer(user_id: str, body: Mapping[str, Any], answer: httpx.Response) -> Answer:
+    try:
+        movies = tuple(item["movie_id"] for item in body["items"])
+    except (KeyError, TypeError) as error:
+        raise EndpointError(f"{answer.url} has no list for user {user_id}: {answer.text[:100]!r}") from error
+    return Answer(user_id, body["model_version"], movies, answer.elapsed.total_seconds())
+
+
+def _body(url: str, answer: httpx.Response, version: str = "version") -> dict[str, Any]:
     """The answer's JSON, with a version in it."""
     if answer.is_error:
         raise EndpointError(f"{url} answered {answer.status_code}: {answer.text[:500]}")
@@ -88,6 +157,6 @@ def _body(url: str, answer: httpx.Response) -> dict[str, Any]:
         body = answer.json()
     except ValueError:
         body = None
-    if not isinstance(body, dict) or not isinstance(body.get("version"), int):
+    if not isinstance(body, dict) or not isinstance(body.get(version), int):
         raise EndpointError(f"{url} does not answer as an endpoint does: {answer.text[:100]!r}")
     return body

@@ -1,0 +1,126 @@
+"""What the live endpoint answers, evaluated over HTTP against a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from movierec_assets.defs.live import SERVED, evaluate_live
+from movierec_assets.evaluation.live import unseen, wrong_lists
+from movierec_assets.settings import settings
+from movierec_serving.bundle import Bundle, BundleContent, publish, recommend
+from tests.assets.test_production import webhook
+from tests.conftest import Platform
+from tests.generate import days_from
+from tests.models import interactions_of_tastes, trained
+from tests.serving import sample_models
+from tests.serving.endpoint_process import TOKEN, EndpointProcess
+
+DAYS = days_from("1998-03-28", 3)
+
+
+@pytest.fixture
+def endpoint(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[EndpointProcess]:
+    """On the platform's store; the platform's only endpoint."""
+    process = EndpointProcess(platform.home)
+    monkeypatch.setenv("MOVIEREC_ENDPOINTS", process.url)
+    monkeypatch.setenv("MOVIEREC_RELOAD_TOKEN", TOKEN)
+    settings.cache_clear()
+    try:
+        yield process.start()
+    finally:
+        process.close()
+
+
+def evaluations(platform: Platform, check: str) -> list[dg.AssetCheckEvaluation]:
+    """Newest first."""
+    history = platform.instance.event_log_storage.get_asset_check_execution_history
+    return [one.evaluation for one in history(dg.AssetCheckKey(SERVED, check), limit=9) if one.evaluation]
+
+
+def due(platform: Platform) -> bool:
+    given = {name: getattr(platform, name) for name in ("warehouse", "bundle_store", "serving_client")}
+    return isinstance(evaluate_live(**given), dg.RunRequest)
+
+
+def test_each_deployment_is_evaluated_over_http(platform: Platform, endpoint: EndpointProcess) -> None:
+    platform.deliver(*DAYS)
+    assert platform.run(DAYS[0], DAYS[1]).success
+    assert platform.run("-", job="deploy").success
+    (answers,) = evaluations(platform, "live_answers")
+    assert (answers.passed, answers.description) == (True, "120 lists are the model's")
+    assert 0 < answers.metadata["p50 ms"].value <= answers.metadata["p99 ms"].value
+    assert not due(platform)
+    assert platform.run("-", job="live").success
+    (accuracy,) = evaluations(platform, "live_accuracy")
+    assert accuracy.passed
+    assert accuracy.description.startswith("not yet")
+    assert platform.run(DAYS[2]).success
+    assert due(platform)  # the day has ratings, and version 2 is still served
+    assert platform.run("-", job="deploy").success
+    accuracy, _ = evaluations(platform, "live_accuracy")
+    figures = {name: value.value for name, value in accuracy.metadata.items()}
+    assert (figures["version"], figures["days"]) == (2, f"after {DAYS[1]}, until {DAYS[2]}")
+    assert figures["hit_rate_at_10"] > 0
+    assert not due(platform)
+    assert endpoint.client.put("/blocklist/m1", headers={"Authorization": f"Bearer {TOKEN}"}).is_success
+    assert platform.run("-", job="deploy").success  # what is blocked is no error
+    assert evaluations(platform, "live_answers")[0].passed
+
+
+def test_an_endpoint_that_answers_something_else_fails_the_check_and_is_told_once(
+    platform: Platform, endpoint: EndpointProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.deliver(DAYS[0])
+    assert platform.run(DAYS[0]).success
+    with webhook() as (url, texts):
+        monkeypatch.setenv("MOVIEREC_WEBHOOK", url)
+        settings.cache_clear()
+        model = Bundle.open(platform.bundle_store.served(platform.model_registry.production().identity))
+        turned = {
+            one.name: getattr(model, one.name) for one in fields(BundleContent) if "ids" not in one.name
+        }
+        turned["user_factors"] = np.ascontiguousarray(model.user_factors[::-1])
+        ids = {
+            name: [key.decode() for key in getattr(model, name).tolist()] for name in ("user_ids", "item_ids")
+        }
+        other = platform.home / "other"
+        sample_models.write(other, BundleContent(**ids, **turned), identity=model.manifest.identity)
+        publish(other, platform.root / "models", 1, {})  # what the store has as version 1 is left there
+        for _ in range(2):
+            assert platform.run("-", job="deploy").success
+    found = evaluations(platform, "live_answers")
+    assert [one.passed for one in found] == [False, False]
+    assert "the model says" in str(found[0].description)
+    (text,) = texts
+    assert text.startswith("live_answers failed: ")
+
+
+def test_a_list_is_wrong_with_a_seen_movie_another_order_or_a_movie_missing() -> None:
+    bundle = trained(interactions_of_tastes())
+    rows, _ = recommend(bundle, [0], 12)
+    best = [bundle.item_id(int(row)) for row in rows[0]]
+    user, seen = bundle.user_id(0), bundle.item_id(int(bundle.seen(0)[0]))
+
+    def wrong(*movies: str, blocked: str = "") -> str | None:
+        return wrong_lists(bundle, {user: movies}, 10, lambda movie: movie == blocked).get(user)
+
+    assert wrong(*best[:10]) is None
+    assert wrong(*best[:2], *best[3:11], blocked=best[2]) is None
+    assert "the model says" in str(wrong(*best[:2], *best[3:11]))
+    assert "the model says" in str(wrong(best[1], best[0], *best[2:10]))
+    assert wrong(*best[:9], seen) == f"seen before: {seen}"
+    assert wrong_lists(bundle, {"nobody": best[:10]}, 10, lambda _: False)["nobody"]
+
+
+def test_ratings_of_movies_that_were_seen_before_do_not_count() -> None:
+    data = interactions_of_tastes()
+    early = np.arange(len(data)) % 2 == 0
+    assert len(unseen(trained(data.select(early)), data)) == (~early).sum()
