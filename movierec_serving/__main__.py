@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 
 
 def main() -> None:
@@ -13,8 +14,6 @@ def main() -> None:
     )  # read once, by NumPy's import: processes share the cores
     from pydantic import ValidationError
 
-    from movierec_serving.pointer import PointerError
-    from movierec_serving.server import serve
     from movierec_serving.settings import Settings
 
     parser = argparse.ArgumentParser(prog="python -m movierec_serving", description="Serve recommendations.")
@@ -23,12 +22,19 @@ def main() -> None:
     options = parser.parse_args()
     given = {"serving_host": options.host, "serving_port": options.port}
     try:
-        serve(Settings(**{name: value for name, value in given.items() if value is not None}))
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         sys.exit("settings: " + "; ".join(wrong))
-    except PointerError as error:
-        sys.exit(str(error))
+    with tempfile.TemporaryDirectory(prefix="movierec-metrics-") as counts:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # read once, by prometheus-client's import
+        from movierec_serving.pointer import PointerError
+        from movierec_serving.server import serve
+
+        try:
+            serve(settings)
+        except PointerError as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from fastapi import Response
-from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from movierec_serving.bundle import (
+    MAX_ID_LENGTH,
+    Bundle,
     Evidence,
     PublishedModel,
     Ranked,
@@ -19,10 +21,11 @@ from movierec_serving.bundle import (
     left_out,
     most_popular,
     similar,
-)
+)  # fmt: skip
 from movierec_serving.holder import ModelHolder
+from movierec_serving.metrics import FALLBACKS
+from movierec_serving.schemas import ASKED, NewUser, Options, Selection
 
-MAX_ID = 64  # characters
 REASONS = 3  # rated movies that explain one recommended
 
 
@@ -45,19 +48,17 @@ def problem(status: int, detail: str) -> Answer:
     return answer({"detail": detail}, status, {"Retry-After": "1"} if status == 503 else None)
 
 
-def invalid(location: Sequence[str | int], message: str) -> Answer:
-    return answer({"detail": [{"loc": location, "msg": message, "type": "value_error"}]}, 422)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What every list can be asked for."""
-
-    n: int = 10
-    offset: int = 0
-    genre: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    explain: bool = False
+def invalid(errors: Sequence[Any], *within: str) -> Answer:
+    """Pydantic's errors without the input, which may be what JSON cannot carry back, as NaN is."""
+    fields = [
+        {
+            "loc": [part if isinstance(part, int) else _printable(part) for part in (*within, *error["loc"])],
+            "msg": _printable(error["msg"]),
+            "type": error["type"],
+        }
+        for error in errors
+    ]
+    return answer({"detail": fields}, 422)
 
 
 class Recommender:
@@ -65,106 +66,117 @@ class Recommender:
 
     Raises:
         ModelUnavailableError: there is no model to answer from.
-        UnknownGenreError: the wish names a genre that the catalogue does not have.
+        UnknownGenreError: the options name a genre that the catalogue does not have.
     """
 
-    def __init__(self, holder: ModelHolder, wish: Wish) -> None:
+    def __init__(self, holder: ModelHolder, options: Selection) -> None:
         self.model: PublishedModel = holder.current()
-        self.wish = wish
-        self._out = left_out(self.model, wish.genre, wish.exclude, holder.blocked(self.model))
+        self._place = options.n, options.offset, left_out(
+            self.model, options.genre, options.exclude, holder.blocked(self.model)
+        )  # fmt: skip
+        self._explain = isinstance(options, Options) and options.explain
 
-    def user(self, user_id: str) -> Answer:
-        return self.answer(self._users([user_id])[0])
+    def one(self, asked: str | NewUser) -> Answer:
+        return self.answer(self._lists([asked])[0])
 
-    def users(self, user_ids: Sequence[Any]) -> Answer:
-        """One answer a user, in their order; an id that cannot be one gets its error, beside its neighbours."""
-        good = [id_ for id_ in user_ids if id_problem(id_) is None]
-        answers = iter(self._users(good))
-        results = [
-            next(answers) if (cause := id_problem(id_)) is None else {"index": index, "error": cause}
-            for index, id_ in enumerate(user_ids)
-        ]
-        return self.answer({"results": results})
-
-    def ratings(self, ratings: dict[str, float]) -> Answer:
-        """For a user who is not known, by their stars for movies; of unknown movies nothing can be learned."""
-        bundle = self.model.bundle
-        stars = {row: value for id_, value in ratings.items() if (row := bundle.item_row(id_)) is not None}
-        evidence = Evidence.of_ratings(bundle, stars)
-        if not stars:
-            ranked = most_popular(self.model, self.wish.n, self.wish.offset, self._out)
-            return self.answer(self._list(ranked, "popular", fallback_reason="no_known_movie"))
-        vectors = evidence.factors()[None]
-        (ranked,) = for_vectors(
-            self.model, vectors, [evidence.rows], self.wish.n, self.wish.offset, self._out
-        )
-        return self.answer(self._list(ranked, "fold_in", evidence))
+    def many(self, users: Sequence[Any]) -> Answer:
+        """One answer a user, in their order; what cannot be one gets its error, beside its neighbours."""
+        asked: list[str | NewUser] = []
+        errors: dict[int, str] = {}
+        for index, user in enumerate(users):
+            try:
+                asked.append(user if isinstance(user, NewUser) else ASKED.validate_python(user))
+            except ValidationError as error:
+                errors[index] = _cause(error)
+        lists = iter(self._lists(asked))
+        return self.answer({"results": [
+            {"index": index, "error": errors[index]} if index in errors else next(lists) for index in range(len(users))
+        ]})  # fmt: skip
 
     def similar(self, movie: int) -> Answer:
-        return self.answer(
-            self._list(similar(self.model, movie, self.wish.n, self.wish.offset, self._out), "als")
-        )
+        return self.answer(self._list(similar(self.model, movie, *self._place), "als"))
 
     def popular(self) -> Answer:
-        ranked = most_popular(self.model, self.wish.n, self.wish.offset, self._out)
-        return self.answer(self._list(ranked, "popular"))
+        return self.answer(self._list(self._most_popular, "popular"))
 
     def answer(self, content: dict[str, Any]) -> Answer:
-        model = self.model
-        headers = {"X-Model-Version": str(model.version), "Cache-Control": "private, no-store"}
-        return answer({**stamp(model), **content}, headers=headers)
+        headers = {"X-Model-Version": str(self.model.version), "Cache-Control": "private, no-store"}
+        return answer({**stamp(self.model), **content}, headers=headers)
 
-    def _users(self, user_ids: Sequence[str]) -> list[dict[str, Any]]:
-        model, wish = self.model, self.wish
-        rows = [model.bundle.user_row(id_) for id_ in user_ids]
-        known = dict.fromkeys(row for row in rows if row is not None)
-        lists = dict(zip(known, for_users(model, list(known), wish.n, wish.offset, self._out), strict=True))
-        fallback = most_popular(model, wish.n, wish.offset, self._out) if None in rows else []
-        return [
-            self._list(fallback, "popular", user_id=user_id, fallback_reason="unknown_user")
-            if row is None
-            else self._list(
-                lists[row],
-                "als",
-                Evidence.of_user(model.bundle, row) if wish.explain else None,
-                user_id=user_id,
-            )
-            for user_id, row in zip(user_ids, rows, strict=True)
-        ]
+    def _lists(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
+        """One call of the kernel for the known users, one for the new ones; popular movies for everybody else."""
+        model, bundle = self.model, self.model.bundle
+        rows = {
+            user: row
+            for user in asked
+            if isinstance(user, str) and (row := bundle.user_row(user)) is not None
+        }
+        own = dict(zip(rows, for_users(model, list(rows.values()), *self._place), strict=True))
+        rated = {i: _evidence(bundle, user) for i, user in enumerate(asked) if isinstance(user, NewUser)}
+        rated = {i: evidence for i, evidence in rated.items() if len(evidence.rows)}
+        new: dict[int, Ranked] = {}
+        if rated:
+            vectors = np.array([evidence.factors() for evidence in rated.values()])
+            seen = [evidence.rows for evidence in rated.values()]
+            new = dict(zip(rated, for_vectors(model, vectors, seen, *self._place), strict=True))
+        lists = []
+        for i, user in enumerate(asked):
+            if i in new:
+                made = self._list(new[i], "fold_in", rated[i])
+            elif isinstance(user, NewUser):
+                made = self._fallback("no_known_movie")
+            elif user in own:
+                evidence = Evidence.of_user(bundle, rows[user]) if self._explain else None
+                made = self._list(own[user], "als", evidence, user_id=user)
+            else:
+                made = self._fallback("unknown_user", user_id=user)
+            lists.append(made)
+        return lists
+
+    def _fallback(self, reason: str, **about: str) -> dict[str, Any]:
+        FALLBACKS.labels(reason).inc()
+        return self._list(self._most_popular, "popular", None, **about, fallback_reason=reason)
+
+    @cached_property
+    def _most_popular(self) -> Ranked:
+        return most_popular(self.model, *self._place)
 
     def _list(
-        self, ranked: Ranked, source: str, evidence: Evidence | None = None, **about: str
+        self, ranked: Ranked, source: str, evidence: Evidence | None = None, /, **about: str
     ) -> dict[str, Any]:
-        model = self.model
-        items = [{**model.card(row), "score": round(score, 6), "source": source} for row, score in ranked]
-        if self.wish.explain and evidence is not None and items and len(evidence.rows):
+        card = self.model.card
+        items = [{**card(row), "score": round(score, 6), "source": source} for row, score in ranked]
+        if self._explain and evidence is not None and items and len(evidence.rows):
             shares = evidence.shares(np.array([row for row, _ in ranked]))
             for item, share in zip(items, shares.T, strict=True):
-                item["because"] = self._because(evidence.rows, share)
-        return {
-            "recommendation_id": f"{model.version}-{secrets.token_hex(12)}",
-            **about,
-            "source": source,
-            "items": items,
-        }
-
-    def _because(self, rows: NDArray[np.integer[Any]], shares: NDArray[np.float64]) -> list[dict[str, Any]]:
-        most = [index for index in np.argsort(-shares, kind="stable")[:REASONS].tolist() if shares[index] > 0]
-        return [
-            {**self.model.card(int(rows[index])), "share": round(float(shares[index]), 4)} for index in most
-        ]
+                most = [i for i in np.argsort(-share, kind="stable")[:REASONS].tolist() if share[i] > 0]
+                item["because"] = [
+                    {**card(int(evidence.rows[i])), "share": round(float(share[i]), 4)} for i in most
+                ]
+        id_ = f"{self.model.version}-{secrets.token_hex(12)}"
+        return {"recommendation_id": id_, **about, "source": source, "items": items}
 
 
 def stamp(model: PublishedModel) -> dict[str, Any]:
     return {"model_version": model.version, "data_until": model.data_until}
 
 
-def id_problem(id_: object) -> str | None:
-    """Why this cannot be a user id; None if it can."""
-    if (
-        not isinstance(id_, str)
-        or not 1 <= len(id_) <= MAX_ID
-        or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in id_)
-    ):
-        return f"a user id is text of 1 to {MAX_ID} characters without NUL"
-    return None
+def _evidence(bundle: Bundle, user: NewUser) -> Evidence:
+    """Of the movies that the bundle knows: of others nothing can be learned. The last rating of a movie counts."""
+    rows = bundle.item_rows([one["movie_id"] for one in user.ratings]).tolist()
+    return Evidence.of_ratings(
+        bundle, {row: one["rating"] for row, one in zip(rows, user.ratings, strict=True) if row >= 0}
+    )
+
+
+def _cause(error: ValidationError) -> str:
+    """What is wrong with one user of many; the first error, within the ratings if there are any."""
+    first = error.errors()[-1]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    if not where:
+        return f"a user is an id of 1 to {MAX_ID_LENGTH} characters without NUL, or ratings"
+    return _printable(f"{where}: {first['msg']}")
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

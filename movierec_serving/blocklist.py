@@ -1,11 +1,11 @@
-"""Movies taken off: no list contains them, whatever the model, from the next request on."""
+"""Movies taken off: no list of any endpoint of the store contains them, from the next request on."""
 
 import json
-import os
 from pathlib import Path
 
 from filelock import FileLock
 
+from movierec_serving.bundle.files import replace_text
 from movierec_serving.pointer import Pointer
 
 
@@ -14,15 +14,15 @@ class BlocklistError(Exception):
 
 
 class Blocklist:
-    """Movie ids in a file beside the pointer, and a mapped number that moves with each change.
+    """Movie ids in a file of the store, and a mapped number that moves with each change.
 
     A process compares the number as a request begins, as it does with the version, and reads the file if
     it has moved: so a request sent after the acknowledgement knows the change, in every process.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._generation = Pointer.open(path.with_suffix(".generation"))
+    def __init__(self, store: Path) -> None:
+        self._path = store / ".blocked"
+        self._generation = Pointer.open(store / ".blocked.generation")
         self._known: tuple[int, frozenset[str]] | None = None
 
     def ids(self) -> frozenset[str]:
@@ -38,16 +38,11 @@ class Blocklist:
 
     def set(self, movie_id: str, blocked: bool) -> bool:
         """On the disk and visible to every process when this returns; whether it changed anything."""
-        with FileLock(self._path.with_name(f"{self._path.name}.lock"), timeout=10.0):
+        with FileLock(self._path.with_name(".blocked.lock"), timeout=10.0):
             before = self._read()
             after = before | {movie_id} if blocked else before - {movie_id}
             if after != before:
-                fresh = self._path.with_suffix(".fresh")
-                with fresh.open("w", encoding="utf-8") as file:
-                    json.dump(sorted(after), file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                fresh.replace(self._path)
+                replace_text(self._path, json.dumps(sorted(after)))
             # Also without a change: who wrote the file may have died before the number moved.
             self._generation.store(self._generation.load() + 1)
         return after != before

@@ -1,21 +1,33 @@
 """The model that a process answers from: always the committed one."""
 
 import logging
+import os
+import signal
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_serving import metrics
 from movierec_serving.blocklist import Blocklist, BlocklistError
 from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.pointer import Pointer, PointerError
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = 5.0  # seconds of failing to open what is committed, after which a process gives way to a new one
+
 
 class ModelUnavailableError(Exception):
     """There is no model to answer from; the message is the cause."""
+
+
+def give_way() -> None:
+    """End as on a stop, a moment later, so that the answer under way gets out; this process is replaced."""
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
 class ModelHolder:
@@ -25,21 +37,18 @@ class ModelHolder:
     an old one is unmapped when its last request lets go of it.
     """
 
-    def __init__(self, store: Path, pointer: Pointer, blocklist: Blocklist) -> None:
-        self.pointer = pointer
-        self.blocklist = blocklist
-        self._store = store
+    def __init__(
+        self, store: Path, pointer: Path, give_up: Callable[[], None] = give_way, patience: float = PATIENCE
+    ) -> None:
+        try:
+            self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store)
+        except OSError as error:
+            raise PointerError(f"{pointer}: {error.strerror or error}") from error
+        self._store, self._give_up, self._patience = store, give_up, patience
         self._lock = threading.Lock()
         self._model: PublishedModel | None = None
+        self._failing_since: float | None = None
         self._blocked: tuple[PublishedModel, frozenset[str], NDArray[np.int64]] | None = None
-
-    @classmethod
-    def of(cls, store: Path, pointer_path: Path) -> "ModelHolder":
-        try:
-            blocklist = Blocklist(pointer_path.with_name(f"{pointer_path.name}.blocked"))
-            return cls(store, Pointer.open(pointer_path), blocklist)
-        except OSError as error:
-            raise PointerError(f"{pointer_path}: {error.strerror or error}") from error
 
     def current(self) -> PublishedModel:
         """The committed model.
@@ -55,6 +64,14 @@ class ModelHolder:
             if self._model is None or self._model.version != version:
                 self._model = self._open(version)
             return self._model
+
+    def open_early(self) -> None:
+        """As a process starts, so that no request waits for it; a failure is the next request's to tell."""
+        metrics.opened(0)
+        try:
+            self.current()
+        except ModelUnavailableError:
+            logger.info("no model yet")
 
     def blocked(self, model: PublishedModel) -> NDArray[np.int64]:
         """The rows of `model` that no list may contain.
@@ -78,9 +95,17 @@ class ModelHolder:
         try:
             model = PublishedModel.open(self._store, version)
         except (BundleError, OSError) as error:
-            logger.error(
-                "version %d: %s", version, error
-            )  # the cause names paths, which callers must not see
+            logger.error("version %d: %s", version, error)  # it names paths, which callers must not see
+            now = time.monotonic()
+            self._failing_since = now if self._failing_since is None else self._failing_since
+            if now - self._failing_since > self._patience:
+                logger.error(
+                    "version %d cannot be opened for %g s: this process gives way", version, PATIENCE
+                )
+                self._failing_since = now
+                self._give_up()
             raise ModelUnavailableError(f"version {version} is committed and cannot be opened") from error
+        self._failing_since = None
+        metrics.opened(version)
         logger.info("opened version %d, data until %s", version, model.data_until)
         return model

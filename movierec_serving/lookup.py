@@ -1,25 +1,50 @@
-"""The most frequent request, without options, past the machinery that reads options."""
+"""What is decided before FastAPI reads a request: who may ask, and the answer to the most frequent question."""
 
+import hmac
 import re
+from collections.abc import Sequence
 
-from starlette.routing import BaseRoute
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from movierec_serving.answers import Answer, Recommender, Wish, id_problem, problem
+from movierec_serving.answers import Answer, Recommender, problem
+from movierec_serving.bundle import MAX_ID_LENGTH
 from movierec_serving.holder import ModelHolder, ModelUnavailableError
+from movierec_serving.schemas import Options
 
+KEY_HEADER = "X-API-Key"
 PREFIX = "/recommend/"
 ONLY_N = re.compile(rb"n=([1-9][0-9]?|100)")
+# Without a key: what tells nothing about users, and what has a token of its own. Routes to come are guarded.
+OPEN = re.compile(r"/(health(/live|/ready)?|metrics|model|docs|openapi\.json|reload|blocklist/.*)", re.DOTALL)
+
+
+class ApiKeys:
+    """ASGI middleware: 401 for whoever sends none of the keys."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
+        self._app, self._keys = app, [key.encode() for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or OPEN.fullmatch(scope["path"]) or self._known(scope):
+            await self._app(scope, receive, send)
+        else:
+            await problem(401, f"wrong or missing {KEY_HEADER}").response()(scope, receive, send)
+
+    def _known(self, scope: Scope) -> bool:
+        given = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
+        matches = [hmac.compare_digest(given, key) for key in self._keys]  # all, so that time tells nothing
+        return True in matches
 
 
 class PlainLookup:
     """ASGI middleware: answers `GET /recommend/{user_id}` with at most `n`, and passes all else on.
 
-    FastAPI's reading of six parameters takes longer than the answer; a wrong id or number is passed on,
+    FastAPI's reading of options takes longer than the answer; a wrong id or number is passed on,
     too, so that there is one place that says what is wrong.
     """
 
-    def __init__(self, app: ASGIApp, holder: ModelHolder, route: BaseRoute) -> None:
+    def __init__(self, app: ASGIApp, holder: ModelHolder, route: APIRoute) -> None:
         self._app, self._holder, self._route = app, holder, route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,23 +54,23 @@ class PlainLookup:
             return
         scope["route"] = self._route
         headers = {
-            "content-length": str(len(answer.body)), "content-type": "application/json", **answer.headers
-        }  # fmt: skip
+            "content-length": str(len(answer.body)),
+            "content-type": "application/json",
+            **answer.headers,
+        }
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
         await send({"type": "http.response.body", "body": answer.body})
 
     def _answer(self, scope: Scope) -> Answer | None:
         path, query = scope["path"], scope["query_string"]
-        if not path.startswith(PREFIX) or id_problem(user_id := path[len(PREFIX) :]) is not None:
+        user = path[len(PREFIX) :]
+        number = ONLY_N.fullmatch(query)
+        if not path.startswith(PREFIX) or not 0 < len(user) <= MAX_ID_LENGTH or "\0" in user:
             return None
-        if not query:
-            wish = Wish()
-        elif number := ONLY_N.fullmatch(query):
-            wish = Wish(int(number[1]))
-        else:
+        if query and not number:
             return None
         try:
-            return Recommender(self._holder, wish).user(user_id)
+            return Recommender(self._holder, Options(n=int(number[1])) if number else Options()).one(user)
         except ModelUnavailableError as error:
             return problem(503, str(error))

@@ -1,67 +1,95 @@
-"""Counting requests, exactly over all API processes, and a middleware that names each of them."""
+"""What the endpoint counts, over all its processes, and a middleware that counts and names each request.
 
-import mmap
+prometheus-client's multiprocess mode: each process maps files of its own in PROMETHEUS_MULTIPROC_DIR, which has to be
+set before this is imported. The counts of a process that died stay; what it had open goes with it.
+"""
+
+import multiprocessing
+import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-STATUSES = (200, 400, 401, 403, 404, 405, 409, 413, 422, 500, 503, 504)
-BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, np.inf)  # seconds
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+REQUESTS = Counter("movierec_requests", "Requests answered", ["method", "route", "status"])
+SECONDS = Histogram(
+    "movierec_request_duration_seconds", "Time to answer", ["method", "route"], buckets=BUCKETS
+)
+RELOADS = Counter("movierec_reloads", "Reloads asked for", ["result"])
+FALLBACKS = Counter("movierec_fallbacks", "Lists of popular movies instead of a user's own", ["reason"])
+REJECTED = Counter("movierec_overload_rejections", "Requests refused because too many waited for workers")
+OPENED = Gauge(
+    "movierec_open_model_version", "What a process has open", ["process"], multiprocess_mode="liveall"
+)  # fmt: skip
+
+count_request = cache(REQUESTS.labels)  # looking labels up costs as much as counting
+time_request = cache(SECONDS.labels)
 
 
-class Metrics:
-    """Numbers in memory that the API processes share by being forked.
+def opened(version: int) -> None:
+    OPENED.labels(multiprocessing.current_process().name).set(version)
 
-    Each process adds to the row of its place, and nobody else does, so nothing needs a lock; a process that
-    replaces a dead one goes on with its row, so nothing is lost. Made before the first fork.
-    """
 
-    def __init__(self, processes: int, routes: Sequence[str]) -> None:
-        self._routes = {route: index for index, route in enumerate([*routes, "other"])}
-        self._statuses = {status: index for index, status in enumerate([*STATUSES, "other"])}
-        shape = (processes, len(self._routes))
-        widths = (len(self._statuses), len(BUCKETS), 1)
-        memory = mmap.mmap(-1, 8 * shape[0] * shape[1] * sum(widths))
-        cells = np.frombuffer(memory, dtype=np.float64).reshape(*shape, sum(widths))
-        self._counts, self._buckets, self._seconds = np.split(cells, np.cumsum(widths)[:-1], axis=2)
-        self.row = 0
+def processes() -> list[dict[str, Any]]:
+    """What each living process has open."""
+    found = [
+        {"process": sample.labels["process"], "pid": int(sample.labels["pid"]), "version": int(sample.value)}
+        for metric in _registry().collect()
+        if metric.name == "movierec_open_model_version"
+        for sample in metric.samples
+    ]
+    return sorted(found, key=lambda one: (one["process"], one["pid"]))
 
-    def add(self, route: str, status: int, seconds: float) -> None:
-        place = self.row, self._routes.get(route, self._routes["other"])
-        self._counts[*place, self._statuses.get(status, len(STATUSES))] += 1
-        self._buckets[*place, next(i for i, bound in enumerate(BUCKETS) if seconds <= bound)] += 1
-        self._seconds[*place, 0] += seconds
 
-    def text(self) -> Iterator[str]:
-        """Prometheus' text format, lines without their ends."""
-        counts, buckets, seconds = (a.sum(axis=0) for a in (self._counts, self._buckets, self._seconds))
-        yield "# TYPE movierec_requests_total counter"
-        for route, index in self._routes.items():
-            for status, column in self._statuses.items():
-                if counts[index, column]:
-                    label = f'route="{route}",status="{status}"'
-                    yield f"movierec_requests_total{{{label}}} {counts[index, column]:.0f}"
-        yield "# TYPE movierec_request_seconds histogram"
-        for route, index in self._routes.items():
-            if not buckets[index].any():
-                continue
-            for bound, total in zip(BUCKETS, np.cumsum(buckets[index]), strict=True):
-                le = "+Inf" if bound == np.inf else f"{bound:g}"
-                yield f'movierec_request_seconds_bucket{{route="{route}",le="{le}"}} {total:.0f}'
-            yield f'movierec_request_seconds_sum{{route="{route}"}} {seconds[index, 0]:.6f}'
-            yield f'movierec_request_seconds_count{{route="{route}"}} {buckets[index].sum():.0f}'
+def exposition(version: int) -> bytes:
+    """Prometheus' text format."""
+    registry = _registry()
+    registry.register(_Committed(version))
+    return generate_latest(registry)
+
+
+class _Committed(Collector):
+    def __init__(self, version: int) -> None:
+        self._version = version
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily("movierec_model_version", "The committed version, 0 for none", self._version)
+
+
+def _registry() -> CollectorRegistry:
+    """A fresh one for each look, as the multiprocess mode demands; without what dead processes had open."""
+    directory = os.environ[DIRECTORY]
+    for path in Path(directory).glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            with suppress(FileNotFoundError):  # somebody else looks, too
+                mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+    return registry
 
 
 class Observed:
     """ASGI middleware: counts each request, and gives its answer the id that it came with, or one."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,8 +107,11 @@ class Observed:
         try:
             await self._app(scope, receive, send_named)
         finally:
-            path = getattr(scope.get("route"), "path_format", "")
-            self._metrics.add(f"{scope['method']} {path}", status, time.perf_counter() - started)
+            route, method = scope.get("route"), scope["method"]
+            # What a caller makes up must not become a label: there would be no end of them.
+            labels = (method, route.path_format) if route and method in route.methods else ("other", "other")
+            count_request(*labels, status).inc()
+            time_request(*labels).observe(time.perf_counter() - started)
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -37,12 +37,15 @@ class Pointer:
         Raises:
             PointerError: the file is not 8 bytes long.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            _create(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+            fresh.write_bytes(bytes(SIZE))
+            with suppress(FileExistsError):  # another process was faster: its file stays
+                os.link(fresh, path)
+            fresh.unlink()
         with path.open("r+b") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != SIZE:
+            if (size := os.fstat(file.fileno()).st_size) != SIZE:
                 raise PointerError(
                     f"{path}: {size} bytes, a pointer has {SIZE}; delete it to start from none"
                 )
@@ -55,14 +58,3 @@ class Pointer:
         """Visible to every process at once; on the disk when this returns."""
         self._cell[0] = version
         self._mapping.flush()
-
-
-def _create(path: Path) -> None:
-    """With its 8 bytes from the first moment; if another process is faster, its file stays."""
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
-    fresh.write_bytes(bytes(SIZE))
-    try:
-        with suppress(FileExistsError):
-            os.link(fresh, path)
-    finally:
-        fresh.unlink()

@@ -17,7 +17,7 @@ from typing import Any
 import litserve as ls  # type: ignore[import-untyped]
 import uvicorn
 
-from movierec_serving.metrics import Metrics
+from movierec_serving.holder import ModelHolder
 
 logger = logging.getLogger(__name__)
 
@@ -43,35 +43,27 @@ def kill_children() -> None:
 class LastingServer(ls.LitServer):  # type: ignore[misc]
     """LitServe, with API processes that are replaced when they die, as its workers are."""
 
-    metrics: Metrics
+    holder: ModelHolder
 
     def _start_server(
-        self,
-        port: int,
-        num_uvicorn_servers: int,
-        log_level: str,
-        sockets: list[socket.socket],
-        uvicorn_worker_type: str,
-        **options: Any,
+        self, port: int, number: int, log_level: str, sockets: list[socket.socket], kind: str, **options: Any
     ) -> dict[int, ForkProcess]:
         def start(index: int) -> ForkProcess:
             self.app.response_queue_id = index  # LitServe finds the queue of a process by its copy of the app
+            drain = self.uvicorn_graceful_timeout
             config = uvicorn.Config(
-                copy.copy(self.app),
-                log_level=log_level,
-                timeout_graceful_shutdown=self.uvicorn_graceful_timeout,
-                **options,
+                copy.copy(self.app), log_level=log_level, timeout_graceful_shutdown=drain, **options
             )
 
             def run() -> None:
-                self.metrics.row = index
+                self.holder.open_early()
                 uvicorn.Server(config).run(sockets)
 
             process = multiprocessing.get_context("fork").Process(target=run, name=f"api-{index}")
             process.start()
             return process
 
-        processes = {index: start(index) for index in range(num_uvicorn_servers)}
+        processes = {index: start(index) for index in range(number)}
         threading.Thread(target=self._replace_dead, args=(processes, start), daemon=True).start()
         return processes
 

@@ -1,68 +1,85 @@
-"""Bodies of requests and answers, as OpenAPI shows them."""
+"""What requests may ask and answers hold, as OpenAPI shows it."""
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator, with_config
+from typing_extensions import TypedDict
 
-from movierec_serving.answers import MAX_ID
-from movierec_serving.bundle import TOP_N
+from movierec_serving.bundle import MAX_ID_LENGTH, TOP_N
 
 MAX_VERSION = 2**63 - 1
-MAX_OFFSET = 1000
-MAX_USERS = 1000  # of one POST
-MAX_IDS = 1000  # excluded, or rated, in one request
+MAX_MANY = 1000  # users of one POST; movies excluded, or rated, by one user
 
 Source = Literal["als", "fold_in", "popular"]
-Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00]*$")]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00]*$")]
 UserId = Annotated[Id, Field(description="the user's external id", examples=["196"])]
 MovieId = Annotated[Id, Field(description="the movie's external id", examples=["50"])]
-Count = Annotated[int, Field(ge=1, le=TOP_N, description="how many movies", examples=[10])]
-Offset = Annotated[
-    int, Field(ge=0, le=MAX_OFFSET, description="how many of the best to leave out", examples=[0])
-]
-Genres = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=100)]],
-    Field(max_length=50, description="only movies with one of these", examples=[["Comedy"]]),
-]
-Exclude = Annotated[
-    list[Id], Field(max_length=MAX_IDS, description="movie ids to leave out", examples=[["181"]])
-]
-Explain = Annotated[bool, Field(description="name the rated movies that contributed most")]
 
 
-class Rating(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Page(BaseModel):
+    """A part of a ranked list."""
 
-    movie_id: MovieId
-    rating: float = Field(
-        ge=0.5, le=5.0, strict=True, allow_inf_nan=False, description="stars", examples=[4.5]
+    n: int = Field(10, ge=1, le=TOP_N, description="how many movies", examples=[10])
+    offset: int = Field(0, ge=0, le=1000, description="how many of the best to leave out", examples=[0])
+
+
+class Search(Page):
+    query: str = Field("", max_length=200, description="part of a title", examples=["star wars"])
+
+
+class Selection(Page):
+    genre: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        [], max_length=50, description="only movies with one of these", examples=[["Comedy"]]
+    )
+    exclude: list[Id] = Field(
+        [], max_length=MAX_MANY, description="movie ids to leave out", examples=[["181"]]
     )
 
 
-class RecommendRequest(BaseModel):
+class Options(Selection):
+    explain: bool = Field(False, description="name the rated movies that contributed most", examples=[False])
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class Rating(TypedDict):  # a bulk has 20,000 of them, and a model takes twice as long to make
+    movie_id: MovieId
+    rating: Annotated[float, Field(ge=0.5, le=5.0, allow_inf_nan=False, description="stars", examples=[4.5])]
+
+
+Ratings = Annotated[list[Rating], Field(min_length=1, max_length=MAX_MANY)]
+
+
+class NewUser(BaseModel):
+    """Somebody whom the model does not know, by what they rated."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    ratings: Ratings
+
+
+ASKED: TypeAdapter[str | NewUser] = TypeAdapter(UserId | NewUser)
+
+
+class RecommendRequest(Options):
     """For one user, for many, or for somebody who is not known, by their ratings."""
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"user_id": "196", "n": 10},
-                {"users": ["196", "186"], "n": 5, "genre": ["Comedy"], "exclude": ["50"]},
+                {"users": ["196", {"ratings": [{"movie_id": "50", "rating": 5.0}]}], "n": 5, "genre": ["Comedy"]},
                 {"ratings": [{"movie_id": "50", "rating": 5.0}, {"movie_id": "181", "rating": 4.5}]},
             ]
         },
-    )
+    )  # fmt: skip
 
     user_id: UserId | None = None
-    users: list[Any] | None = Field(
-        None, min_length=1, max_length=MAX_USERS, description="user ids; a wrong one gets its own error"
+    users: list[UserId | NewUser | Any] | None = Field(
+        None, min_length=1, max_length=MAX_MANY, description="ids or ratings; a wrong one gets its own error"
     )
-    ratings: list[Rating] | None = Field(None, min_length=1, max_length=MAX_IDS)
-    n: Annotated[Count, Field(strict=True)] = 10
-    offset: Annotated[Offset, Field(strict=True)] = 0
-    genre: Genres = Field(default_factory=list)
-    exclude: Exclude = Field(default_factory=list)
-    explain: Annotated[Explain, Field(strict=True)] = False
+    ratings: Ratings | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> Self:
@@ -80,9 +97,7 @@ class Card(BaseModel):
 
 
 class Reason(Card):
-    share: float = Field(
-        description="of all that rated movies add to the score or take away", examples=[0.21]
-    )
+    share: float = Field(description="of all that rated movies add to the score or take away", examples=[0.2])
 
 
 class ListedMovie(Card):
@@ -117,7 +132,7 @@ class Recommendations(Stamped, UserList):
 
 class ItemError(BaseModel):
     index: int = Field(description="of the user in the request", examples=[1])
-    error: str = Field(examples=["a user id is text of 1 to 64 characters without NUL"])
+    error: str = Field(examples=["a user is an id of 1 to 64 characters without NUL, or ratings"])
 
 
 class BatchRecommendations(Stamped):
@@ -136,7 +151,7 @@ class History(Stamped):
 
 class Movie(Card):
     ratings: int = Field(description="how many the model has seen", examples=[583])
-    blocked: bool = Field(description="taken off all lists")
+    blocked: bool = Field(description="taken off all lists", examples=[False])
 
 
 class OneMovie(Stamped, Movie):
@@ -147,21 +162,39 @@ class Movies(Stamped):
     items: list[Movie] = Field(description="the most rated first")
 
 
+class OpenModel(BaseModel):
+    process: str = Field(description="api-N or worker", examples=["api-0"])
+    pid: int = Field(examples=[4711])
+    version: int = Field(
+        description="0 for none; brought up to date as a request arrives", examples=[14]
+    )  # fmt: skip
+
+
+class LastReload(BaseModel):
+    at: str = Field(description="UTC", examples=["1998-04-23T00:31:05+00:00"])
+    version: int = Field(examples=[14])
+    result: Literal["changed", "unchanged", "missing", "refused", "busy"]
+    seconds: float = Field(examples=[0.21])
+    cause: str | None = Field(description="why not, if it was not", examples=[None])
+
+
 class ModelInfo(BaseModel):
     version: int = Field(examples=[14])
     data_until: str = Field(examples=["1998-04-22"])
     identity: str = Field(description="digest of all that decided the model", examples=["9f2c…"])
     format_version: int = Field(examples=[1])
     pid: int = Field(description="the process that answered", examples=[4711])
+    processes: list[OpenModel] = Field(description="what each process has open")
+    last_reload: LastReload | None = Field(description="null before the first")
 
 
 class Health(BaseModel):
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field(examples=["ok"])
     version: int = Field(examples=[14])
 
 
 class Alive(BaseModel):
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field(examples=["ok"])
 
 
 class ReloadRequest(BaseModel):
@@ -175,13 +208,13 @@ class ReloadRequest(BaseModel):
 class ReloadAnswer(BaseModel):
     version: int = Field(description="the version served from now on, by every process", examples=[14])
     previous: int | None = Field(description="the version before, if any", examples=[13])
-    changed: bool
+    changed: bool = Field(examples=[True])
 
 
 class Blocked(BaseModel):
     movie_id: str = Field(examples=["50"])
-    blocked: bool
-    changed: bool
+    blocked: bool = Field(examples=[True])
+    changed: bool = Field(examples=[True])
 
 
 class Problem(BaseModel):

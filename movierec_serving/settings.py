@@ -9,14 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="MOVIEREC_",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        validate_by_alias=True,
-        validate_by_name=True,
-    )
+        env_prefix="MOVIEREC_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True,
+        validate_by_alias=True, validate_by_name=True,
+    )  # fmt: skip
 
     home: Path = Field(
         default_factory=Path.cwd,
@@ -33,6 +28,10 @@ class Settings(BaseSettings):
         None,
         description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset refuses them",
     )
+    api_keys: SecretStr | None = Field(
+        None,
+        description="keys of the public routes, separated by commas, sent as `X-API-Key`; empty: no key is asked for",
+    )
 
     @field_validator("home")
     @classmethod
@@ -46,9 +45,5 @@ class Settings(BaseSettings):
 
     @property
     def pointer(self) -> Path:
-        """The committed version of the endpoint on this port."""
+        """The committed version of the endpoint on this port; what else this endpoint keeps lies beside it."""
         return self.store / f".serving-{self.serving_port}"
-
-    @property
-    def reload_lock(self) -> Path:
-        return self.store / f".serving-{self.serving_port}.lock"

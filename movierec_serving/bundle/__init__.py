@@ -7,6 +7,7 @@ from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.evidence import Evidence
 from movierec_serving.bundle.files import BundleError, FileEntry
 from movierec_serving.bundle.kernel import popular, recommend, top_items
+from movierec_serving.bundle.layout import MAX_ID_LENGTH
 from movierec_serving.bundle.manifest import FORMAT_VERSION, Manifest
 from movierec_serving.bundle.publication import TOP_N, Movie, PublishedModel, publish
 from movierec_serving.bundle.selection import (
@@ -22,6 +23,7 @@ from movierec_serving.bundle.writer import BundleContent, write_bundle
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_ID_LENGTH",
     "TOP_N",
     "Bundle",
     "BundleContent",

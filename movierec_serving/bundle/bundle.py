@@ -1,5 +1,6 @@
 """A bundle opened for reading: memory-mapped arrays, and ids found where they lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_serving.bundle.files import open_array, read_text
+from movierec_serving.bundle.files import BundleError, open_array, read_text
 from movierec_serving.bundle.layout import ARRAYS, check_shapes, check_values
 from movierec_serving.bundle.manifest import MANIFEST, Manifest
 
@@ -63,19 +64,43 @@ class Bundle:
         return lengths
 
     @cached_property
-    def gram(self) -> NDArray[np.float64]:
-        """(F, F) Y'Y of the item factors, in blocks: a float64 copy of all of them would be twice the bundle."""
-        total = np.zeros((self.item_factors.shape[1],) * 2)
+    def base(self) -> NDArray[np.float64]:
+        """(F, F) Y'Y + regularization I, in blocks: a float64 copy of all items would be twice the bundle."""
+        total = self.parameter("regularization") * np.eye(self.item_factors.shape[1])
         for start in range(0, len(self.item_factors), 4096):
             part = self.item_factors[start : start + 4096].astype(np.float64)
             total += part.T @ part
         return total
+
+    @cached_property
+    def inverse(self) -> NDArray[np.float64]:
+        """(F, F), of `base`."""
+        return np.linalg.inv(self.base).astype(np.float64, copy=False)
+
+    def parameter(self, name: str) -> float:
+        """A number that fold-in needs.
+
+        Raises:
+            BundleError: the manifest does not have it, or not above 0.
+        """
+        value = self.manifest.parameters.get(name)
+        if not isinstance(value, int | float) or value <= 0:
+            raise BundleError(f"manifest.json: parameters: {name} must be above 0, is {value!r}")
+        return float(value)
 
     def user_row(self, user_id: str) -> int | None:
         return _find(self.user_ids, user_id)
 
     def item_row(self, item_id: str) -> int | None:
         return _find(self.item_ids, item_id)
+
+    def item_rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """The same for many at once; -1 for an unknown one."""
+        raw = [id_.encode(errors="surrogatepass") for id_ in item_ids]
+        keys = np.array(raw, dtype=self.item_ids.dtype)  # cuts what is too long, and NULs at the end
+        rows = np.minimum(np.searchsorted(self.item_ids, keys), len(self.item_ids) - 1)
+        known = (self.item_ids[rows] == keys) & (np.char.str_len(keys) == [*map(len, raw)])
+        return np.where(known, rows, -1)
 
     def user_id(self, row: int) -> str:
         return bytes(self.user_ids[row]).decode()

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.files import BundleError
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Evidence:
     """The items one user rated, (N,) rows each once, and their (N,) confidences c.
 
     Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets": with item factors
-    Y fixed, x = W Y'c over the rated items, W = (Y'Y + Y'(C - I)Y + regularization I)^-1.
+    Y fixed, x = A^-1 Y'c over the rated items, A = B + Y'(C - I)Y, B = (all items') Y'Y + regularization I.
     """
 
     bundle: Bundle
@@ -35,17 +34,16 @@ class Evidence:
         stars = np.fromiter(ratings.values(), np.float64, len(ratings))
         weight = stars if bundle.manifest.parameters.get("weighting", "rating") == "rating" else 1.0
         rows = np.fromiter(ratings, np.int64, len(ratings))
-        return cls(bundle, rows, _parameter(bundle, "alpha") * weight * np.ones(len(ratings)))
+        return cls(bundle, rows, bundle.parameter("alpha") * weight * np.ones(len(ratings)))
 
     def factors(self) -> NDArray[np.float32]:
         """(F,), the user's; all zeros where nothing was rated."""
-        solution = np.linalg.solve(self._equations, self._rated.T @ self.confidence)
-        return solution.astype(np.float32)
+        return self._solve(self._rated.T @ self.confidence).astype(np.float32)
 
     def shares(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """(N, len(items)): what each rated item adds to each score, as a share of all that is added or taken away."""
         wanted = self.bundle.item_factors[items].astype(np.float64)
-        added = self.confidence[:, None] * (self._rated @ np.linalg.solve(self._equations, wanted.T))
+        added = self.confidence[:, None] * (self._rated @ self._solve(wanted.T))
         total = np.abs(added).sum(axis=0)
         return added / np.where(total > 0, total, 1.0)
 
@@ -53,16 +51,16 @@ class Evidence:
     def _rated(self) -> NDArray[np.float64]:
         return np.asarray(self.bundle.item_factors[self.rows], dtype=np.float64)
 
-    @cached_property
-    def _equations(self) -> NDArray[np.float64]:
-        """(F, F), positive definite: Y'Y has every rated item once, so that c - 1 > -1 takes less away."""
-        regularization = _parameter(self.bundle, "regularization") * np.eye(self._rated.shape[1])
-        extra = (self._rated.T * (self.confidence - 1.0)) @ self._rated
-        return self.bundle.gram + extra + regularization
+    def _solve(self, right: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+        """A^-1 `right`. A is positive definite: B has every rated item once, so that c - 1 > -1 takes less away.
 
-
-def _parameter(bundle: Bundle, name: str) -> float:
-    value = bundle.manifest.parameters.get(name)
-    if not isinstance(value, int | float) or value <= 0:
-        raise BundleError(f"manifest.json: parameters: {name} must be above 0, is {value!r}")
-    return float(value)
+        Few ratings change B by a small rank, so its inverse serves all: with V = Y B^-1,
+        A^-1 = B^-1 - V'(I + (C - I) Y V')^-1 (C - I) V (Woodbury).
+        """
+        rated, inverse, extra = self._rated, self.bundle.inverse, self.confidence - 1.0
+        if len(rated) > len(inverse):
+            return np.linalg.solve(self.bundle.base + (rated.T * extra) @ rated, right)
+        lifted = rated @ inverse
+        weighted = lifted * extra[:, None]
+        small = np.eye(len(rated)) + weighted @ rated.T
+        return inverse @ right - lifted.T @ np.linalg.solve(small, weighted @ right)

@@ -139,6 +139,13 @@ def write_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Whoever reads the file finds the old text or the new, also after a crash."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+    write_text(fresh, text)
+    fresh.replace(path)
+
+
 @contextmanager
 def staged_directory(final: Path) -> Iterator[Path]:
     """A temporary sibling that takes the place of `final` when the block ends well, and vanishes otherwise.

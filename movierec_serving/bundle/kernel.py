@@ -13,7 +13,7 @@ UNIT_ROUNDOFF = 2.0**-24  # of float32
 
 
 def recommend(
-    bundle: Bundle, user_rows: NDArray[np.integer[Any]] | Sequence[int], n: int, *, block: int = BLOCK
+    bundle: Bundle, user_rows: NDArray[np.integer[Any]] | Sequence[int], n: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The best `n` items that each user has not seen; see `top_items`.
 
@@ -24,9 +24,7 @@ def recommend(
     if rows.size and (rows.min() < 0 or rows.max() >= len(bundle.user_ids)):
         raise IndexError(f"user rows go from 0 to {len(bundle.user_ids) - 1}")
     seen = [bundle.seen(row) for row in rows.tolist()]
-    return top_items(
-        bundle.item_factors, bundle.user_factors[rows], seen, n, longest=bundle.longest_item, block=block
-    )
+    return top_items(bundle.item_factors, bundle.user_factors[rows], seen, n, longest=bundle.longest_item)
 
 
 def top_items(

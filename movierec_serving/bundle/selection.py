@@ -37,7 +37,8 @@ def left_out(
         np.logical_not(model.item_genres[:, columns].any(axis=1), out=out)
     if blocked is not None:
         out[blocked] = True
-    out[[row for id_ in exclude if (row := model.bundle.item_row(id_)) is not None]] = True
+    rows = model.bundle.item_rows(exclude)
+    out[rows[rows >= 0]] = True
     return out
 
 

@@ -11,7 +11,7 @@ import sample_models as models
 
 from movierec_serving.holder import ModelHolder, ModelUnavailableError
 from movierec_serving.pointer import Pointer, PointerError
-from movierec_serving.reload import VersionMissingError, VersionRefusedError, reload
+from movierec_serving.reload import ReloadRefused, last_reload, reload
 
 
 def test_a_new_pointer_says_none_yet(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_many_that_start_at_once_share_one_pointer(tmp_path: Path) -> None:
 
 @pytest.fixture
 def holder(store: Path) -> ModelHolder:
-    return ModelHolder.of(store, store / ".serving-1")
+    return ModelHolder(store, store / ".serving-1")
 
 
 def test_a_holder_follows_the_pointer_and_a_request_keeps_its_model(store: Path, holder: ModelHolder) -> None:
@@ -84,6 +84,24 @@ def test_a_holder_says_why_it_has_no_model_and_tries_again(store: Path, holder: 
     assert holder.current().version == 4
 
 
+def test_a_process_that_cannot_open_what_is_committed_gives_way_after_a_while(
+    store: Path,
+) -> None:
+    gone: list[bool] = []
+    holder = ModelHolder(store, store / ".serving-1", give_up=lambda: gone.append(True), patience=0)
+    holder.pointer.store(4)
+    for _ in range(2):
+        with pytest.raises(ModelUnavailableError):
+            holder.current()
+    assert gone == [True]
+    models.publish_version(store, 4)
+    assert holder.current().version == 4
+    holder.pointer.store(5)
+    with pytest.raises(ModelUnavailableError):
+        holder.current()
+    assert gone == [True]  # anew: a first failure is no reason
+
+
 def test_a_committed_version_that_vanishes_is_no_reason_to_serve_another(
     store: Path, holder: ModelHolder
 ) -> None:
@@ -95,15 +113,17 @@ def test_a_committed_version_that_vanishes_is_no_reason_to_serve_another(
 
 
 def test_a_reload_that_is_refused_changes_nothing(store: Path, holder: ModelHolder) -> None:
-    lock = store / ".lock"
-    assert reload(store, holder.pointer, lock, 3).previous is None
+    path = store / ".serving-1"
+    assert reload(store, path, 3).previous is None
     models.publish_version(store, 5)
     (store / "5" / "top_scores.npy").unlink()
-    with pytest.raises(VersionRefusedError, match=r"top_scores\.npy: missing"):
-        reload(store, holder.pointer, lock, 5)
-    with pytest.raises(VersionMissingError, match="version 6 is not in the store"):
-        reload(store, holder.pointer, lock, 6)
+    with pytest.raises(ReloadRefused, match=r"top_scores\.npy: missing"):
+        reload(store, path, 5)
+    with pytest.raises(ReloadRefused, match="version 6 is not in the store"):
+        reload(store, path, 6)
     assert holder.current().version == 3
+    assert (last := last_reload(path)) is not None
+    assert (last["version"], last["result"], last["cause"]) == (6, "missing", "version 6 is not in the store")
 
 
 def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
@@ -125,8 +145,8 @@ def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
     document.pop("checksum")
     document["files"]["top_items.npy"] = entry.to_json()
     (path / "publication.json").write_text(seal(document))
-    with pytest.raises(VersionRefusedError, match="the list of user row"):
-        reload(store, holder.pointer, store / ".lock", 3)
+    with pytest.raises(ReloadRefused, match="the list of user row"):
+        reload(store, store / ".serving-1", 3)
     assert holder.pointer.load() == 0
 
 
@@ -136,7 +156,7 @@ def test_the_store_keeps_the_newest_versions_and_what_is_committed(store: Path, 
     for version in range(4, 19):
         models.publish_version(store, version)
     for version in (3, 18):
-        reload(store, holder.pointer, store / ".lock", version)
+        reload(store, store / ".serving-1", version)
     kept = {int(path.name) for path in store.iterdir() if path.name.isdecimal()}
     assert kept == {3, 4, *range(9, 19)}
     assert holder.current().version == 18

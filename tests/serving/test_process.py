@@ -156,7 +156,10 @@ def test_an_api_process_that_dies_is_replaced_and_its_counts_stay(fresh: Endpoin
     assert before < after
     assert dead not in after
     with httpx.Client(base_url=fresh.url, trust_env=False) as client:
-        assert 'movierec_requests_total{route="POST /reload",status="200"} 1' in client.get("/metrics").text
+        assert (
+            'movierec_requests_total{method="POST",route="/reload",status="200"} 1.0'
+            in client.get("/metrics").text
+        )
 
 
 def test_nothing_is_left_when_the_main_process_is_killed(fresh: EndpointProcess) -> None:
