@@ -69,7 +69,13 @@ def cases(seed: int, times: int) -> list[Case]:
         for folder in WRITES:
             jobs_there = {"chunks": "ingest", "mlflow": "register", "models": "deploy", ".": "daily"}
             job = jobs_there.get(folder, "train" if folder != "dagster" else chance.choice(STAGES[:4]))
-            add(f"full disk: {folder if folder != '.' else 'the warehouse'}", job, 0, full=folder, share=chance.random())
+            add(
+                f"full disk: {folder if folder != '.' else 'the warehouse'}",
+                job,
+                0,
+                full=folder,
+                share=chance.random(),
+            )
     chance.shuffle(found)
     return found
 
@@ -145,7 +151,8 @@ def _lane(homes: Homes, case: Case) -> tuple[bool, list[str], float]:
         if case.number < 0:
             homes.seconds[job] = time.perf_counter() - first
             homes.growth[job] = {
-                folder: size_of(home / "warehouse" / folder) - size_of(homes.before[job] / "warehouse" / folder)
+                folder: size_of(home / "warehouse" / folder)
+                - size_of(homes.before[job] / "warehouse" / folder)
                 for folder in WRITES
             }
         if case.full and code != 0:

@@ -41,7 +41,8 @@ def violations(adapters: dict[str, Any], instance: dg.DagsterInstance) -> list[s
     """The invariants that do not hold."""
     root = settings().warehouse
     return [
-        *_rows(adapters["warehouse"]), *_registry(adapters, instance), *_bundles(adapters, root), *_served(adapters, root),
+        *_rows(adapters["warehouse"]), *_registry(adapters, instance), *_bundles(adapters, root),
+        *_served(adapters, root),
     ]  # fmt: skip
 
 
@@ -59,7 +60,11 @@ def _rows(warehouse: Any) -> list[str]:
         ).fetchall()
     found = [f"{day}: two current chunks" for (day,) in twice]
     for day, raw, validated, rejected, superseded, verdict, *there in rows:
-        if raw != validated + rejected + superseded or there != [raw, raw, validated, rejected] or not verdict:
+        if (
+            raw != validated + rejected + superseded
+            or there != [raw, raw, validated, rejected]
+            or not verdict
+        ):
             found.append(f"{day}: the ledger says {raw}, {validated}, {rejected}; there are {there}")
     return found
 
@@ -99,7 +104,9 @@ def _bundles(adapters: dict[str, Any], root: Path) -> list[str]:
             if not path.name.startswith("."):
                 found += _unsound(path)
     store = adapters["bundle_store"]
-    numbers = [one.number for one in adapters["model_registry"].versions() if not store.complete(one.identity)]
+    numbers = [
+        one.number for one in adapters["model_registry"].versions() if not store.complete(one.identity)
+    ]
     return found + [f"no bundle of version {number}" for number in numbers]
 
 
@@ -124,7 +131,7 @@ def _served(adapters: dict[str, Any], root: Path) -> list[str]:
         (table,) = connection.execute("SELECT list(DISTINCT version) FROM served_model").fetchone()
     if table != [production]:
         found.append(f"the table has {table}, production is {production}")
-    for pointer in store.glob(".serving-?"):
-        if Pointer.open(pointer).load() != production:
-            found.append(f"{pointer.name} serves {Pointer.open(pointer).load()}, production is {production}")
-    return found
+    served = {pointer.name: Pointer.open(pointer).load() for pointer in store.glob(".serving-?")}
+    return found + [
+        f"{name} serves {it}, not {production}" for name, it in served.items() if it != production
+    ]

@@ -74,7 +74,7 @@ def at(home: Path) -> None:
 
 
 def forked(home: Path, work: Callable[[], None]) -> int:
-    """The pid of a child that does `work` on `home`; its output goes to a file beside it, named as the home and .log."""
+    """The pid of a child that does `work` on `home`; its output goes to `<home>.log`."""
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -88,7 +88,7 @@ def forked(home: Path, work: Callable[[], None]) -> int:
         setup_interrupt_handlers()
         work()
         code = 0
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a fork must never return
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
         sys.stderr.flush()
@@ -97,7 +97,7 @@ def forked(home: Path, work: Callable[[], None]) -> int:
 
 STAGES = {
     "ingest": ("raw_ratings", "validated_ratings"), "train": ("als_model",), "register": ("registered_model",),
-    "judge": ("gate_verdict",),
+    "judge": ("gate_verdict",), "deploy": ("served_model",), "mend": ("served_model",),
 }  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def run(job: str, first: int = 2, last: int = 4) -> None:
     if job == "tick":
         tick()
         return
-    name = "daily" if job in STAGES else job.replace("mend", "deploy")  # which mends by itself
+    name = job if job == "catalogue" else "deploy" if job in ("deploy", "mend") else "daily"
     tags = {RANGE_START: DAYS[first], RANGE_END: DAYS[last]} if name == "daily" else {}
     assets = [dg.AssetKey(asset) for asset in STAGES.get(job, ())] or None
     with dg.DagsterInstance.get() as instance, capture_interrupts():
@@ -209,5 +209,7 @@ def clone(source: Path, target: Path) -> Path:
             ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "storage_location"),
             ("logged_models", "artifact_location"),
         ):  # fmt: skip
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target)))
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target))
+            )
     return target

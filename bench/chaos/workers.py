@@ -38,7 +38,9 @@ def main(seed: int, times: int, only: str) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     read_migrations_once()
-    with tempfile.TemporaryDirectory(prefix="movierec-chaos-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="movierec-chaos-", dir=MEMORY if MEMORY.is_dir() else None
+    ) as folder:
         homes = Homes(Path(folder))
         homes.prepare()
         wanted = [case for case in cases(seed, times) if only in case.place]

@@ -87,7 +87,7 @@ def _train(
         parameters=parameters, seed=chosen.seed, fit=fit_kind, parent=start.manifest.identity if start else None,
         partitions_digest=digest, data_until=until,
     )  # fmt: skip
-    if current is not None and current.identity == identity and store.complete(identity):
+    if current is not None and current.identity == identity and store.sound(identity):
         return
     interactions = warehouse.interactions(day, chosen.window_days)
     held = temporal_holdout(interactions.users)
