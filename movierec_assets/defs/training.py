@@ -115,7 +115,7 @@ def _due(day: str, waiting: list[str], warehouse: Warehouse, store: BundleStore)
         parameters=parameters, seed=chosen.seed, fit=found.fit, parent=found.parent,
         partitions_digest=found.digest, data_until=until,
     )  # fmt: skip
-    if current is not None and current.identity == identity and store.complete(identity):
+    if current is not None and current.identity == identity and store.sound(identity):
         return None
     return replace(found, identity=identity)
 
