@@ -1,16 +1,18 @@
-"""Servers as processes, what they cost, a client that loads them, and generated models for them."""
+"""Servers as processes, what they cost, clients that load them, and trained models of two shapes for them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,18 @@ from typing import Any
 
 import httpx
 import numpy as np
+import scipy.sparse as sp
 
-from movierec_serving.bundle import BundleContent, Movie, publish, write_bundle
+from bench.generator import generate
+from movierec_serving.bundle import Bundle, BundleContent, Movie, publish, write_bundle
+from movierec_serving.bundle.files import seal, unseal
+from movierec_serving.bundle.manifest import FORMAT_VERSION
 
 ROOT = Path(__file__).parents[1]
-TOKEN = "bench"  # noqa: S105 - of servers that live for a minute
+CACHE = (
+    Path(tempfile.gettempdir()) / f"movierec-bench-{os.getuid()}"
+)  # models, for both benches; may be removed
+TOKEN = "bench"  # noqa: S105 - of servers that live for minutes
 GENRES = [f"Genre {number}" for number in range(19)]
 
 
@@ -31,193 +40,331 @@ class Shape:
     users: int
     items: int
     factors: int
-    seen: int
+    ratings: int
 
 
-SHAPES = {"ml-100k": Shape(943, 1682, 64, 106), "ml-25m": Shape(20_000, 59_047, 128, 150)}
+SHAPES = {
+    "ml-100k": Shape(943, 1682, 64, 105_000),
+    "ml-25m": Shape(162_541, 59_047, 128, 28_500_000),  # 150 movies a user, once doubles are gone
+}
+BAD = ("truncated", "altered", "another format", "missing")
 
 
-def build(home: Path, shape: Shape, version: int, seed: int = 0) -> None:
-    """Publish a model whose spectrum falls as k^-1/2 and whose item norms grow with popularity, as ALS leaves them."""
-    rng = np.random.default_rng(seed)
-    spectrum = np.arange(1, shape.factors + 1) ** -0.5
-    weight = rng.zipf(1.4, shape.items).clip(max=50_000).astype(float)
-    norms = (np.log1p(weight) / np.log1p(weight).max())[:, None]
-    probability = weight / weight.sum()
-    seen = [np.unique(rng.choice(shape.items, shape.seen, p=probability)) for _ in range(shape.users)]
-    flat = np.concatenate(seen)
-    content = BundleContent(
-        user_ids=sorted(f"{1_000_000 + row}" for row in range(shape.users)),
-        item_ids=sorted(f"{1_000_000 + row}" for row in range(shape.items)),
-        user_factors=rng.normal(size=(shape.users, shape.factors)) * spectrum,
-        item_factors=rng.normal(size=(shape.items, shape.factors)) * spectrum * norms,
-        seen_indptr=np.cumsum([0, *map(len, seen)]),
-        seen_items=flat,
-        seen_ratings=rng.choice([2.5, 4.0, 5.0], len(flat)),
-        seen_confidence=np.full(len(flat), 2.4),
-        popularity=np.bincount(flat, minlength=shape.items),
+def trained_bundle(shape: Shape, path: Path) -> Bundle:
+    """A bundle of implicit's ALS, 3 iterations on generated ratings, so spectrum, norms and seen movies fit."""
+    from movierec_assets.training.als import fit
+
+    parts = generate(users=shape.users, movies=shape.items, ratings=shape.ratings, days=100)
+    users, movies, stars = (
+        np.concatenate(one) for one in zip(*((d.users, d.movies, d.stars) for d in parts), strict=True)
     )
-    movies = {
-        id_: Movie(
-            id_, f"The Film Number {id_} ({1950 + row % 70})", (GENRES[row % 19], GENRES[row * 7 % 19])
-        )
-        for row, id_ in enumerate(content.item_ids)
-    }
-    path = home / "warehouse" / "bundles" / f"bench-{version}"
+    matrix = sp.csr_matrix((stars, (users, movies)), shape=(shape.users, shape.items))
+    matrix.sum_duplicates()
+    matrix.data = np.minimum(matrix.data, 5.0).astype(np.float32)
+    ids = [tuple(f"{1_000_000 + row}" for row in range(count)) for count in matrix.shape]
+    alpha = 0.6
+    factors = fit(
+        *ids, matrix * np.float32(alpha), factors=shape.factors, regularization=10.0, iterations=3, seed=0
+    )
+    content = BundleContent(
+        user_ids=ids[0], item_ids=ids[1], user_factors=factors.users, item_factors=factors.movies,
+        seen_indptr=matrix.indptr.astype(np.int64), seen_items=matrix.indices, seen_ratings=matrix.data,
+        seen_confidence=matrix.data * np.float32(alpha), popularity=np.bincount(matrix.indices, minlength=shape.items),
+    )  # fmt: skip
     write_bundle(
-        path, content, identity=f"bench-{version}", data_until="2019-11-21", parent=None, fit="cold", seed=seed,
-        parameters={"regularization": 10.0, "alpha": 0.6, "weighting": "rating"}, partitions=[], partitions_digest="",
+        path, content, identity=path.name, data_until="2019-11-21", parent=None, fit="cold", seed=0, partitions=[],
+        parameters={"regularization": 10.0, "alpha": alpha, "weighting": "rating"}, partitions_digest="",
         training_version="bench", libraries={}, blas="",
     )  # fmt: skip
-    publish(path, home / "warehouse" / "models", version, movies)
+    return Bundle.open(path)
+
+
+def published(name: str) -> Path:
+    """The published model of a shape: trained and listed once, then kept in `CACHE`."""
+    shape = SHAPES[name]
+    CACHE.mkdir(mode=0o700, exist_ok=True)
+    if CACHE.stat().st_uid != os.getuid():
+        raise PermissionError(f"{CACHE} is somebody else's")
+    home = CACHE / "-".join(map(str, (name, FORMAT_VERSION, shape.ratings)))
+    if not (home / "1").is_dir():
+        started = time.perf_counter()
+        bundle = trained_bundle(shape, home / "bundle")
+        cards = {
+            id_: Movie(
+                id_, f"The Film Number {id_} ({1950 + row % 70})", (GENRES[row % 19], GENRES[row * 7 % 19])
+            )
+            for row, id_ in enumerate(bundle.item_ids.astype(str).tolist())
+        }
+        publish(home / "bundle", home, 1, cards)
+        seconds = time.perf_counter() - started
+        per_user = len(bundle.seen_items) / shape.users
+        print(
+            f"{name}: trained and published in {seconds:.0f} s, {per_user:.0f} seen movies a user", flush=True
+        )
+    return home / "1"
+
+
+def copy_version(source: Path, store: Path, version: int, broken: str = "") -> Path:
+    """The published model in files of its own, as a version with an identity of its own; broken if asked to."""
+    final = store / str(version)
+    if broken == "missing":
+        return final
+    shutil.copytree(source, final, copy_function=shutil.copyfile)
+    for name, changed in (("manifest.json", {}), ("publication.json", {"version": version})):
+        document = unseal((final / name).read_text(), name, FORMAT_VERSION)
+        document |= {**changed, "identity": f"bench-{version}"}
+        if broken == "another format":
+            document["format_version"] = FORMAT_VERSION + 1
+        (final / name).write_text(seal(document))
+    lists = final / "top_items.npy"
+    if broken == "truncated":
+        os.truncate(lists, lists.stat().st_size // 2)
+    if broken == "altered":
+        with lists.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"\x7f")
+    return final
+
+
+class Server:
+    """A contender as a process on a port of its own."""
+
+    def __init__(self, command: Sequence[str], home: Path, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.command = [part.format(port=self.port) for part in command]
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MOVIEREC_", "DAGSTER_", "MLFLOW_"))}
+        self.home, self.environment = home, {
+            **kept, "MOVIEREC_HOME": str(home), "MOVIEREC_RELOAD_TOKEN": TOKEN, "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}", **environment,
+        }  # fmt: skip
+        self.log = home / f"{self.port}.log"
+
+    def start(self) -> Server:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=self.home,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
+
+    def wait(self) -> Server:
+        """Until the port is open."""
+        deadline = time.monotonic() + 90
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.command} does not start: {self.log.read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(15)
+        with suppress(ProcessLookupError):  # LitServe by itself leaves its children when it is told to end
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def ours(home: Path) -> Server:
+    return Server([sys.executable, "-m", "movierec_serving", "--port", "{port}"], home)
 
 
 @contextmanager
-def running(name: str, home: Path, processes: int = 2) -> Iterator[tuple[int, int]]:
-    """(port, pid) of a contender that answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MOVIEREC_", "DAGSTER_"))}
-    environment = {
-        **kept, "MOVIEREC_HOME": str(home), "MOVIEREC_RELOAD_TOKEN": TOKEN, "PYTHONPATH": str(ROOT),
-        "OPENBLAS_NUM_THREADS": "1", "MOVIEREC_SERVING_API_PROCESSES": str(processes),
-    }  # fmt: skip
-    command = (
-        ["movierec_serving", "--port", str(port)]
-        if name == "ours"
-        else ["bench.contenders", name, str(home), str(port)]
-    )
-    log = (home / f"{name}.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=home,
-        env=environment,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+def running(*servers: Server) -> Iterator[None]:
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} does not start: {(home / f'{name}.log').read_text()[-2000:]}")
-            time.sleep(0.05)
-        yield port, process.pid
+        for server in servers:
+            server.start()
+        for server in servers:
+            server.wait()
+        yield
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        if name != "ours":  # LitServe leaves its children when it is told to end
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        log.close()
+        for server in servers:
+            if hasattr(server, "process"):
+                server.stop()
 
 
-def tree(pid: int) -> dict[int, tuple[float, float]]:
-    """CPU seconds and private MB of a process and all that it started."""
+@dataclass(frozen=True)
+class Process:
+    """CPU seconds so far; MB that are its own, and its share of pages that several have mapped."""
+
+    cpu: float
+    private: float
+    shared: float
+    command: str
+
+
+def tree(pid: int) -> dict[int, Process]:
+    """A process and all that it started. Over them, `private` + `shared` counts each page once."""
     stats: dict[int, tuple[int, float]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
-            try:
+            with suppress(OSError):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            stats[int(entry.name)] = (
-                int(fields[1]),
-                (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
-            )
+                ticks = int(fields[11]) + int(fields[12])
+                stats[int(entry.name)] = int(fields[1]), ticks / os.sysconf("SC_CLK_TCK")
     family = {pid}
     while new := {child for child, (parent, _) in stats.items() if parent in family} - family:
         family |= new
-    return {member: (stats[member][1], _private_mb(member)) for member in family if member in stats}
+    found = {}
+    for member in family & stats.keys():
+        with suppress(OSError):
+            lines = [
+                line.split() for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()[1:]
+            ]
+            mb = {name.rstrip(":"): int(kb) / 1024 for name, kb, *_ in lines}
+            private = mb["Private_Clean"] + mb["Private_Dirty"]
+            command = Path(f"/proc/{member}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            found[member] = Process(stats[member][1], private, mb["Pss"] - private, command)
+    return found
 
 
-def _private_mb(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private")) / 1024
+def mapped_mb(pid: int, folder: Path) -> float:
+    """MB of the folder's files that a process and all that it started have in memory, each page once."""
+    total = 0
+    for member in tree(pid):
+        with suppress(OSError):
+            inside = False
+            for line in Path(f"/proc/{member}/smaps").read_text().splitlines():
+                name, *rest = line.split()
+                if not name.endswith(":"):  # a mapping's first line: addresses, ..., path
+                    inside = str(folder) in line
+                elif inside and name == "Pss:":
+                    total += int(rest[0])
+    return total / 1024
 
 
-@dataclass
+def cpu(pid: int) -> float:
+    return sum(one.cpu for one in tree(pid).values())
+
+
+# -- clients ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
 class Load:
-    """What a load saw: latencies in seconds, and answers by status (0 where the connection broke)."""
+    """What as many requests as possible saw: latencies in ms; errors are all that was not 200."""
 
-    latencies: list[float]
-    statuses: dict[int, int]
+    answered: int
     seconds: float
+    p50: float
+    p99: float
+    errors: int
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, load: Load, requests: Sequence[bytes], start: int, until: float) -> None:
-        self.load, self.requests, self.next, self.until = load, requests, start, until
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.buffer = b""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self.send()
-
-    def send(self) -> None:
-        self.sent = time.perf_counter()
-        self.transport.write(self.requests[self.next % len(self.requests)])
-        self.next += 1
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        head, found, body = self.buffer.partition(b"\r\n\r\n")
-        if not found or len(body) < int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]):
-            return
-        now = time.perf_counter()
-        self.buffer, status = b"", int(head[9:12])
-        self.load.latencies.append(now - self.sent)
-        self.load.statuses[status] = self.load.statuses.get(status, 0) + 1
-        if now < self.until:
-            self.send()
-        else:
-            self.transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if time.perf_counter() < self.until:
-            self.load.statuses[0] = self.load.statuses.get(0, 0) + 1
-        self.done.set_result(None)
+def run_load(port: int, requests: Sequence[bytes], connections: int, seconds: int) -> Load:
+    """By wrk where it is installed: a client in Python takes as much CPU as what it measures."""
+    if shutil.which("wrk") is None:
+        return asyncio.run(_bundled_load(port, requests, connections, seconds))
+    with tempfile.TemporaryDirectory(prefix="movierec-wrk-") as folder:
+        data, script = Path(folder) / "requests", Path(folder) / "load.lua"
+        data.write_bytes(b"".join(b"%d\n%b" % (len(one), one) for one in requests))
+        script.write_text(WRK % str(data))
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(script)]
+        out = subprocess.run(
+            [*command, f"http://127.0.0.1:{port}"], check=True, capture_output=True, text=True
+        ).stdout
+    return Load(**json.loads(out.rpartition("LOAD ")[2]))
 
 
-def run_load(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Load:
-    async def run() -> Load:
-        load, start = Load([], {}, 0.0), time.perf_counter()
-        loop, made = asyncio.get_running_loop(), []
-        for number in range(connections):
-            made.append(_Connection(load, requests, number * 7919, start + seconds))
-            await loop.create_connection(lambda: made[-1], "127.0.0.1", port)
-        await asyncio.gather(*(each.done for each in made))
-        load.seconds = time.perf_counter() - start
-        return load
+WRK = """
+local requests, n, i = {}, 0, 0
+function init(args)
+  local file = io.open("%s", "rb")
+  while true do
+    local size = file:read("*n")
+    if not size then break end
+    file:read(1)
+    n = n + 1
+    requests[n] = file:read(size)
+  end
+end
+function request() i = i %% n + 1; return requests[i] end
+function done(summary, latency, _)
+  local e = summary.errors
+  io.write(string.format('LOAD {"answered": %%d, "seconds": %%f, "p50": %%f, "p99": %%f, "errors": %%d}',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
 
-    return asyncio.run(run())
+
+async def _bundled_load(port: int, requests: Sequence[bytes], connections: int, seconds: int) -> Load:
+    latencies: list[float] = []
+    errors, started = 0, time.perf_counter()
+
+    async def caller(number: int) -> None:
+        nonlocal errors
+        connection = Connection(port)
+        for turn in range(sys.maxsize):
+            sent = time.perf_counter()
+            if sent > started + seconds:
+                break
+            status, _ = await connection.ask(requests[(number * 7919 + turn) % len(requests)])
+            errors += status != "200"
+            latencies.append(time.perf_counter() - sent)
+        connection.close()
+
+    await asyncio.gather(*map(caller, range(connections)))
+    p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
+    return Load(len(latencies), time.perf_counter() - started, float(p50), float(p99), errors)
+
+
+class Connection:
+    """One client, one request at a time; it connects again when the connection broke."""
+
+    def __init__(self, port: int, patience: float = 20.0) -> None:
+        self.port, self.patience = port, patience
+        self.writer: asyncio.StreamWriter | None = None
+
+    async def ask(self, request: bytes) -> tuple[str, int | None]:
+        """Status, or why there is none; and the version that answered."""
+        try:
+            async with asyncio.timeout(self.patience):
+                if self.writer is None:
+                    self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+                self.writer.write(request)
+                head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
+                await self.reader.readexactly(int(_header(head, b"content-length") or 0))
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            self.close()
+            causes = {ConnectionRefusedError: "refused", TimeoutError: "no answer"}
+            return causes.get(type(error), "reset"), None
+        version = _header(head, b"x-model-version")
+        return head[9:12].decode(), int(version) if version else None
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+
+def _header(head: bytes, name: bytes) -> bytes | None:
+    _, found, rest = head.partition(b"\r\n" + name + b":")
+    return rest.partition(b"\r\n")[0].strip() if found else None
 
 
 def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
 
-def post(body: Any) -> bytes:
+def post(body: Any, path: str = "/recommend") -> bytes:
     content = json.dumps(body).encode()
-    head = "POST /recommend HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-def reload(port: int, version: int) -> tuple[int, str]:
+def reload(port: int, version: int) -> tuple[int, Mapping[str, Any]]:
     """Status and body."""
     answer = httpx.post(
         f"http://127.0.0.1:{port}/reload", json={"version": version}, timeout=120,
         headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False,
     )  # fmt: skip
-    return answer.status_code, answer.text
+    return answer.status_code, answer.json()

@@ -1,6 +1,7 @@
-"""Reloads under constant load, processes killed under load, and 10,000 malformed requests: `python -m bench reload`.
+"""Reloads under constant load, processes killed and stopped under load, malformed requests: `python -m bench reload`.
 
-No answer may be of a version older than the last one acknowledged before its request was sent.
+No answer may be of a version older than the last one that was acknowledged before its request was sent. The load is
+constant, not as much as possible: a latency counts from the moment at which its request was due.
 """
 
 from __future__ import annotations
@@ -13,147 +14,371 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
+import scipy.stats
 
-from bench.endpoint import ROOT, SHAPES, TOKEN, build, running
+from bench.endpoint import (
+    BAD,
+    CACHE,
+    ROOT,
+    SHAPES,
+    Connection,
+    Server,
+    copy_version,
+    get,
+    mapped_mb,
+    ours,
+    post,
+    published,
+    reload,
+    running,
+    tree,
+)
 from bench.goals import goal
+from bench.lists import opened, users
 
-RELOADS = 140  # one of seven is refused
-GOOD, TRUNCATED, OTHER_FORMAT, MISSING = (1, 2, 3, 4), 5, 6, 7
+PAIRS = int(os.environ.get("BENCH_PAIRS", "24"))
+WINDOW = 1.5  # seconds
+RELOADS = 120
+CALLERS = ("GET",) * 6 + ("POST",) * 2
+RATE = 200  # requests a second, of all callers
+PATIENCE = 10.0  # seconds until a caller gives up
 FUZZED = 10_000
+
+
+class Seen(NamedTuple):
+    """One request: when it was due, seconds until its answer, status or cause, whether it was of an older version."""
+
+    due: float
+    seconds: float
+    outcome: str
+    older: bool
 
 
 @dataclass
 class Watch:
-    """What is committed, as the callers know it."""
+    """What is committed, as callers know it, and what they saw."""
 
     sequence: list[int] = field(default_factory=list)  # versions asked for, in order, refused ones left out
     acknowledged: int = 0  # index of the last acknowledged one
     over: bool = False
-    latencies: list[float] = field(default_factory=list)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    older: int = 0
+    seen: list[Seen] = field(default_factory=list)
+    recovered: int = 0  # answers from 5 s after a disturbance on
 
-
-async def caller(client: httpx.AsyncClient, watch: Watch, kind: str) -> None:
-    """One request after the other."""
-    while not watch.over:
-        before, started = watch.acknowledged, time.perf_counter()
+    async def reload(self, port: int, version: int, refused: bool = False) -> str:
+        """Status; only for one reload at a time."""
+        if not refused:
+            self.sequence.append(version)
         try:
-            if kind == "GET":
-                answer = await client.get("/recommend/1000005")
-            else:
-                answer = await client.post("/recommend", json={"user_id": "1000005", "genre": ["Genre 3"]})
-        except httpx.TransportError as error:
-            watch.outcomes[f"{kind} {type(error).__name__}"] += 1
-            continue
-        watch.latencies.append(time.perf_counter() - started)
-        watch.outcomes[f"{kind} {answer.status_code}"] += 1
-        if answer.status_code == 200:
-            watch.older += answer.json()["model_version"] not in watch.sequence[before:]
+            status, _ = await asyncio.to_thread(reload, port, version)
+        except httpx.HTTPError as error:
+            return type(error).__name__  # it may be committed all the same: newer is not older
+        if status == 200:
+            self.acknowledged = len(self.sequence) - 1
+        return str(status)
+
+    async def two(self, port: int, one: int, other: int) -> list[str]:
+        """Two reloads at once: which was the later one is known by what it says was before it."""
+        self.sequence += [one, other]
+        answers = await asyncio.gather(
+            *(asyncio.to_thread(reload, port, version) for version in (one, other))
+        )
+        last = one if answers[0][1].get("previous") == other else other
+        self.sequence.append(last)
+        self.acknowledged = len(self.sequence) - 1
+        return [str(status) for status, _ in answers]
+
+    def outcomes(self, since: float = 0.0, until: float = float("inf")) -> Counter[str]:
+        return Counter(one.outcome for one in self.seen if since <= one.due < until)
+
+    def p99(self, since: float = 0.0, until: float = float("inf")) -> float:
+        """In ms."""
+        return float(np.percentile([one.seconds for one in self.seen if since <= one.due < until], 99)) * 1e3
 
 
-async def reloads(client: httpx.AsyncClient, watch: Watch) -> Counter[str]:
-    """`RELOADS` of them, each seventh a bad one; the answers by status."""
-    statuses: Counter[str] = Counter()
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    bad = (TRUNCATED, OTHER_FORMAT, MISSING)
-    for number in range(RELOADS):
-        refused = number % 7 == 6
-        version = bad[number // 7 % 3] if refused else GOOD[number % 4]
-        if not refused:
-            watch.sequence.append(version)
-        answer = await client.post("/reload", json={"version": version}, headers=headers, timeout=60)
-        statuses[f"{'bad' if refused else 'good'} {answer.status_code}"] += 1
-        if not refused:
-            watch.acknowledged = len(watch.sequence) - 1
-    return statuses
+@asynccontextmanager
+async def load(port: int, watch: Watch, asked: dict[str, list[bytes]]) -> AsyncIterator[None]:
+    """Callers with a connection each, while the block runs."""
+    start, pause = time.perf_counter(), len(CALLERS) / RATE
 
+    async def caller(number: int, kind: str) -> None:
+        connection, due = Connection(port, PATIENCE), start + pause * number / len(CALLERS)
+        for request in endless(asked[kind], number):
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            if watch.over:
+                break
+            before = watch.acknowledged
+            outcome, version = await connection.ask(request)
+            now = time.perf_counter()
+            older = outcome == "200" and version not in watch.sequence[before:]
+            watch.seen.append(Seen(due, now - due, outcome, older))
+            due = max(due + pause, now - 1)  # what was due long ago is not made up for
+        connection.close()
 
-async def under_load(port: int, work: str, pid: int = 0) -> tuple[Watch, Counter[str]]:
-    """Eight callers by GET and two by POST while `work` is done."""
-    url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
-        served = (await client.get("/model")).json()["version"]
-        watch = Watch([served])
-        callers = [asyncio.create_task(caller(client, watch, kind)) for kind in ["GET"] * 6 + ["POST"] * 2]
-        if work == "reloads":
-            done = await reloads(client, watch)
-        else:
-            done = Counter()
-            await asyncio.sleep(1)
-            os.kill(pid, signal.SIGKILL)
-            await asyncio.sleep(4)
+    tasks = [asyncio.create_task(caller(number, kind)) for number, kind in enumerate(CALLERS)]
+    try:
+        yield
+    finally:
         watch.over = True
-        await asyncio.gather(*callers)
-    return watch, done
+        await asyncio.gather(*tasks)
 
 
-def main() -> bool:
-    """All parts on a model of MovieLens-100k's shape; whether every goal is met."""
-    with tempfile.TemporaryDirectory(prefix="movierec-bench-") as folder:
-        home = Path(folder)
-        store = home / "warehouse" / "models"
-        for version in (*GOOD, TRUNCATED, OTHER_FORMAT):
-            build(home, SHAPES["ml-100k"], version, seed=version)
-        os.truncate(store / str(TRUNCATED) / "top_items.npy", 1000)
-        manifest = store / str(OTHER_FORMAT) / "manifest.json"
-        text = manifest.read_text().replace('"format_version": 1', '"format_version": 9')
-        manifest.unlink()
-        manifest.write_text(text)
-        with running("ours", home) as (port, pid):
-            _first(port)
-            watch, statuses = asyncio.run(under_load(port, "reloads"))
-            p50, p99 = np.percentile(watch.latencies, [50, 99]) * 1e3
-            print(
-                f"reloads: {dict(statuses)}\nanswers: {dict(watch.outcomes)}; p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+def endless(requests: list[bytes], start: int) -> Any:
+    place = start * 97
+    while True:
+        yield requests[place % len(requests)]
+        place += 1
+
+
+def requests_of(home: Path) -> dict[str, list[bytes]]:
+    asked = users(opened(home))
+    return {
+        "GET": [get(f"/recommend/{user}") for user in asked],
+        "POST": [post({"user_id": user}) for user in asked],
+    }
+
+
+# -- windows ------------------------------------------------------------------------------------------------
+
+
+async def windows(name: str, server: Server, home: Path) -> bool:
+    """Steady and reloading in turn: the ratio of their p99, the longest pause, and memory while it reloads."""
+    watch, rng = Watch([1]), random.Random(3)
+    p99: dict[bool, list[float]] = {True: [], False: []}
+    longest = dict.fromkeys(p99, 0.0)
+    done = 0
+
+    async def window(reloads: bool) -> None:
+        nonlocal done
+        begun = time.perf_counter()
+        while time.perf_counter() < begun + WINDOW:
+            if reloads:
+                status = await watch.reload(server.port, 3 - watch.sequence[-1])
+                assert status == "200", status
+                done += 1
+            else:
+                await asyncio.sleep(0.05)
+        ended = time.perf_counter()
+        await asyncio.sleep(0.3)  # answers that are on their way, and what the last reload left to do
+        p99[reloads].append(watch.p99(begun, ended))
+        longest[reloads] = max(
+            longest[reloads], *(one.seconds for one in watch.seen if begun <= one.due < ended)
+        )
+
+    async with load(server.port, watch, requests_of(home)):
+        await asyncio.sleep(1)
+        for _ in range(PAIRS):
+            for reloads in rng.sample([True, False], 2):
+                await window(reloads)
+        timed = len(watch.seen)
+        peak = await _memory(watch, server, home)
+    size = sum(one.stat().st_size for one in (home / "warehouse" / "models" / "1").iterdir()) / 2**20
+    ratios = np.array(p99[True]) / np.array(p99[False])
+    low, high = scipy.stats.bootstrap((ratios,), np.median, rng=0).confidence_interval
+    failed = sum(number for outcome, number in watch.outcomes().items() if outcome != "200")
+    print(
+        f"\n{name}: {timed} requests at {RATE}/s, {done} reloads in {PAIRS} pairs of windows of {WINDOW:g} s"
+    )
+    for reloads, what in ((False, "steady"), (True, "reloading")):
+        print(f"{what}: median p99 {np.median(p99[reloads]):.1f} ms, longest {longest[reloads] * 1e3:.0f} ms")
+    print(
+        f"median ratio of a pair {np.median(ratios):.2f}, 95 % {low:.2f} to {high:.2f} (bootstrap over the pairs)"
+    )
+    print(f"models in memory {peak:.0f} MB at most, each page once; a published one has {size:.0f} MB")
+    return all([
+        goal(f"{name}_p99_reloading_over_steady", float(np.median(ratios)), 1.2, digits=2),
+        goal(f"{name}_memory_in_bundles", peak / size, 2.0, digits=2),
+        goal(f"{name}_older_answers", sum(one.older for one in watch.seen), 0, digits=0),
+        goal(f"{name}_failed_requests", failed, 0, digits=0),
+    ])  # fmt: skip
+
+
+async def _memory(watch: Watch, server: Server, home: Path) -> float:
+    """MB of models in memory, at most, while it reloads; looking at them slows a process down, so it is not timed."""
+    peak, until = 0.0, time.perf_counter() + 5
+    while time.perf_counter() < until:
+        reloading = asyncio.create_task(watch.reload(server.port, 3 - watch.sequence[-1]))
+        while not reloading.done():
+            peak = max(peak, mapped_mb(server.process.pid, home))
+            await asyncio.sleep(0.05)
+    return peak
+
+
+# -- bad versions, two at once ------------------------------------------------------------------------------
+
+
+async def mixed(server: Server, home: Path, store: Path) -> bool:
+    """Good and bad versions, one at a time and two at once, and nobody is killed: no request may fail."""
+    watch, statuses = Watch([1]), Counter[str]()
+    async with load(server.port, watch, requests_of(home)):
+        await watch.reload(server.port, 2)
+        for number in range(RELOADS):
+            if number % 6 == 5:
+                one, other = random.Random(number).sample([1, 2, 3, 4], 2)
+                statuses.update(
+                    f"two at once {status}" for status in await watch.two(server.port, one, other)
+                )
+            elif number % 6 == 2:
+                cause = BAD[number // 6 % len(BAD)]
+                statuses[
+                    f"{cause} {await watch.reload(server.port, 5 + BAD.index(cause), refused=True)}"
+                ] += 1
+            else:
+                statuses[f"good {await watch.reload(server.port, 1 + number % 4)}"] += 1
+    outcomes = watch.outcomes()
+    print(f"\nreloads: {dict(statuses)}\nanswers: {dict(outcomes)}, p99 {watch.p99():.1f} ms")
+    good = sum(number for what, number in statuses.items() if what in ("good 200", "two at once 200"))
+    accepted = sum(
+        number for what, number in statuses.items() if what.startswith(BAD) and what.endswith(" 200")
+    )
+    return all([
+        goal("reloads_good", good, 100, at_most=False, digits=0),
+        goal("reload_bad_accepted", accepted, 0, digits=0),
+        goal("reload_older_answers", sum(one.older for one in watch.seen), 0, digits=0),
+        goal("reload_failed_requests", outcomes.total() - outcomes["200"], 0, digits=0),
+    ])  # fmt: skip
+
+
+# -- kills and stops ----------------------------------------------------------------------------------------
+
+
+def kinds(server: Server) -> dict[str, int]:
+    """A process of each kind, of ours and of LitServe's."""
+    family = tree(server.process.pid)
+    about = httpx.get(f"http://127.0.0.1:{server.port}/model", timeout=10).json()
+    api = {one["pid"] for one in about["processes"] if one["process"].startswith("api")}
+    worker = next(one["pid"] for one in about["processes"] if one["process"].startswith("worker"))
+    ends = ("resource_tracker", "spawn_main")
+    others = [
+        pid for pid, one in family.items()
+        if pid not in api | {worker, server.process.pid} and not any(end in one.command for end in ends)
+    ]  # fmt: skip
+    return {"main": server.process.pid, "manager": min(others), "api": min(api), "worker": worker}
+
+
+async def disturb(server: Server, home: Path, kind: str, number: signal.Signals) -> Watch:
+    """A signal to one process under load, while versions change; who supervises starts what has ended."""
+    current = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{server.port}/model")).json()["version"]
+    watch, pid = Watch([current]), kinds(server)[kind]
+    counts: Counter[str] = Counter()
+
+    async def supervise() -> None:
+        while not watch.over:
+            if server.process.poll() is not None:
+                counts["restarts"] += 1
+                server.start()
+            await asyncio.sleep(0.05)
+
+    async def reloads() -> None:
+        for version in endless([1, 2, 3, 4], 0):
+            if watch.over:
+                break
+            counts[f"reload {await watch.reload(server.port, version)}"] += 1
+            await asyncio.sleep(0.4)
+
+    async with load(server.port, watch, requests_of(home)):
+        tasks = [asyncio.create_task(one()) for one in (supervise, reloads)]
+        await asyncio.sleep(2)
+        at = time.perf_counter()
+        os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            await asyncio.sleep(3)
+            os.kill(pid, signal.SIGCONT)
+        await asyncio.sleep(at + 9 - time.perf_counter())
+    await asyncio.gather(*tasks)
+    print(
+        f"\n{number.name} of {kind}: {dict(counts)}; by second after it (stopped for 3 s), answers and failures:"
+    )
+    for second in range(-1, 9):
+        within = [one for one in watch.seen if second <= one.due - at < second + 1]
+        outcomes, longest = (
+            Counter(one.outcome for one in within),
+            max((one.seconds for one in within), default=0),
+        )
+        failed = ", ".join(f"{n} × {what}" for what, n in outcomes.items() if what != "200") or "–"
+        print(f"| {second:+d} s | {outcomes['200']} | {failed} | {longest:.2f} s |")
+    watch.recovered = watch.outcomes(at + 5)["200"]
+    return watch
+
+
+async def disturbed(server: Server, home: Path) -> bool:
+    met, failures = [], Counter[str]()
+    print("\n| second | answered 200 | failures | longest |\n|---|---|---|---|")
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        for kind in ("api", "worker", "manager", "main"):
+            watch = await disturb(server, home, kind, number)
+            bad = {what: n for what, n in watch.outcomes().items() if what != "200"}
+            failures.update(bad)
+            met.append(
+                goal(f"{number.name}_{kind}_older_answers", sum(one.older for one in watch.seen), 0, digits=0)
             )
-            failed = sum(n for outcome, n in watch.outcomes.items() if not outcome.endswith(" 200"))
-            met = [
-                goal("reload_older_answers", watch.older, 0, digits=0),
-                goal("reload_failed_requests", failed, 0, digits=0),
-                goal("reloads_good", statuses["good 200"], 100, at_most=False, digits=0),
-                goal("reload_bad_accepted", statuses["bad 200"], 0, digits=0),
-            ]
-            for kind, victim in _victims(port, pid).items():
-                watch, _ = asyncio.run(under_load(port, "kill", victim))
-                longest = max(watch.latencies)
-                print(f"SIGKILL of {kind}: {dict(watch.outcomes)}; longest answer {longest:.2f} s")
-            met.append(_fuzz(port))
+            met.append(
+                goal(f"{number.name}_{kind}_answers_again", watch.recovered, 1, at_most=False, digits=0)
+            )
+            await asyncio.to_thread(server.wait)
+    print(f"\nfailures of requests while processes were killed and stopped: {dict(failures)}")
     return all(met)
 
 
-def _first(port: int) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    httpx.post(f"http://127.0.0.1:{port}/reload", json={"version": 4}, headers=headers).raise_for_status()
+# -- malformed requests -------------------------------------------------------------------------------------
 
 
-def _victims(port: int, pid: int) -> dict[str, int]:
-    api = int(httpx.get(f"http://127.0.0.1:{port}/model").json()["pid"])
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    spawned = [one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
-    return {"an API process": api, "a worker": int(spawned[0])}
-
-
-def _fuzz(port: int) -> bool:
+def fuzz(port: int) -> bool:
     sys.path.insert(0, str(ROOT / "tests" / "serving"))
-    import fuzz  # the tests' own, with more requests
+    import fuzz as own  # type: ignore[import-not-found] # the tests' own, with more requests
 
-    rng, statuses = random.Random(11), Counter()
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client:
+    rng, statuses = random.Random(11), Counter[str]()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as client:
         for number in range(FUZZED):
             if number % 50 == 0:
-                fuzz.break_off(port, rng)
+                own.break_off(port, rng)
             try:
-                statuses[str(fuzz.send(client, rng).status_code)] += 1
+                statuses[str(own.send(client, rng).status_code)] += 1
             except httpx.TransportError as error:
                 statuses[type(error).__name__] += 1
-    print(f"{FUZZED} malformed requests: {dict(sorted(statuses.items()))}")
+    print(f"\n{FUZZED} malformed requests: {dict(sorted(statuses.items()))}")
     wrong = sum(
-        n for status, n in statuses.items() if not status.isdecimal() or int(status) not in fuzz.DOCUMENTED
+        n for status, n in statuses.items() if not status.isdecimal() or int(status) not in own.DOCUMENTED
     )
     return goal("fuzz_undocumented", wrong, 0, digits=0)
+
+
+Work = Callable[[Server, Path], Coroutine[Any, Any, bool]]
+
+
+def main() -> bool:
+    """All parts, or those that BENCH_PARTS names; whether every goal is met."""
+    parts, met = os.environ.get("BENCH_PARTS", "windows,mixed,disturbed,fuzz").split(","), []
+    for name in SHAPES:
+        with tempfile.TemporaryDirectory(prefix="run-", dir=_cache()) as folder:
+            home, source, small = Path(folder), published(name), name == "ml-100k"
+            store = home / "warehouse" / "models"
+            for version in (1, 2, 3, 4) if small else (1, 2):
+                copy_version(source, store, version)
+            for number, cause in enumerate(BAD if small else ()):
+                copy_version(source, store, 5 + number, cause)
+            server = ours(home)
+            with running(server):
+                reload(server.port, 1)
+                if "windows" in parts:
+                    met.append(asyncio.run(windows(name, server, home)))
+                if "mixed" in parts and small:
+                    reload(server.port, 1)
+                    met.append(asyncio.run(mixed(server, home, store)))
+                if "disturbed" in parts and small:
+                    met.append(asyncio.run(disturbed(server, home)))
+                if "fuzz" in parts and small:
+                    met.append(fuzz(server.port))
+    return all(met)
+
+
+def _cache() -> Path:
+    CACHE.mkdir(mode=0o700, exist_ok=True)
+    return CACHE

@@ -1,134 +1,185 @@
 """The endpoint beside what people would use instead: `python -m bench serving`.
 
-Contenders answer the same lists on loopback: FastAPI and uvicorn with a pydantic response, FastAPI with bytes made
-beforehand, FastAPI calling our kernel for each user, and LitServe's plain `predict`. Generated models in two shapes;
-the large one has the catalogue of MovieLens-25M (59,047 x 128) and 20,000 of its users. The client is bundled, runs
-in this process and shares the cores: CPU a request is what to compare, requests a second are a lower bound.
+All contenders answer the same lists on loopback from one published model, run at the same time and are loaded in
+turn, several rounds. Models of two shapes are trained on generated ratings once and kept in the temporary folder. The
+client is wrk where it is installed, else a bundled one; it shares the cores, so CPU a user is what to compare first.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from bench.endpoint import SHAPES, Shape, build, get, post, reload, run_load, running, tree
+from bench.contenders import contenders
+from bench.endpoint import (
+    CACHE,
+    SHAPES,
+    Server,
+    copy_version,
+    cpu,
+    get,
+    ours,
+    post,
+    published,
+    reload,
+    run_load,
+    running,
+    tree,
+)
 from bench.goals import goal
+from bench.lists import opened, users
 
-ROUNDS, SECONDS = 3, 1.0
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+SECONDS = {1: 1, 64: 2}  # by connections
 
 
-def workloads(shape: Shape) -> dict[tuple[str, str], tuple[list[bytes], int]]:
-    """(contender, workload) -> its requests, and users in each."""
-    rng = np.random.default_rng(1)
-    users = [f"{1_000_000 + row}" for row in rng.integers(0, min(shape.users, 900), 500)]
-    movies = [[f"{1_000_000 + row}" for row in rng.choice(shape.items, 20, replace=False)] for _ in users]
-    plain = [get(f"/recommend/{user}") for user in users]
-    folds = [post({"ratings": [{"movie_id": movie, "rating": 4.0} for movie in rated]}) for rated in movies]
-    filtered = [
-        get(f"/recommend/{user}?genre=Genre%203&exclude={rated[0]}")
-        for user, rated in zip(users, movies, strict=True)
+class Figures(NamedTuple):
+    """Of one load, a user's share of what was answered."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
+    errors: float
+
+
+def workloads(home: Path) -> dict[tuple[str, str], tuple[list[bytes], int]]:
+    """(contender, what it is asked) -> requests, and users in each."""
+    model, rng = opened(home), np.random.default_rng(2)
+    asked = users(model)
+    items = [model.bundle.item_id(row) for row in range(len(model.bundle.item_ids))]
+    rated = [
+        [{"movie_id": items[i], "rating": 4.0} for i in rng.choice(len(items), 20, replace=False)]
+        for _ in asked
     ]
-    hundred = [post({"users": users[start : start + 100]}) for start in range(0, 400, 20)]
-    kernel = [
-        post({"users": users[start : start + 100], "genre": ["Genre 3"]}) for start in range(0, 400, 20)
+    plain = [get(f"/recommend/{user}") for user in asked]
+    fold = [post({"ratings": one}) for one in rated]
+    genre = [
+        get(f"/recommend/{user}?genre=Genre%203&exclude={one[0]['movie_id']}")
+        for user, one in zip(asked, rated, strict=True)
+    ]
+    parts = [slice(start, start + 100) for start in range(0, 400, 50)]
+    one = [post({"user_id": user}) for user in asked]
+    frames = [
+        post({"dataframe_split": {"columns": ["user_id"], "data": [[user]]}}, "/invocations")
+        for user in asked
     ]
     return {
         ("ours", "GET plain"): (plain, 1),
         ("fastapi pydantic", "GET plain"): (plain, 1),
         ("fastapi bytes", "GET plain"): (plain, 1),
+        ("ours", "GET genre, exclude"): (genre, 1),
+        ("ours", "POST 100 users"): ([post({"users": asked[part]}) for part in parts], 100),
         ("fastapi kernel", "GET plain"): (plain, 1),
-        ("ours", "GET genre"): (filtered, 1),
-        ("ours", "POST one"): ([post({"user_id": user}) for user in users], 1),
-        ("litserve predict", "POST one"): ([post({"user_id": user}) for user in users], 1),
-        ("ours", "POST 100"): (hundred, 100),
-        ("ours", "POST 100 genre"): (kernel, 100),
-        ("ours", "fold-in"): (folds, 1),
-        ("fastapi kernel", "fold-in"): (folds, 1),
+        ("fastapi numpy", "GET plain"): (plain, 1),
+        ("ours", "POST 100 fold-ins"): (
+            [post({"users": [{"ratings": r} for r in rated[part]]}) for part in parts],
+            100,
+        ),
+        ("ours", "fold-in"): (fold, 1),
+        ("fastapi kernel", "fold-in"): (fold, 1),
+        ("fastapi numpy", "fold-in"): (fold, 1),
+        ("ours", "POST one"): (one, 1),
+        ("litserve predict", "POST one"): (one, 1),
+        ("bentoml", "POST one"): (one, 1),
+        ("mlflow serve", "POST one"): (frames, 1),
     }
 
 
-def measure(home: Path, name: str, shape: Shape) -> bool:
-    """All contenders interleaved, several rounds; the table, and whether every goal is met."""
-    figures: dict[tuple[str, str, int], list[tuple[float, ...]]] = {}
-    loads = workloads(shape)
-    contenders = list(dict.fromkeys(contender for contender, _ in loads))
-    wrong, overload = 0, 0
-    for _ in range(ROUNDS):
-        for contender in contenders:  # one at a time, so that none is disturbed by another's idling
-            with running(contender, home) as (port, pid):
-                if contender == "ours":
-                    reload(port, 1)
-                for (who, workload), (requests, users) in loads.items():
-                    if who != contender:
-                        continue
-                    run_load(port, requests, 8, 0.3)
-                    for connections in (1, 64):
-                        before = sum(cpu for cpu, _ in tree(pid).values())
-                        load = run_load(port, requests, connections, SECONDS)
-                        now = tree(pid)
-                        cpu = sum(cpu for cpu, _ in now.values()) - before
-                        answered = len(load.latencies)
-                        overload += load.statuses.get(503, 0) + load.statuses.get(504, 0)
-                        wrong += sum(
-                            n for status, n in load.statuses.items() if status not in (200, 503, 504)
-                        )
-                        p50, p99 = np.percentile(load.latencies, [50, 99]) * 1e3
-                        row = (answered * users / load.seconds, p50, p99, cpu / answered / users * 1e6)
-                        memory = sum(mb for _, mb in now.values())
-                        figures.setdefault((who, workload, connections), []).append((*row, memory))
+def measure(name: str, home: Path) -> bool:
+    """All contenders interleaved; the table, and whether every goal is met."""
+    servers: dict[str, Server] = {"ours": ours(home), **contenders(home)}
+    loads = {key: value for key, value in workloads(home).items() if key[0] in servers}
+    found: dict[tuple[str, str, int], list[Figures]] = defaultdict(list)
+    with running(*servers.values()):
+        reload(servers["ours"].port, 1)
+        for (who, _), (requests, _) in loads.items():  # warm, and started whatever its port says
+            _until_it_answers(servers[who], requests)
+        idle = {who: -cpu(server.process.pid) for who, server in servers.items()}
+        time.sleep(1)
+        idle = {who: before + cpu(servers[who].process.pid) for who, before in idle.items()}
+        print("CPU-s in an idle second: " + ", ".join(f"{who} {used:.2f}" for who, used in idle.items()))
+        for _ in range(ROUNDS):
+            for (who, what), (requests, each) in loads.items():
+                for connections, seconds in SECONDS.items():
+                    server = servers[who]
+                    before = cpu(server.process.pid)
+                    load = run_load(server.port, requests, connections, seconds)
+                    used, answered = cpu(server.process.pid) - before, max(load.answered * each, 1)
+                    row = Figures(
+                        answered / load.seconds, load.p50, load.p99, used / answered * 1e6, load.errors
+                    )
+                    found[who, what, connections].append(row)
+        print(f"\n{name}: {SHAPES[name]}, medians of {ROUNDS} rounds, wrk: {bool(shutil.which('wrk'))}")
+        print("| contender | asked | connections | users/s | p50 ms | p99 ms | CPU µs a user | not 200 |")
+        print("|---|---|---|---|---|---|---|---|")
+        for (who, what, connections), rows in found.items():
+            rate, p50, p99, used, _ = np.median(rows, axis=0)
+            errors = sum(row.errors for row in rows)
+            print(
+                f"| {who} | {what} | {connections} | {rate:.0f} | {p50:.2f} | {p99:.2f} | {used:.0f} | {errors} |"
+            )
+        _memory(home, servers)
+    return _goals(name, found)
+
+
+def _until_it_answers(server: Server, requests: list[bytes]) -> None:
+    for _ in range(60):
+        load = run_load(server.port, requests, 1, 1)
+        if load.answered > load.errors:
+            return
+    raise RuntimeError(f"no answer of {server.command}: {server.log.read_text()[-2000:]}")
+
+
+def _memory(home: Path, servers: dict[str, Server]) -> None:
+    size = sum(file.stat().st_size for file in (home / "warehouse" / "models" / "1").iterdir()) / 2**20
+    print(f"\nmemory after all this, MB; the published model has {size:.0f}")
     print(
-        f"\n{name}: {shape.users} users, {shape.items} movies, {shape.factors} factors; medians of {ROUNDS} rounds"
+        "| contender | processes | private, all | largest | with shared pages, each once |\n|---|---|---|---|---|"
     )
-    print("| contender | workload | connections | users/s | p50 ms | p99 ms | CPU µs a user | private MB |")
-    print("|---|---|---|---|---|---|---|---|")
-    median = {key: np.median(rows, axis=0) for key, rows in figures.items()}
-    for (who, workload, connections), (rate, p50, p99, cpu, memory) in median.items():
-        print(
-            f"| {who} | {workload} | {connections} | {rate:.0f} | {p50:.2f} | {p99:.2f} | {cpu:.0f} | {memory:.0f} |"
-        )
-    print(f"{overload} answers were 503 or 504: too many requests waited, or one for too long")
-    ours, pydantic = median["ours", "GET plain", 64], median["fastapi pydantic", "GET plain", 64]
-    kernel, folds = median["fastapi kernel", "GET plain", 64], median["fastapi kernel", "fold-in", 64]
-    met = [
-        goal(f"{name}_get_cpu_over_pydantic", ours[3] / pydantic[3], 1.0),
-        goal(f"{name}_get_cpu_over_bytes", ours[3] / median["fastapi bytes", "GET plain", 64][3], 1.3),
-        goal(
-            f"{name}_get_p50_over_pydantic",
-            median["ours", "GET plain", 1][1] / median["fastapi pydantic", "GET plain", 1][1],
-            1.1,
-        ),
-        goal(
-            f"{name}_post100_users_over_kernel",
-            median["ours", "POST 100", 64][0] / kernel[0],
-            3,
-            at_most=False,
-        ),
-        goal(
-            f"{name}_post100_genre_users_over_kernel",
-            median["ours", "POST 100 genre", 64][0] / kernel[0],
-            3,
-            at_most=False,
-        ),
-        goal(
-            f"{name}_fold_in_users_over_kernel", median["ours", "fold-in", 64][0] / folds[0], 3, at_most=False
-        ),
-        goal(f"{name}_wrong_answers", wrong, 0, digits=0),
-    ]
-    return all(met)
+    for who, server in servers.items():
+        processes = tree(server.process.pid).values()
+        private = sorted((one.private for one in processes), reverse=True)
+        total = sum(one.private + one.shared for one in processes)
+        print(f"| {who} | {len(private)} | {sum(private):.0f} | {private[0]:.0f} | {total:.0f} |")
+
+
+def _goals(name: str, found: dict[tuple[str, str, int], list[Figures]]) -> bool:
+    """Ratios are of the same round, and the median of them counts."""
+
+    def ratio(figure: str, connections: int, what: str, who: str, theirs: str) -> float:
+        own, other = found["ours", what, connections], found[who, theirs, connections]
+        pairs = zip(own, other, strict=True)
+        return float(np.median([getattr(a, figure) / getattr(b, figure) for a, b in pairs]))
+
+    def more(what: str, theirs: str) -> float:
+        return ratio("rate", 64, what, "fastapi kernel", theirs)
+
+    get_, p = "GET plain", f"{name}_"
+    wrong = sum(row.errors for (who, _, _), rows in found.items() if who == "ours" for row in rows)
+    return all([
+        goal(f"{p}get_cpu_over_pydantic", ratio("cpu", 64, get_, "fastapi pydantic", get_), 1.0),
+        goal(f"{p}get_cpu_over_bytes", ratio("cpu", 64, get_, "fastapi bytes", get_), 1.3),
+        goal(f"{p}get_p50_over_pydantic", ratio("p50", 1, get_, "fastapi pydantic", get_), 1.1),
+        goal(f"{p}post_100_users_over_kernel", more("POST 100 users", get_), 3, at_most=False),
+        goal(f"{p}post_100_fold_ins_over_kernel", more("POST 100 fold-ins", "fold-in"), 3, at_most=False),
+        goal(f"{p}not_200", wrong, 0, digits=0),
+    ])  # fmt: skip
 
 
 def main() -> bool:
-    """Both shapes, or those that MOVIEREC_BENCH_SHAPES names; whether every goal is met."""
-    chosen = os.environ.get("MOVIEREC_BENCH_SHAPES", ",".join(SHAPES)).split(",")
+    """Both shapes, or those that BENCH_SHAPES names; whether every goal is met."""
     met = []
-    for name in chosen:
-        with tempfile.TemporaryDirectory(prefix="movierec-bench-") as folder:
-            started = time.perf_counter()
-            build(Path(folder), SHAPES[name], 1)
-            print(f"{name}: built and published in {time.perf_counter() - started:.1f} s", flush=True)
-            met.append(measure(Path(folder), name, SHAPES[name]))
+    for name in os.environ.get("BENCH_SHAPES", ",".join(SHAPES)).split(","):
+        source = published(name)
+        with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+            copy_version(source, Path(folder) / "warehouse" / "models", 1)
+            met.append(measure(name, Path(folder)))
     return all(met)

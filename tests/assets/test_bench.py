@@ -1,14 +1,21 @@
-"""The generator of ratings that the benchmarks are made on."""
+"""The generator of ratings that the benchmarks are made on, and what they measure servers with."""
 
 from __future__ import annotations
 
-import numpy as np
+import asyncio
+import os
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from bench.endpoint import BAD, Connection, Shape, copy_version, get, post, trained_bundle, tree
 from bench.generator import frame, generate
 from bench.goals import goal, wilson
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.training.interactions import interactions_of
+from movierec_serving.bundle import BundleError, PublishedModel, publish
 from tests.models import trained
 
 SIZE = {"users": 300, "movies": 400, "ratings": 12_000, "days": 20}
@@ -43,3 +50,49 @@ def test_a_goal_says_whether_it_is_met(capsys) -> None:  # type: ignore[no-untyp
     assert not goal("two", 0.1, 0.2, at_most=False)
     assert capsys.readouterr().out == "goal one: 0.100 (<= 0.2) ok\ngoal two: 0.100 (>= 0.2) short\n"
     assert wilson(0, 300)[1] < 0.013
+
+
+def test_versions_for_the_benches_are_whole_models_of_their_own_or_broken_as_asked(tmp_path: Path) -> None:
+    trained_bundle(Shape(users=60, items=80, factors=8, ratings=2000), tmp_path / "bundle")
+    source = publish(tmp_path / "bundle", tmp_path, 1, {})
+    store = tmp_path / "store"
+    one, two = (PublishedModel.open(copy_version(source, store, n).parent, n, verify=True) for n in (1, 2))
+    assert one.bundle.manifest.identity != two.bundle.manifest.identity
+    assert not (store / "1" / "item_factors.npy").samefile(store / "2" / "item_factors.npy")
+    for number, broken in enumerate(BAD, 3):
+        copy_version(source, store, number, broken)
+        with pytest.raises(BundleError):
+            PublishedModel.open(store, number, verify=True)
+
+
+def test_a_client_tells_statuses_versions_and_why_there_was_no_answer() -> None:
+    answers = [
+        b"HTTP/1.1 200 OK\r\nX-Model-Version: 7\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 503 no\r\n\r\n",
+        b"",
+    ]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while answers:
+            await reader.readuntil(b"\r\n\r\n")
+            answer = answers.pop(0)
+            writer.write(answer)
+            if not answer:
+                break
+        writer.close()
+
+    async def ask() -> list[tuple[str, int | None]]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            connection = Connection(server.sockets[0].getsockname()[1], patience=5)
+            found = [await connection.ask(get("/recommend/1")) for _ in range(3)]
+        found.append(await connection.ask(post({})))
+        return found
+
+    assert asyncio.run(ask()) == [("200", 7), ("503", None), ("reset", None), ("refused", None)]
+
+
+def test_the_memory_of_a_process_is_its_own_and_what_it_shares() -> None:
+    own = tree(os.getpid())[os.getpid()]
+    assert own.private > 1
+    assert own.cpu > 0
