@@ -7,6 +7,7 @@ constant, not as much as possible: a latency counts from the moment at which its
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import random
 import signal
@@ -78,7 +79,7 @@ class Watch:
             self.sequence.append(version)
         try:
             status, _ = await asyncio.to_thread(reload, port, version)
-        except httpx.HTTPError as error:
+        except (OSError, http.client.HTTPException) as error:
             return type(error).__name__  # it may be committed all the same: newer is not older
         if status == 200:
             self.acknowledged = len(self.sequence) - 1
