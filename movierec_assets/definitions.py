@@ -8,6 +8,7 @@ import dagster as dg
 
 from movierec_assets.defs import (
     automation,
+    days,
     deployment,
     ingestion,
     live,
@@ -61,7 +62,7 @@ def assemble(chosen: Settings) -> dg.Definitions:
             production.after_failure, production.refused_days,
         ],
         resources=resources(chosen),
-        executor=dg.in_process_executor,  # a range of days is one process: it is what makes a day cheap
+        executor=days.executor,  # a range of days is one process: it is what makes a day cheap
     )  # fmt: skip
 
 

@@ -25,7 +25,10 @@ def problems(**causes: str) -> Documented:
 
 
 NO_MODEL = problems(_503="No model, or no place; see Retry-After")
-INVALID: Documented = {422: {"model": schemas.InvalidRequest, "description": "Names the field that is wrong"}}
+INVALID: Documented = {
+    400: {"description": "No HTTP, or a URL above 64 KB", "content": {"text/plain": {}}},
+    422: {"model": schemas.InvalidRequest, "description": "Names the field that is wrong"},
+}
 BAD_BODY = problems(_400="The body cannot be read", _413="The body is too large")
 PUBLIC: Documented = {**problems(_401="Keys are set, and none was sent"), **INVALID, **NO_MODEL}
 UNKNOWN: Documented = {**PUBLIC, **problems(_404="The model does not know it")}

@@ -201,7 +201,11 @@ class ReloadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 14}]})
 
     version: int = Field(
-        strict=True, ge=1, le=MAX_VERSION, description="a published version, older ones included"
+        strict=True,
+        ge=1,
+        le=MAX_VERSION,
+        description="a published version, older ones included",
+        examples=[14],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ from movierec_assets.settings import Settings, settings
 from tests.generate import as_csv, catalogue, ratings_of_day
 
 ROOT = Path(__file__).parents[1]
+RUNS = itertools.count()
+
+
+def job_named(name: str, run: int) -> dg.JobDefinition:
+    """A job of the definitions; Dagster remembers it, so that each run has one of its own."""
+    return assemble(settings()).resolve_job_def(name)
 
 
 class Platform:
@@ -43,11 +50,11 @@ class Platform:
 
     def run(
         self, first: str, last: str | None = None, *assets: str, job: str = "daily"
-    ) -> dg.ExecuteInProcessResult:
-        """One run over the range, of all the job's assets or of these; it may fail."""
+    ) -> dg.JobExecutionResult:
+        """One run over the range by the job's own executor, of all its assets or of these; it may fail."""
         tags = {RANGE_START: first, RANGE_END: last or first} if job == "daily" else {}
-        return assemble(settings()).resolve_job_def(job).execute_in_process(
-            instance=self.instance, tags=tags, raise_on_error=False,
+        return dg.execute_job(
+            dg.build_reconstructable_job(__name__, "job_named", (job, next(RUNS))), self.instance, tags=tags,
             asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 from filelock import FileLock, Timeout
@@ -12,10 +13,11 @@ from honcho.manager import Manager
 
 from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
+from movierec_assets.resources.notifier import webserver
 from movierec_assets.settings import settings
 from movierec_serving.settings import Settings as ServingSettings
 
-MLFLOW_PORT, WEBSERVER_PORT = 5000, 3000
+MLFLOW_PORT = 5000
 
 
 class InUse(RuntimeError):
@@ -56,13 +58,13 @@ def up(root: Path) -> int:
         end_abandoned_runs()
         port = ServingSettings().serving_port
         manager = Manager()
-        shell = commands(WEBSERVER_PORT, port, MLFLOW_PORT, chosen.tracking_uri)
+        shell = commands(urlsplit(webserver()).port or 80, port, MLFLOW_PORT, chosen.tracking_uri)
         if chosen.mlflow_tracking_uri is not None:
             del shell["mlflow"]  # a server of the user's own
         for name, command in shell.items():
             manager.add_process(name, shlex.join(command), cwd=str(root))
         sys.stdout.write(
-            f"Dagster  http://127.0.0.1:{WEBSERVER_PORT}\nendpoint http://127.0.0.1:{port}/docs\n"
+            f"Dagster  {webserver()}\nendpoint http://127.0.0.1:{port}/docs\n"
             f"MLflow   {chosen.mlflow_tracking_uri or f'http://127.0.0.1:{MLFLOW_PORT}'}\nCtrl-C stops all\n"
         )
         sys.stdout.flush()

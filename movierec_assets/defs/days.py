@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from threadpoolctl import threadpool_limits
 
+# On an output it keeps Dagster from recording all of the range's days: what a step that fails has finished
+# is recorded day by day. Dagster's own use of it is for source assets that log their events themselves.
+_RECORDED_ALREADY = "__source_asset_observation__"
+# Stages go on when the one before them has handed over what it finished, although it ends as failed.
+executor = dg.in_process_executor.configured(
+    {"step_dependency_config": {"require_upstream_step_success": False}}
+)
 Metadata = Mapping[str, Any]
 Describe = Callable[[list[str]], Mapping[str, Metadata]]
+Results = Iterator[dg.MaterializeResult[Any]]
 
 
 def each_day(
@@ -17,50 +26,73 @@ def each_day(
     describe: Describe,
     *,
     ordered: bool = False,
-) -> None:
+    check: Callable[[], dg.AssetCheckResult] | None = None,
+) -> Results:
     """Run `work` for each day of the run's range, oldest first, and attach metadata to each day.
 
-    If a day fails, the days that finished are recorded as materialized before the run ends as failed, so that
-    a second launch resumes; a kill records nothing, which is why `work` skips what is current.
+    A day that fails is not recorded, is not tried by the stages after this one, and fails the run in the end; the
+    others are recorded and go on. A kill records nothing, which is why `work` skips what is current.
 
     Args:
         describe: gives the metadata of the finished days, all at once.
         ordered: a day needs the one before, so that the range stops at the first failure; else it goes on.
+        check: gives the result of the asset's check, when all days are through.
 
     Raises:
-        dg.Failure: naming each failed day and why.
+        dg.Failure: naming each day that is not done and why.
     """
-    days = list(context.partition_keys)
+    days = context.partition_keys
+    lost = _lost_before(context)
     done: list[str] = []
-    failed: dict[str, str] = {}
-    finished = False
     try:
         for day in days:
+            if day in lost:
+                continue
             try:
-                work(day)
+                with threadpool_limits(
+                    1, "blas"
+                ):  # products this small are slower on more threads, which spin
+                    work(day)
                 done.append(day)
             except Exception as error:
                 context.log.exception(f"{day} failed")
-                failed[day] = f"{type(error).__name__}: {error}"
+                lost[day] = f"{type(error).__name__}: {error}"
                 if ordered:
-                    break
-        finished = not failed
+                    later = days[days.index(day) + 1 :]
+                    lost |= {one: f"not tried, it needs {day}" for one in later if one not in lost}
     finally:  # also when the run is cancelled
-        metadata = describe(done) if done else {}
-        for day in done:
-            if finished:
-                context.add_asset_metadata(metadata[day], partition_key=day)
-            else:  # a step that fails has no output, and Dagster would record none of its days
+        complete = len(done) == len(days)
+        for day, metadata in describe(done).items() if done else ():
+            if complete:
+                context.add_asset_metadata(metadata, partition_key=day)
+            else:
                 context.log_event(
-                    dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata[day])
+                    dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata)
                 )
-    if failed:
-        causes = "; ".join(f"{day}: {cause}" for day, cause in failed.items())
+    yield dg.MaterializeResult(
+        metadata={} if complete else {_RECORDED_ALREADY: True}, check_results=[check()] if check else []
+    )
+    if lost:
         raise dg.Failure(
-            description=f"{len(failed)} of {len(days)} days failed, {len(done)} are recorded, "
-            f"{len(days) - len(done) - len(failed)} not tried. {causes}",
-            metadata={"failed": table(("day", "cause"), failed.items())},
+            f"{len(days) - len(done)} of {len(days)} days are not done, the others are recorded: "
+            + "; ".join(f"{day}: {lost[day]}" for day in days if day in lost),
+            metadata={"failed": table(("day", "cause"), lost.items())},
+            allow_retries=False,
         )
+
+
+def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """The days that earlier stages of this run did not finish, each with the stage."""
+    failures = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    lost: dict[str, str] = {}
+    for event in (entry.get_dagster_event() for entry in failures):
+        given = event.step_failure_data.user_failure_data
+        failed = given.metadata.get("failed") if given else None
+        if isinstance(failed, dg.TableMetadataValue):
+            lost = {
+                str(record.data["day"]): f"not done by {event.step_key}" for record in failed.records
+            } | lost
+    return {day: why for day, why in lost.items() if day in context.partition_keys}
 
 
 def table(columns: tuple[str, ...], rows: Any) -> dg.TableMetadataValue:

@@ -18,9 +18,9 @@ from movierec_assets.resources.model_registry import ModelRegistry
 from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.serving_client import EndpointError, Reload, ServingClient
 from movierec_assets.resources.warehouse import Warehouse
-from movierec_serving.bundle import Movie, PublishedModel, publish
+from movierec_serving.bundle import BundleError, Movie, PublishedModel, publish
 
-ATTEMPT = "movierec/attempt"
+ATTEMPT, VERSION = "movierec/attempt", "movierec/version"
 LONGEST_PAUSE_S = 300.0  # between attempts at an endpoint that stays down
 
 
@@ -48,7 +48,14 @@ def served_model(
         raise dg.Failure("nothing is in production yet: no version has passed the gate", allow_retries=False)
     catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
     store = Path(bundle_store.root) / "models"
-    publish(bundle_store.served(production.identity), store, production.number, catalogue)
+    try:
+        publish(bundle_store.served(production.identity), store, production.number, catalogue)
+    except BundleError as error:
+        raise dg.Failure(
+            f"nothing can be deployed, the bundle is damaged: {error}; materialize als_model of "
+            f"{production.data_until} again. The endpoints keep what they serve",
+            allow_retries=False,
+        ) from error
     report_accuracy(context, warehouse, bundle_store, serving_client, notifier)
     done: list[Reload] = []
     failed: dict[str, str] = {}
@@ -61,7 +68,7 @@ def served_model(
     rows = _write_table(warehouse, PublishedModel.open(store, production.number)) if done else 0
     if failed:
         raise dg.Failure(
-            f"version {production.number}: {len(failed)} of {len(serving_client.endpoints)} endpoints did not reload: "
+            f"{len(failed)} of {len(serving_client.endpoints)} endpoints did not reload: "
             + "; ".join(failed.values()),
             metadata={"failed": table(("endpoint", "cause"), failed.items())},
             allow_retries=False,  # the sensor asks again, with a new run for each attempt
@@ -105,22 +112,32 @@ deploy_job = dg.define_asset_job(
     description="Compares production with what each endpoint serves, and asks for a deployment until they agree.",
 )  # fmt: skip
 def deploy_production(
-    context: dg.SensorEvaluationContext, serving_client: dg.ResourceParam[ServingClient]
+    context: dg.SensorEvaluationContext,
+    serving_client: dg.ResourceParam[ServingClient],
+    notifier: dg.ResourceParam[Notifier],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Reconciles: a server that was down, or came up empty, converges by itself; pauses double, none is the last."""
+    """Reconciles: a server that was down, or came up empty, converges by itself; pauses double, none is the last.
+
+    An endpoint that answers again is tried at once: to wait is for causes that cannot be seen from here.
+    """
     wanted = reported_production(context.instance)
     if wanted is None:
         return dg.SkipReason("nothing is in production yet")
-    differ: list[str] = []
+    differ: dict[str, str] = {}
+    down: list[str] = []
     for url in serving_client.endpoints:
         try:
             served = serving_client.served(url)
         except EndpointError as error:
-            differ.append(str(error))
+            differ[url] = str(error)
+            down.append(url)
         else:
             if served != wanted:
-                differ.append(f"{url} serves {served or 'nothing'}")
+                differ[url] = f"{url} serves {served or 'nothing'}"
+    state = json.loads(context.cursor or "{}")
     if not differ:
+        if state.get("attempt", 1) > 1:  # its failure was told of
+            notifier.send(f"every endpoint serves version {wanted} again, after {state['attempt']} attempts")
         return dg.SensorResult(
             cursor="", skip_reason=dg.SkipReason(f"every endpoint serves version {wanted}")
         )
@@ -129,20 +146,20 @@ def deploy_production(
     )
     if under_way:
         return dg.SkipReason(f"run {under_way[0].dagster_run.run_id[:8]} is deploying")
-    state = json.loads(context.cursor or "{}")
     attempt = state["attempt"] + 1 if state.get("version") == wanted else 1
     now = time.time()
-    if attempt > 1 and now < state["not_before"]:
-        return dg.SkipReason(f"attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}")
+    if attempt > 1 and now < state["not_before"] and not set(state["down"]) - set(down):
+        reason = f"attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ.values())}"
+        return dg.SensorResult(cursor=json.dumps({**state, "down": down}), skip_reason=dg.SkipReason(reason))
     pause = min(5.0 * 2 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(
                 run_key=f"version-{wanted}-attempt-{attempt}-{now:.0f}",
-                tags={"movierec/version": str(wanted), ATTEMPT: str(attempt)},
+                tags={VERSION: str(wanted), ATTEMPT: str(attempt)},
             )
         ],
-        cursor=json.dumps({"version": wanted, "attempt": attempt, "not_before": now + pause}),
+        cursor=json.dumps({"version": wanted, "attempt": attempt, "not_before": now + pause, "down": down}),
     )
 
 

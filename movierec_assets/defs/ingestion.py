@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from movierec_assets.defs.days import Metadata, each_day, table
+from movierec_assets.defs.days import Metadata, Results, each_day, table
 from movierec_assets.partitions import daily
 from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
 from movierec_assets.resources.chunk_archive import ChunkArchive
@@ -26,7 +26,7 @@ def raw_ratings(
     landing_zone: LandingZone,
     chunk_archive: ChunkArchive,
     warehouse: Warehouse,
-) -> dg.MaterializeResult:  # type: ignore[type-arg]
+) -> Results:
     """The day's chunk as delivered: archived by its sha256, its records in DuckDB as text.
 
     A chunk that cannot be read is refused and named; what was current for the day stays. A day without a file
@@ -55,9 +55,10 @@ def raw_ratings(
         chunks = warehouse.chunks(days)
         return {day: _metadata(chunks[day], delivered[day]) for day in days}
 
-    each_day(context, ingest, describe)
-    refused = warehouse.refused(unreadable=True)
-    return dg.MaterializeResult(check_results=[refusals("chunks_readable", refused, context.partition_keys)])
+    def check() -> dg.AssetCheckResult:
+        return refusals("chunks_readable", warehouse.refused(unreadable=True), context.partition_keys)
+
+    yield from each_day(context, ingest, describe, check=check)
 
 
 def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg.AssetCheckResult:

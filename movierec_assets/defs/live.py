@@ -16,7 +16,7 @@ from movierec_assets.evaluation.live import as_rows, unseen, wrong_lists
 from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.resources.bundle_store import BundleStore
-from movierec_assets.resources.notifier import WEBSERVER, Notifier
+from movierec_assets.resources.notifier import Notifier, webserver
 from movierec_assets.resources.serving_client import EndpointError, ServingClient
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_serving.bundle import Bundle, PublishedModel
@@ -203,5 +203,5 @@ def _outcome(context: Context, notifier: Notifier, name: str, find: Callable[[],
     before = history[0].evaluation if history else None
     again = before and not before.passed and before.metadata["version"].value == metadata["version"]
     if not passed and not again:
-        notifier.send(f"{name} failed: {why} {WEBSERVER}/assets/served_model?view=checks")
+        notifier.send(f"{name} failed: {why} {webserver()}/assets/served_model?view=checks")
     return {"passed": passed, "description": why, "metadata": metadata}

@@ -10,7 +10,7 @@ from movierec_assets.defs.training import als_model
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
 from movierec_assets.resources.mlflow_run import sweep
 from movierec_assets.resources.model_registry import Action, ChangeError, ModelRegistry
-from movierec_assets.resources.notifier import WEBSERVER, Notifier
+from movierec_assets.resources.notifier import Notifier, webserver
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_assets.training.staleness import stale_days
@@ -67,31 +67,42 @@ def days_current(warehouse: Warehouse) -> dg.AssetCheckResult:
 def after_failure(
     context: dg.RunFailureSensorContext, model_registry: ModelRegistry, notifier: dg.ResourceParam[Notifier]
 ) -> None:
-    """A failed run is notified once; what it could not end because it was killed, is ended here."""
+    """A failed run is notified once; what it could not end because it was killed, is ended here.
+
+    The sensor repeats a deployment for ever: the first failure of a version is told, then each new cause.
+    """
     run = context.dagster_run
     first, last = (run.tags.get(key) for key in (RANGE_START, RANGE_END))
-    days = first if first == last else f"{first} to {last}"
-    of = days or run.tags.get("dagster/partition")
-    if (
-        run.tags.get(ATTEMPT, "1") == "1"
-    ):  # the sensor repeats a deployment for ever: its first failure is the news
-        text = f"{run.job_name}{f' of {of}' if of else ''} failed: {_cause(context)} {WEBSERVER}/runs/{run.run_id}"
+    of = (first if first == last else f"{first} to {last}") or run.tags.get("dagster/partition")
+    cause = _cause(context.instance, run.run_id)
+    if run.tags.get(ATTEMPT, "1") == "1" or cause != _cause_before(context.instance, run):
+        text = f"{run.job_name}{f' of {of}' if of else ''} failed: {cause} {webserver()}/runs/{run.run_id}"
         notifier.send(text)
     swept = sweep(model_registry, context.instance)
     context.log.info(f"MLflow runs ended: {', '.join(swept) or 'none'}")
     reconcile_production(context.instance, model_registry, f"after the failure of run {run.run_id}")
 
 
-def _cause(context: dg.RunFailureSensorContext) -> str:
-    """What failed, in a sentence."""
-    for event in context.get_step_failure_events():
+def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What failed in a run, in a sentence."""
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    for event in [entry.get_dagster_event() for entry in instance.all_logs(run_id, of_type=kinds)]:
+        if not event.is_step_failure:
+            return event.message or "for an unknown reason"
         failure = event.step_failure_data
         if failure.user_failure_data is not None and failure.user_failure_data.description:
             return f"{event.step_key}: {failure.user_failure_data.description}"
         if failure.error is not None:
             error = failure.error.cause or failure.error
             return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
-    return context.failure_event.message or "for an unknown reason"
+    return "for an unknown reason"
+
+
+def _cause_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """What failed in the run of the same job before this one; None if nothing did."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=run.job_name), limit=100)
+    earlier = runs[[one.run_id for one in runs].index(run.run_id) + 1 :]
+    return _cause(instance, earlier[0].run_id) if earlier and earlier[0].is_failure else None
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -108,7 +119,7 @@ def refused_days(
     new = sorted(refused.keys() - set(json.loads(context.cursor or "[]")))
     if new:  # one message: a webhook that hangs must not outlast the tick, which would tell it again
         lines = "\n".join(f"{key[:10]} is refused and not trained on: {refused[key]}" for key in new)
-        notifier.send(f"{lines}\n{WEBSERVER}/assets/validated_ratings")
+        notifier.send(f"{lines}\n{webserver()}/assets/validated_ratings")
     told = ", ".join(key[:10] for key in new)
     return dg.SensorResult(
         cursor=json.dumps(sorted(refused)),

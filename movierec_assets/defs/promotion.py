@@ -6,7 +6,7 @@ from typing import cast
 
 import dagster as dg
 
-from movierec_assets.defs.days import Metadata, each_day
+from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.pictures import differences
 from movierec_assets.defs.registration import registered_model
@@ -15,8 +15,9 @@ from movierec_assets.evaluation.gate import Decision, Verdict, judge, references
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry, Move, Version
-from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
+from movierec_assets.training.identity import DayModel
 from movierec_serving.bundle import Bundle
 
 PRODUCTION = dg.AssetKey("production_model")
@@ -31,7 +32,7 @@ def gate_verdict(
     warehouse: Warehouse,
     bundle_store: BundleStore,
     model_registry: ModelRegistry,
-) -> None:
+) -> Results:
     """The gate's decision on the day's version, recorded once; then production is reconciled with all verdicts.
 
     The challenger's twin is compared with those of the version before it that passed and of the month's cold one,
@@ -61,7 +62,7 @@ def gate_verdict(
         described[day] = _metadata(version.number, found)
 
     try:
-        each_day(context, decide, lambda days: {day: described[day] for day in days}, ordered=True)
+        yield from each_day(context, decide, lambda days: {day: described[day] for day in days}, ordered=True)
     finally:  # also for the verdicts of a range that failed later on
         reconcile_production(context.instance, model_registry, f"gate, run {context.run.run_id}")
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import dagster as dg
 
-from movierec_assets.defs.days import Metadata, each_day
+from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.training import als_model
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry, Version
-from movierec_assets.resources.warehouse import DayModel, Warehouse
-from movierec_serving.bundle import Bundle, Manifest
+from movierec_assets.resources.warehouse import Warehouse
+from movierec_serving.bundle import Bundle
 
 
 @dg.asset(
@@ -25,41 +25,33 @@ from movierec_serving.bundle import Bundle, Manifest
 def registered_model(
     context: dg.AssetExecutionContext, warehouse: Warehouse, bundle_store: BundleStore, model_registry: ModelRegistry,
     mlflow: dg.ResourceParam[Any],
-) -> None:  # fmt: skip
+) -> Results:  # fmt: skip
     """The day's model as a version in MLflow, with parameters, metrics, data and the bundle itself."""
     commit = _git_commit()
     models = warehouse.models(context.partition_keys)
-    versions: dict[str, Version] = {}
+    known = {one.identity: one for one in reversed(model_registry.versions())}  # the lowest number of each
 
     def register(day: str) -> None:
         if day not in models:
             raise LookupError(f"{day}: no model; materialize als_model first")
         model = models[day]
-        if model.identity is None:
+        if model.identity is None or model.identity in known:
             return
-        version = model_registry.find(model.identity)
-        if version is None:
-            manifest = Bundle.open(bundle_store.served(model.identity)).manifest
-            tags = {
-                "partition": day,
-                "git_commit": commit,
-                "dagster_run": context.run.run_id,
-                "fit": manifest.fit,  # the bundle's: an empty day's model was fitted on another day
-            }
-            with mlflow.start_run(nested=True, run_name=day):
-                _log(mlflow, model_registry, manifest, model, tags)
-                version = model_registry.register(
-                    bundle_store.served(model.identity),
-                    identity=model.identity,
-                    data_until=manifest.data_until,
-                    tags=tags,
-                )
-        versions[day] = version
+        bundle = Bundle.open(bundle_store.served(model.identity))
+        # The bundle's fit: an empty day's model was fitted on another day.
+        tags = {
+            "partition": day,
+            "git_commit": commit,
+            "dagster_run": context.run.run_id,
+            "fit": bundle.manifest.fit,
+        }
+        with mlflow.start_run(nested=True, run_name=day, tags={**tags, "identity": model.identity}):
+            known[model.identity] = model_registry.register(bundle, tags=tags, metrics=model.metrics)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        return {day: _metadata(versions.get(day)) for day in days}
+        return {day: _metadata(known.get(models[day].identity or "")) for day in days}
 
-    each_day(context, register, describe)
+    yield from each_day(context, register, describe)
 
 
 def _metadata(version: Version | None) -> Metadata:
@@ -71,21 +63,6 @@ def _metadata(version: Version | None) -> Metadata:
         "data until": version.data_until,
         "MLflow run": version.run_id,
     }
-
-
-def _log(
-    mlflow: Any, registry: ModelRegistry, manifest: Manifest, model: DayModel, tags: dict[str, str]
-) -> None:
-    digest = manifest.partitions_digest
-    mlflow.set_tags(
-        {**tags, "data_until": model.data_until, "dataset_digest": digest, "identity": model.identity}
-    )
-    mlflow.log_params(
-        {**manifest.parameters, "seed": manifest.seed, "fit": manifest.fit, "blas": manifest.blas}
-    )
-    mlflow.log_metrics(dict(model.metrics))
-    run_id = mlflow.active_run().info.run_id
-    registry.log_dataset(run_id, name="validated_ratings", digest=digest, until=manifest.data_until)
 
 
 def _git_commit() -> str:

@@ -1,15 +1,17 @@
 """A model a day: two fits, one that is evaluated and one that is served."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from importlib.metadata import version
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
-from movierec_assets.defs.days import Metadata, each_day
+from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.validation import validated_ratings
 from movierec_assets.evaluation.offline import evaluate
@@ -17,10 +19,10 @@ from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore, content, factors_of
 from movierec_assets.resources.landing_zone import LandingZone
-from movierec_assets.resources.warehouse import DayModel, Warehouse
+from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_assets.training.als import blas_kernel, train
-from movierec_assets.training.identity import TRAINING_VERSION, model_identity, partitions_digest
+from movierec_assets.training.identity import TRAINING_VERSION, DayModel, model_identity, partitions_digest
 from movierec_assets.training.interactions import Interactions
 from movierec_serving.bundle import Bundle, write_bundle
 
@@ -34,7 +36,7 @@ def als_model(
     landing_zone: LandingZone,
     warehouse: Warehouse,
     bundle_store: BundleStore,
-) -> None:
+) -> Results:
     """The day's model: implicit ALS on every accepted rating up to the day, as a bundle of data.
 
     Warm from the model of the day before, cold in a new month, after a change of parameters, or without a
@@ -42,79 +44,109 @@ def als_model(
     have not been judged: a model must not miss what a run beside it is still ingesting.
     """
 
-    delivered = landing_zone.days()  # once: what lands while this runs is the next run's
+    def due(day: str) -> Due | DayModel | None:
+        return _due(day, waiting, warehouse, bundle_store)
 
     def train_day(day: str) -> None:
-        _train(context, day, delivered, warehouse, bundle_store)
+        if day in current:
+            return
+        with warehouse.connect(read_only=True):  # one view of the ledger, and of the ratings that go with it
+            found = due(day)
+            if isinstance(found, Due):
+                found = replace(found, interactions=warehouse.interactions(day, settings().window_days))
+        if found is not None:
+            warehouse.record_model(_fit(found, bundle_store) if isinstance(found, Due) else found)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         return {day: _metadata(model) for day, model in warehouse.models(days).items()}
 
-    each_day(context, train_day, describe, ordered=True)
+    current: set[str] = set()
+    with warehouse.connect(read_only=True):
+        # Once: what lands while this runs is the next run's, and what has a verdict keeps it.
+        waiting = warehouse.days_without_verdict(landing_zone.days(), context.partition_keys[-1], None)
+        with suppress(LookupError):
+            current |= set(takewhile(lambda day: due(day) is None, context.partition_keys))
+    yield from each_day(context, train_day, describe, ordered=True)
 
 
-def _train(
-    context: dg.AssetExecutionContext,
-    day: str,
-    delivered: list[str],
-    warehouse: Warehouse,
-    store: BundleStore,
-) -> None:
+@dataclass(frozen=True)
+class Due:
+    """A model that is to be fitted: what decides it, the bundle that it starts from, and its ratings."""
+
+    day: str
+    identity: str
+    start: Bundle | None
+    partitions: list[tuple[str, str]]
+    digest: str
+    interactions: Interactions | None = None
+
+    @property
+    def fit(self) -> str:
+        return "cold" if self.start is None else "warm"
+
+    @property
+    def parent(self) -> str | None:
+        return self.start.manifest.identity if self.start else None
+
+
+def _due(day: str, waiting: list[str], warehouse: Warehouse, store: BundleStore) -> Due | DayModel | None:
+    """What is to be done for a day: a fit, a record without one (a day without ratings), nothing if it is current."""
     chosen = settings()
-    unjudged = warehouse.days_without_verdict(delivered, day, chosen.window_days)
+    unjudged = warehouse.days_without_verdict(waiting, day, chosen.window_days)
     if unjudged:
         raise LookupError(
             f"{day}: delivered days without a verdict: {', '.join(unjudged)}; validate them first"
         )
     partitions = warehouse.partitions(day, chosen.window_days)
-    yesterday = (datetime.fromisoformat(day) - timedelta(days=1)).date().isoformat()
+    yesterday = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
     models = warehouse.models([yesterday, day])
-    previous, current = models.get(yesterday), models.get(day)
-    parent = previous if previous is not None and previous.identity is not None else None
+    parent, current = models.get(yesterday), models.get(day)
+    if parent is not None and parent.identity is None:
+        parent = None
     if not partitions or (parent is not None and partitions[-1][0] != day):
         model = DayModel(day, None, None, "none", None, None, {})
         if parent is not None:
             model = replace(parent, day=day, fit="inherited")
-        if model != current:
-            warehouse.record_model(model)
-        return
-    until = partitions[-1][0]
-    parameters = chosen.fit_parameters
+        return model if model != current else None
+    until, parameters = partitions[-1][0], chosen.fit_parameters
     start = _open_parent(store, parent, until, parameters)
-    digest = partitions_digest(partitions)
-    fit_kind = "cold" if start is None else "warm"
+    found = Due(day, "", start, partitions, partitions_digest(partitions))
     identity = model_identity(
-        parameters=parameters, seed=chosen.seed, fit=fit_kind, parent=start.manifest.identity if start else None,
-        partitions_digest=digest, data_until=until,
+        parameters=parameters, seed=chosen.seed, fit=found.fit, parent=found.parent,
+        partitions_digest=found.digest, data_until=until,
     )  # fmt: skip
-    if current is not None and current.identity == identity and store.complete(identity):
-        return
-    interactions = warehouse.interactions(day, chosen.window_days)
+    if current is not None and current.identity == identity and store.sound(identity):
+        return None
+    return replace(found, identity=identity)
+
+
+def _fit(due: Due, store: BundleStore) -> DayModel:
+    """Fit the twin and the served model, write both, evaluate the twin."""
+    interactions, identity, until = due.interactions, due.identity, due.partitions[-1][0]
+    assert interactions is not None
     held = temporal_holdout(interactions.users)
     training = interactions.select(~held)
-    twin_start = _twin_parent(store, start, training)
+    twin_start = _twin_parent(store, due.start, training)
+    chosen = settings()
     common: dict[str, Any] = {
-        "data_until": until, "seed": chosen.seed, "parameters": parameters, "partitions": partitions,
-        "partitions_digest": digest, "training_version": TRAINING_VERSION,
+        "data_until": until, "seed": chosen.seed, "parameters": chosen.fit_parameters, "partitions": due.partitions,
+        "partitions_digest": due.digest, "training_version": TRAINING_VERSION,
         "libraries": {name: version(name) for name in ("implicit", "numpy", "scipy")}, "blas": blas_kernel(),
     }  # fmt: skip
-    for kind, path, data, origin in (
-        ("twin", store.twin(identity), training, twin_start),
-        ("served", store.served(identity), interactions, start),
-    ):
+    for path, data, origin in (
+        (store.twin(identity), training, twin_start), (store.served(identity), interactions, due.start)
+    ):  # fmt: skip
         began_from = factors_of(origin) if origin else None
-        weights, factors = train(data, until, parameters, chosen.seed, began_from)
+        weights, factors = train(data, until, chosen.fit_parameters, chosen.seed, began_from)
         write_bundle(
             path, content(data, weights, factors), identity=identity, fit="warm" if origin else "cold",
             parent=origin.manifest.identity if origin else None, **common,
         )  # fmt: skip
-        context.log.info(f"{day}: {kind} {'warm' if origin else 'cold'}, {len(data):,} ratings")
     evaluation = evaluate(Bundle.open(store.twin(identity)), interactions.select(held))
-    model = DayModel(
-        day, identity, start.manifest.identity if start else None, fit_kind, until, digest,
+    return DayModel(
+        due.day, identity, due.parent, due.fit, until, due.digest,
         {**evaluation.metrics, "ratings": float(len(interactions)), "twin_warm": float(twin_start is not None)},
     )  # fmt: skip
-    warehouse.record_model(model)
 
 
 def _open_parent(

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import pandas as pd
 
-from movierec_assets.defs.days import Metadata, each_day, table
+from movierec_assets.defs.days import Metadata, Results, each_day, table
 from movierec_assets.defs.ingestion import ONE_RUN, movies, raw_ratings, refusals
 from movierec_assets.defs.pictures import histogram
 from movierec_assets.partitions import daily
@@ -21,7 +21,7 @@ from movierec_assets.settings import settings
     kinds={"pandera", "duckdb"}, pool="warehouse",
     check_specs=[dg.AssetCheckSpec("few_rows_rejected", asset="validated_ratings", description="no day was refused")],
 )  # fmt: skip
-def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Results:
     """Ratings that satisfy `Ratings`, the last of each (user, movie) within the day; and the day's verdict.
 
     The others go to the table `rejected_ratings` with all their reasons. A day with too large a share of them
@@ -46,11 +46,10 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
         chunks, summaries = warehouse.chunks(days), warehouse.summaries(days)
         return {day: _metadata(effective(chunks[day]), summaries[day]) for day in days}
 
-    each_day(context, validate, describe)
-    refused = warehouse.refused(unreadable=False)
-    return dg.MaterializeResult(
-        check_results=[refusals("few_rows_rejected", refused, context.partition_keys)]
-    )
+    def check() -> dg.AssetCheckResult:
+        return refusals("few_rows_rejected", warehouse.refused(unreadable=False), context.partition_keys)
+
+    yield from each_day(context, validate, describe, check=check)
 
 
 def _judgement(raw: pd.DataFrame, day: str, limit: float) -> Judgement:

@@ -9,7 +9,7 @@ import numpy as np
 
 from movierec_assets.training.als import Factors
 from movierec_assets.training.interactions import Interactions
-from movierec_serving.bundle import Bundle, BundleContent
+from movierec_serving.bundle import Bundle, BundleContent, BundleError
 
 
 class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -25,6 +25,15 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def twin(self, identity: str) -> Path:
         return Path(self.root) / "twins" / identity
+
+    def sound(self, identity: str) -> bool:
+        """Whether every byte of both is as it was written; a damaged one is made again by training its day."""
+        try:
+            for path in (self.served(identity), self.twin(identity)):
+                Bundle.open(path, verify=True)
+        except BundleError:
+            return False
+        return True
 
     def complete(self, identity: str) -> bool:
         """Whether both were published: a bundle's folder appears only when it is complete."""

@@ -18,6 +18,7 @@ import dagster as dg
 from filelock import FileLock
 
 from movierec_assets.evaluation.gate import Candidate, Decision, Verdict, desired_production
+from movierec_serving.bundle import Bundle, Manifest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -129,46 +130,65 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         """A version by its number; MLflow's error if it does not exist."""
         return _version(self.client().get_model_version(MODEL_NAME, str(number)))
 
-    def register(self, bundle: Path, *, identity: str, data_until: str, tags: Mapping[str, str]) -> Version:
-        """Log `bundle` to the active MLflow run and register it; the identity's version if there is one already.
+    def register(
+        self, bundle: Bundle, *, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None
+    ) -> Version:
+        """Log a bundle to the active MLflow run and register it; the identity's version if there is one already.
 
         The version is created last and with its tags, so that none exists without a complete bundle.
         """
         import mlflow
+        from mlflow.entities import Metric, Param
 
+        manifest, client = bundle.manifest, self.client()
         with self.lock():
-            existing = self.find(identity)
+            existing = self.find(manifest.identity)
             if existing is not None:
                 return existing
             run = mlflow.active_run()
             assert run is not None, "register() is called inside an MLflow run"
+            parameters = {
+                **manifest.parameters, "seed": manifest.seed, "fit": manifest.fit, "blas": manifest.blas,
+                "data_until": manifest.data_until, "partitions_digest": manifest.partitions_digest,
+            }  # fmt: skip
+            client.log_batch(
+                run.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()]
+            )
             with warnings.catch_warnings():
                 # MLflow asks for type hints and an example to validate inputs by: the signature does that
                 warnings.filterwarnings("ignore", message=".*(type hint|input example)", category=UserWarning)
                 model = mlflow.pyfunc.log_model(
                     name="bundle",
                     python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                    artifacts={"bundle": str(bundle)},
+                    artifacts={"bundle": str(bundle.path)},
                     code_paths=[str(_reader_package())],
                     pip_requirements=_requirements(),
                     signature=_signature(),
                 )
-            _link_artifacts(bundle, self.client().get_logged_model(model.model_id).artifact_location)
-            version = self.client().create_model_version(
+            # After the model and with its id: MLflow would else copy the run's metrics to it, one by one.
+            now = int(time.time() * 1000)
+            logged = [Metric(name, value, now, 0, model.model_id) for name, value in (metrics or {}).items()]
+            client.log_batch(run.info.run_id, metrics=logged)
+            self._log_dataset(run.info.run_id, manifest)
+            _link_artifacts(bundle.path, client.get_logged_model(model.model_id).artifact_location)
+            version = client.create_model_version(
                 MODEL_NAME, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id,
-                tags={"identity": identity, "data_until": data_until, **tags},
+                tags={"identity": manifest.identity, "data_until": manifest.data_until, **tags},
             )  # fmt: skip
             return _version(version)
 
-    def log_dataset(self, run_id: str, *, name: str, digest: str, until: str) -> None:
+    def _log_dataset(self, run_id: str, manifest: Manifest) -> None:
         """Name the data that a run's model was trained on.
 
         MLflow's own digest reads 10,000 rows only, and a digest holds 36 characters: the whole one is in `source`.
         """
         from mlflow.entities import Dataset, DatasetInput
 
-        source = json.dumps({"table": name, "until": until, "partitions_digest": digest})
-        data = Dataset(name=name, digest=digest[:36], source_type="local", source=source)
+        digest = manifest.partitions_digest
+        source = json.dumps(
+            {"table": "validated_ratings", "until": manifest.data_until, "partitions_digest": digest}
+        )
+        data = Dataset(name="validated_ratings", digest=digest[:36], source_type="local", source=source)
         self.client().log_inputs(run_id, [DatasetInput(data)])
 
     def record_verdict(self, version: Version, verdict: Verdict) -> Verdict:
@@ -183,10 +203,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             now = int(time.time() * 1000)
             metrics = [Metric(f"gate_{name}", value, now, 0) for name, value in verdict.numbers.items()]
             client.log_batch(version.run_id, metrics=metrics)
-            client.set_model_version_tag(MODEL_NAME, str(version.number), "gate_reason", verdict.reason)
-            client.set_model_version_tag(
-                MODEL_NAME, str(version.number), "gate", verdict.decision
-            )  # last: it decides
+            self._tag(version.number, gate_reason=verdict.reason, gate=verdict.decision)  # last: it decides
         return verdict
 
     def change(self, action: Action, number: int, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from http.client import HTTPException
 from urllib.error import HTTPError
@@ -12,8 +13,12 @@ from urllib.request import Request, urlopen
 import tenacity
 from pydantic import SecretStr
 
-WEBSERVER = "http://127.0.0.1:3000"  # where `movierec up` runs Dagster's UI
 logger = logging.getLogger(__name__)
+
+
+def webserver() -> str:
+    """Where `movierec up` runs Dagster's UI: by the variable that Dagster's own webserver reads."""
+    return f"http://127.0.0.1:{os.environ.get('DAGSTER_WEBSERVER_PORT', '3000')}"
 
 
 class WebhookError(OSError):

@@ -76,6 +76,8 @@ class ServingClient:
             answer = self._post(f"{url}/reload", {"version": version}, headers)
         except httpx.HTTPError as error:
             raise EndpointError(f"{url} does not answer: {error}") from error
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise EndpointError(f"{url} has another MOVIEREC_RELOAD_TOKEN than this process")
         body = _body(url, answer)
         return Reload(
             url,

@@ -1,28 +1,21 @@
-"""The DuckDB file: the ledger of chunks, the ratings of each day, the model of each day."""
+"""The warehouse: the ledger of chunks, the ratings of each day, the model of each day."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import duckdb
 import pandas as pd
-import tenacity
 
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import Outcome
-from movierec_assets.resources.migrations import migrate, schema_number
+from movierec_assets.resources.duckdb_file import DuckDBFile
+from movierec_assets.training.identity import DayModel
 from movierec_assets.training.interactions import Interactions
-
-LOCK_DEADLINE_S = 600.0  # a DuckDB shell left open stops the writers; the run then fails and says who
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,73 +64,8 @@ class DaySummary:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class DayModel:
-    """The model of a day; `identity` is None while no rating has been accepted."""
-
-    day: str
-    identity: str | None
-    parent: str | None
-    fit: str
-    data_until: str | None
-    partitions_digest: str | None
-    metrics: Mapping[str, float]
-
-
-def _conflict(error: BaseException) -> bool:
-    text = str(error)
-    return isinstance(error, duckdb.Error) and (
-        "Could not set lock" in text or "different configuration" in text
-    )
-
-
-def _say_who_holds_it(state: tenacity.RetryCallState) -> None:
-    if state.attempt_number in (20, 200, 2000) and state.outcome is not None:
-        logger.warning("waiting for the warehouse: %s", state.outcome.exception())
-
-
-class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Tables of ratings, partitioned by UTC day, in one DuckDB file.
-
-    DuckDB admits one writing process, so a connection lives for one unit of work, and one that finds
-    the file held waits, by DuckDB's own lock: it also covers shells and names the process that holds it.
-    """
-
-    path: str
-
-    @contextmanager
-    def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One short connection, always closed; a write is one transaction, rolled back on any error.
-
-        Raises:
-            duckdb.IOException: another process held the file for `LOCK_DEADLINE_S`; it is named.
-            NewerWarehouse: the file was made by a newer movierec.
-        """
-        connection = self._open(read_only=read_only and Path(self.path).exists())
-        try:
-            if not schema_number(connection).current:
-                connection.close()
-                connection = self._open(read_only=False)
-                migrate(connection)
-                if read_only:
-                    connection.close()
-                    connection = self._open(read_only=True)
-            connection.begin()
-            yield connection
-            connection.commit()
-        finally:
-            connection.close()  # without a commit this rolls back
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception(_conflict),
-        wait=tenacity.wait_random_exponential(multiplier=0.01, max=0.5),
-        stop=tenacity.stop_after_delay(LOCK_DEADLINE_S),
-        before_sleep=_say_who_holds_it,
-        reraise=True,
-    )
-    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(self.path, read_only=read_only)
+class Warehouse(DuckDBFile):
+    """Tables of ratings, partitioned by UTC day, in one DuckDB file."""
 
     # -- the ledger -------------------------------------------------------------------------------
 

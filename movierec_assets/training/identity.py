@@ -1,4 +1,4 @@
-"""What decides a model, and the digest of it."""
+"""What decides a model, the digest of it, and what is recorded about the model of a day."""
 
 from __future__ import annotations
 
@@ -6,9 +6,23 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 TRAINING_VERSION = "1"  # raise it when a change of the training code changes the factors
+
+
+@dataclass(frozen=True)
+class DayModel:
+    """The model of a day; `identity` is None while no rating has been accepted."""
+
+    day: str
+    identity: str | None
+    parent: str | None
+    fit: str
+    data_until: str | None
+    partitions_digest: str | None
+    metrics: Mapping[str, float]
 
 
 def partitions_digest(partitions: Sequence[tuple[str, str]]) -> str:

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Protocol
 
-from movierec_assets.training.identity import running_digests
-
-
-class Trained(Protocol):
-    """What is recorded about the model of a day."""
-
-    @property
-    def day(self) -> str: ...
-    @property
-    def identity(self) -> str | None: ...
-    @property
-    def parent(self) -> str | None: ...
-    @property
-    def fit(self) -> str: ...
-    @property
-    def partitions_digest(self) -> str | None: ...
+from movierec_assets.training.identity import DayModel, running_digests
 
 
 def stale_days(
-    models: Iterable[Trained], partitions: Sequence[tuple[str, str]], window_days: int | None
+    models: Iterable[DayModel], partitions: Sequence[tuple[str, str]], window_days: int | None
 ) -> list[str]:
     """Days whose model was made from other data than the ledger now names, or on another model than there now is.
 
@@ -40,7 +24,7 @@ def stale_days(
     days_with_ratings = {day for day, _ in partitions}
     one_by_one = list(models)
     expected = running_digests(partitions, [one.day for one in one_by_one], window_days)
-    before: dict[str, Trained] = {}
+    before: dict[str, DayModel] = {}
     stale: dict[str, None] = {}
     for one in one_by_one:
         yesterday = (date.fromisoformat(one.day) - timedelta(days=1)).isoformat()
@@ -51,12 +35,12 @@ def stale_days(
     return list(stale)
 
 
-def _follows(model: Trained) -> bool:
+def _follows(model: DayModel) -> bool:
     return model.fit in ("warm", "inherited")
 
 
 def _differs(
-    model: Trained, parent: Trained | None, expected: Mapping[str, str | None], days_with_ratings: set[str]
+    model: DayModel, parent: DayModel | None, expected: Mapping[str, str | None], days_with_ratings: set[str]
 ) -> bool:
     if model.fit == "none":
         return expected[model.day] is not None

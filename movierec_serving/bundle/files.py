@@ -1,5 +1,6 @@
 """Files of a bundle: arrays and sealed JSON documents, in directories that appear whole or not at all."""
 
+import ctypes
 import errno
 import hashlib
 import json
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 LEFTOVER_AGE = 3600.0  # seconds after which the directory of a writer that died is swept
 
 
@@ -150,7 +152,7 @@ def replace_text(path: Path, text: str) -> None:
 def staged_directory(final: Path) -> Iterator[Path]:
     """A temporary sibling that takes the place of `final` when the block ends well, and vanishes otherwise.
 
-    Whatever is at `final` is moved aside first, since a directory cannot be renamed onto a full one.
+    Whatever is at `final` is replaced by it.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     _sweep_leftovers(final)
@@ -167,19 +169,27 @@ def staged_directory(final: Path) -> Iterator[Path]:
 
 
 def _move_into_place(staged: Path, final: Path) -> None:
-    while True:
-        try:
-            staged.rename(final)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        aside = final.with_name(f".old-{final.name}-{secrets.token_hex(6)}")
-        with suppress(FileNotFoundError):  # another writer moved it first
-            final.rename(aside)
-            staged.rename(final)
-            shutil.rmtree(aside, ignore_errors=True)
-            return
+    """In one step, also where a directory is already: a reader, or a crash, finds the old one or the new one."""
+    try:
+        staged.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        _exchange(staged, final)
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # not Linux: for a moment nothing is there
+        aside = other.with_name(f".old-{other.name}-{secrets.token_hex(6)}")
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
+        return
+    if rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
+        raise OSError(ctypes.get_errno(), f"{other} could not be replaced by {one}")
 
 
 def _sweep_leftovers(final: Path) -> None:

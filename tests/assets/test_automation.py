@@ -18,6 +18,7 @@ from movierec_assets.definitions import assemble
 from movierec_assets.defs.automation import contiguous, every_day, landing_zone_watch
 from movierec_assets.defs.deployment import LONGEST_PAUSE_S, deploy_job, deploy_production
 from movierec_assets.defs.promotion import PRODUCTION
+from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.settings import settings
 from tests.conftest import RANGE_END, RANGE_START, Platform
@@ -135,7 +136,7 @@ def promoted(platform: Platform, version: int) -> None:
 
 def compare(platform: Platform, *urls: str, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(platform.instance, cursor=cursor, definitions=assemble(settings()))
-    return deploy_production(context, serving_client=ServingClient(endpoints=list(urls)))
+    return deploy_production(context, serving_client=ServingClient(endpoints=list(urls)), notifier=Notifier())
 
 
 DOWN = "http://127.0.0.1:1"  # nobody listens on tcpmux
@@ -181,8 +182,9 @@ def test_an_endpoint_that_is_down_is_tried_for_ever_with_doubling_pauses(platfor
         state = json.loads(str(result.cursor))
         pauses.append(round(state["not_before"] - before))
         early = compare(platform, DOWN, cursor=str(result.cursor))
-        assert isinstance(early, dg.SkipReason)
-        assert DOWN in str(early.skip_message)
+        assert isinstance(early, dg.SensorResult)
+        assert (early.run_requests, early.cursor) == ([], result.cursor)
+        assert DOWN in str(early.skip_reason)
         cursor = json.dumps({**state, "not_before": 0})  # as if the pause had passed
     assert len(keys) == 9
     assert pauses == [5, 10, 20, 40, 80, 160, *[LONGEST_PAUSE_S] * 3]
@@ -190,6 +192,24 @@ def test_an_endpoint_that_is_down_is_tried_for_ever_with_doubling_pauses(platfor
     result = compare(platform, DOWN, cursor=json.dumps({**state, "not_before": 1e12}))
     assert isinstance(result, dg.SensorResult)
     assert [one.tags["movierec/attempt"] for one in result.run_requests or []] == ["1"]
+
+
+def test_an_endpoint_that_answers_again_is_tried_at_once_and_recovery_is_told(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    promoted(platform, 3)
+    cursor = json.dumps({"version": 3, "attempt": 7, "not_before": 1e12, "down": []})
+    result = compare(platform, DOWN, cursor=cursor)
+    assert isinstance(result, dg.SensorResult)
+    assert result.run_requests == []  # it went down while another cause was waited for
+    with endpoint(503, {"detail": "no model"}) as back:
+        cursor = str(result.cursor).replace(DOWN, back)
+        result = compare(platform, back, cursor=cursor)
+    assert isinstance(result, dg.SensorResult)
+    assert [one.tags["movierec/attempt"] for one in result.run_requests or []] == ["8"]
+    with endpoint(200, {"version": 3}) as back:
+        compare(platform, back, cursor=str(result.cursor))
+    assert "every endpoint serves version 3 again, after 8 attempts" in caplog.text
 
 
 def test_a_deployment_under_way_is_waited_for(platform: Platform) -> None:

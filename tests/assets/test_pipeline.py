@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import dagster as dg
 import pytest
 
 from movierec_assets.settings import settings
@@ -190,16 +191,40 @@ def test_rows_delivered_twice_over_are_superseded(platform: Platform) -> None:
     assert platform.query("SELECT count(*) FROM superseded_ratings") == [(400,)]
 
 
-def test_a_missing_file_fails_its_day_and_the_others_are_recorded(platform: Platform) -> None:
-    platform.deliver(DAYS[0], DAYS[2])
+def failed_days(result: dg.ExecutionResult, asset: str) -> dict[str, str]:
+    """The days that a stage says it did not do, each with its cause."""
+    records = result.failure_data_for_node(asset).user_failure_data.metadata["failed"].records
+    return {record.data["day"]: record.data["cause"] for record in records}
+
+
+def test_a_day_that_fails_in_a_range_is_named_and_the_others_go_on(platform: Platform) -> None:
+    missing, present = DAYS[2], [*DAYS[:2], *DAYS[3:5]]
+    platform.deliver(*present)
+    result = platform.run(DAYS[0], DAYS[4])
+    assert not result.success
+    for asset in ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict"):
+        assert [event.partition for event in platform.events(asset)] == present
+        assert list(failed_days(result, asset)) == [missing]
+    assert f"ratings/{missing}.csv" in failed_days(result, "raw_ratings")[missing]
+    assert failed_days(result, "gate_verdict")[missing] == "not done by raw_ratings"
+    assert platform.model_registry.production().data_until == DAYS[4]
+    platform.deliver(missing)
+    assert platform.run(DAYS[0], DAYS[4]).success
+    assert sorted(platform.warehouse.models()) == DAYS[:5]
+
+
+def test_a_model_that_fails_stops_those_that_need_it_and_keeps_the_ones_before(platform: Platform) -> None:
+    platform.deliver(*DAYS[:3])
+    assert platform.run(DAYS[0]).success
+    broken = platform.bundle_store.twin(platform.warehouse.models()[DAYS[0]].identity) / "item_factors.npy"
+    broken.unlink()  # what the next day's twin starts from
     result = platform.run(DAYS[0], DAYS[2])
     assert not result.success
-    failure = result.failure_data_for_node("raw_ratings")
-    assert f"ratings/{DAYS[1]}.csv" in failure.error.message or DAYS[1] in str(failure.user_failure_data)
-    assert [event.partition for event in platform.events("raw_ratings")] == [DAYS[0], DAYS[2]]
-    assert platform.run(DAYS[0]).success
-    assert platform.run(DAYS[2]).success
-    assert platform.model_registry.production().data_until == DAYS[2]
+    failed = failed_days(result, "als_model")
+    assert "item_factors.npy: missing" in failed[DAYS[1]]
+    assert failed[DAYS[2]] == f"not tried, it needs {DAYS[1]}"
+    assert {event.partition for event in platform.events("als_model")} == {DAYS[0]}
+    assert {event.partition for event in platform.events("validated_ratings")} == set(DAYS[:3])
 
 
 def test_no_model_is_trained_before_the_delivered_days_are_judged(platform: Platform) -> None:

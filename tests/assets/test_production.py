@@ -316,16 +316,20 @@ def told_after(platform: Platform, job: str, *days: str, **tags: str) -> tuple[s
 
 def test_a_failed_run_says_what_failed_the_day_the_cause_and_the_link(platform: Platform) -> None:
     run, (text,) = told_after(platform, "daily", *DAYS[:2])  # nothing was delivered
-    assert text.startswith(f"daily of {DAYS[0]} to {DAYS[1]} failed: raw_ratings: 2 of 2 days failed")
+    assert text.startswith(f"daily of {DAYS[0]} to {DAYS[1]} failed: raw_ratings: 2 of 2 days are not done")
     assert f"{DAYS[0]}.csv" in text
     assert text.endswith(f"/runs/{run}")
 
 
-def test_a_deployment_that_is_repeated_for_ever_is_told_once(platform: Platform) -> None:
+def test_a_deployment_that_is_repeated_for_ever_is_told_once_for_each_cause(platform: Platform) -> None:
     platform.model_registry.initialise()
     _, (text,) = told_after(platform, "deploy", **{ATTEMPT: "1"})
     assert text.startswith("deploy failed: served_model: nothing is in production yet")
     assert told_after(platform, "deploy", **{ATTEMPT: "2"})[1] == []
+    trained(platform, DAYS[0])
+    _, (text,) = told_after(platform, "deploy", **{ATTEMPT: "3"})
+    assert "1 of 1 endpoints did not reload: http://127.0.0.1:1 does not answer" in text
+    assert told_after(platform, "deploy", **{ATTEMPT: "4"})[1] == []
 
 
 def test_a_refused_day_is_told_once(platform: Platform) -> None:

@@ -22,6 +22,7 @@ from movierec_assets.evaluation.gate import Verdict
 from movierec_assets.resources.mlflow_run import sweep
 from movierec_assets.resources.model_registry import ALIAS, EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
+from movierec_serving.bundle import Bundle
 from tests.conftest import Platform
 from tests.generate import days_from
 from tests.processes import started
@@ -172,7 +173,7 @@ def test_one_version_for_an_identity_and_its_run_under_the_parent(platform: Plat
     assert platform.run(DAYS[0], DAYS[1]).success
     version = platform.model_registry.versions()[0]
     registry = platform.model_registry
-    assert registry.register(platform.root, identity=version.identity, data_until=DAYS[0], tags={}) == version
+    assert registry.register(Bundle.open(platform.bundle_store.served(version.identity)), tags={}) == version
     assert len(registry.versions()) == 2
     found = runs(platform)
     assert {run.info.status for run in found} == {"FINISHED"}

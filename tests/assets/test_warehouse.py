@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from movierec_assets.ratings.chunks import parse_chunk
-from movierec_assets.resources.migrations import MIGRATIONS, NewerWarehouse
+from movierec_assets.resources.duckdb_file import MIGRATIONS, NewerWarehouse
 from movierec_assets.resources.warehouse import Warehouse
 from tests.conftest import ROOT
 from tests.generate import as_csv, ratings_of_day
@@ -113,7 +113,7 @@ def test_a_writer_waits_for_a_shell_that_holds_the_file_and_names_it(
         def emit(self, record: logging.LogRecord) -> None:
             named.set()
 
-    logger, handler = logging.getLogger("movierec_assets.resources.warehouse"), Named()
+    logger, handler = logging.getLogger("movierec_assets.resources.duckdb_file"), Named()
     logger.addHandler(handler)
     try:
         with holding(warehouse, "pass") as shell:

@@ -188,21 +188,21 @@ def test_every_route_is_documented_with_its_errors(endpoint: EndpointProcess) ->
         (path, method): route for path, ways in document["paths"].items() for method, route in ways.items()
     }
     assert {key: sorted(route["responses"]) for key, route in routes.items()} == {
-        ("/recommend", "post"): ["200", "401", "413", "422", "503", "504"],
-        ("/recommend/{user_id}", "get"): ["200", "401", "422", "503"],
-        ("/similar/{movie_id}", "get"): ["200", "401", "404", "422", "503"],
-        ("/popular", "get"): ["200", "401", "422", "503"],
-        ("/users/{user_id}/history", "get"): ["200", "401", "404", "422", "503"],
-        ("/movies", "get"): ["200", "401", "422", "503"],
-        ("/movies/{movie_id}", "get"): ["200", "401", "404", "422", "503"],
+        ("/recommend", "post"): ["200", "400", "401", "413", "422", "503", "504"],
+        ("/recommend/{user_id}", "get"): ["200", "400", "401", "422", "503"],
+        ("/similar/{movie_id}", "get"): ["200", "400", "401", "404", "422", "503"],
+        ("/popular", "get"): ["200", "400", "401", "422", "503"],
+        ("/users/{user_id}/history", "get"): ["200", "400", "401", "404", "422", "503"],
+        ("/movies", "get"): ["200", "400", "401", "422", "503"],
+        ("/movies/{movie_id}", "get"): ["200", "400", "401", "404", "422", "503"],
         ("/model", "get"): ["200", "503"],
         ("/health", "get"): ["200", "503"],
         ("/health/live", "get"): ["200"],
         ("/health/ready", "get"): ["200", "503"],
         ("/metrics", "get"): ["200"],
         ("/reload", "post"): ["200", "400", "401", "403", "404", "409", "413", "422", "503"],
-        ("/blocklist/{movie_id}", "put"): ["200", "401", "403", "422", "503"],
-        ("/blocklist/{movie_id}", "delete"): ["200", "401", "403", "422", "503"],
+        ("/blocklist/{movie_id}", "put"): ["200", "400", "401", "403", "422", "503"],
+        ("/blocklist/{movie_id}", "delete"): ["200", "400", "401", "403", "422", "503"],
     }
     assert document["components"]["schemas"]["RecommendRequest"]["examples"]
     assert endpoint.client.get("/docs").status_code == 200

@@ -1,6 +1,8 @@
 """A published version: the bundle, its catalogue, and every user's list."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,3 +136,30 @@ def test_a_broken_bundle_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="item_factors"):
         publish(tmp_path / "b", tmp_path / "store", 1, {})
     assert not (tmp_path / "store").exists()
+
+
+WATCH = """
+import os, sys
+print("watching", flush=True)
+missing, over = 0, sys.argv[1] + "/over"
+while not os.path.exists(over):
+    for _ in range(1000):
+        try:
+            os.stat(sys.argv[1] + "/3/publication.json")
+        except OSError:
+            missing += 1
+print(missing)
+"""
+
+
+def test_a_version_that_is_mended_is_there_at_every_moment(store: Path) -> None:
+    """A process may open it just then: an older version, or none, is no answer."""
+    with subprocess.Popen([sys.executable, "-c", WATCH, store], stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout.readline() == "watching\n"
+        for _ in range(15):
+            _flip("top_items.npy")(store / "3")
+            models.publish_version(store, 3)
+        (store / "over").touch()
+        assert watcher.stdout.read() == "0\n"
+    PublishedModel.open(store, 3, verify=True)
+    assert {p.name for p in store.iterdir()} == {"3", "over"}

@@ -1,0 +1,215 @@
+"""What a forked child of the bench does: a run of a job, a sensor's tick, and mending after a crash."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
+
+from bench.chaos.invariants import state, violations
+from movierec_assets import definitions
+from movierec_assets.defs.deployment import UNFINISHED
+from movierec_assets.partitions import RANGE_END, RANGE_START
+from movierec_assets.resources.serving_client import EndpointError, Reload
+from movierec_assets.settings import settings
+from movierec_serving.bundle import BundleError, PublishedModel
+from movierec_serving.pointer import Pointer
+from movierec_serving.reload import reload
+from tests.generate import as_csv, catalogue, days_from, ratings_of_day
+
+ROOT = Path(__file__).parents[2]
+DAYS = days_from("1998-03-29", 5)  # over the end of a month
+
+
+class DirectClient:
+    """Two endpoints without HTTP: the very check and pointer of a real one, in the caller's process."""
+
+    endpoints = ("1", "2")
+
+    def __init__(self, *_: Any) -> None:
+        self.store = settings().warehouse / "models"
+
+    def served(self, url: str) -> int | None:
+        version = Pointer.open(self.store / f".serving-{url}").load()
+        try:
+            return PublishedModel.open(self.store, version).version if version else None
+        except BundleError as error:
+            raise EndpointError(str(error)) from error
+
+    def reload(self, url: str, version: int) -> Reload:
+        pointer = Pointer.open(self.store / f".serving-{url}")
+        done = reload(self.store, pointer, self.store / f".serving-{url}.lock", version)
+        return Reload(url, version, done.previous, done.changed, 0.0)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What a process that works on `home` is given; small models, and a gate that 60 users can pass."""
+    return {
+        "DAGSTER_HOME": str(home), "MOVIEREC_HOME": str(home), "PYTHONPATH": str(ROOT),
+        "MOVIEREC_DAGSTER_DIR": str(home / "warehouse" / "dagster"), "MOVIEREC_GATE_MARGIN": "0.9",
+        "MOVIEREC_FACTORS": "8", "MOVIEREC_REGULARIZATION": "1", "MLFLOW_DISABLE_TELEMETRY": "true",
+    }  # fmt: skip
+
+
+def at(home: Path) -> None:
+    """Make this process one that works on `home`."""
+    for name in [one for one in os.environ if one.startswith(("MOVIEREC_", "DAGSTER_", "MLFLOW_"))]:
+        del os.environ[name]
+    os.environ.update(environment(home))
+    os.chdir(home)
+    settings.cache_clear()
+    definitions.ServingClient = DirectClient  # type: ignore[misc, assignment]
+
+
+def forked(home: Path, work: Callable[[], None]) -> int:
+    """The pid of a child that does `work` on `home`; its output goes to `<home>.log`."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        log = os.open(home.with_name(f"{home.name}.log"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        at(home)
+        setup_interrupt_handlers()
+        work()
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - a fork must never return
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+STAGES = {
+    "ingest": ("raw_ratings", "validated_ratings"), "train": ("als_model",), "register": ("registered_model",),
+    "judge": ("gate_verdict",), "deploy": ("served_model",), "mend": ("served_model",),
+}  # fmt: skip
+
+
+def run(job: str, first: int = 2, last: int = 4) -> None:
+    """One run, as a run worker does it: of a job, or of a stage of the daily one; or a tick of the sensor."""
+    if job == "tick":
+        tick()
+        return
+    name = job if job == "catalogue" else "deploy" if job in ("deploy", "mend") else "daily"
+    tags = {RANGE_START: DAYS[first], RANGE_END: DAYS[last]} if name == "daily" else {}
+    assets = [dg.AssetKey(asset) for asset in STAGES.get(job, ())] or None
+    with dg.DagsterInstance.get() as instance, capture_interrupts():
+        found = definitions.assemble(settings()).resolve_job_def(name)
+        found.execute_in_process(instance=instance, tags=tags, asset_selection=assets)
+
+
+def tick(later_s: float = 0.0) -> None:
+    """One iteration of Dagster's sensor daemon over the sensor of deployments, so many seconds later."""
+    from dagster._core.remote_origin import InProcessCodeLocationOrigin
+    from dagster._core.test_utils import (
+        InProcessTestWorkspaceLoadTarget,
+        create_test_daemon_workspace_context,
+        freeze_time,
+    )
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+    from dagster._daemon.sensor import execute_sensor_iteration
+
+    definitions.defs = definitions.assemble(settings())
+    loadable = LoadableTargetOrigin(executable_path=sys.executable, module_name="movierec_assets.definitions")
+    target = InProcessTestWorkspaceLoadTarget(InProcessCodeLocationOrigin(loadable, location_name="movierec"))
+    futures: dict[str, Future[Any]] = {}
+    with (
+        dg.DagsterInstance.get() as instance,
+        create_test_daemon_workspace_context(target, instance) as context,
+        freeze_time(time.time() + later_s),
+    ):
+        for _ in execute_sensor_iteration(context, logging.getLogger("tick"), None, None, futures):
+            pass
+
+
+def prepare(home: Path) -> None:
+    """A home as set-up leaves it, with five days of which the third comes twice and the last is unreadable."""
+    with dg.DagsterInstance.get() as instance:
+        instance.get_runs(limit=1)
+    adapters = definitions.resources(settings())
+    landing = adapters["landing_zone"]
+    landing.deliver_movies(catalogue())
+    for day in DAYS[:3]:
+        landing.deliver(day, as_csv(ratings_of_day(day)))
+    with adapters["warehouse"].connect():
+        adapters["model_registry"].initialise()
+    run("catalogue")
+    run("daily", 0, 2)
+    run("deploy")
+    landing.deliver(DAYS[2], as_csv(ratings_of_day(DAYS[2], seed=1)))
+    rows = ratings_of_day(DAYS[3])
+    twice = [[user, movie, "3", at] for user, movie, _, at in rows[:5]]
+    bad = [[f"u{n}", "m1", "9", rows[0][3]] for n in range(3)]
+    landing.deliver(DAYS[3], as_csv([*rows, *twice, *bad]))
+    landing.deliver(DAYS[4], b"user_id,movie_id\n")
+
+
+def corrupt(home: Path) -> None:
+    """Damage a publication of the production version: a file of its own, and one that is a link."""
+    adapters = definitions.resources(settings())
+    published = home / "warehouse" / "models" / str(adapters["model_registry"].production().number)
+    (published / "top_items.npy").write_bytes(b"no array")
+    linked = published / "user_factors.npy"
+    content = bytearray(linked.read_bytes())
+    content[-1] ^= 1
+    linked.unlink()
+    linked.write_bytes(content)
+
+
+def recover(home: Path, job: str, result: Path) -> None:
+    """What the platform does after a crash: the sensor's tick by itself, or one relaunch; then all is looked at."""
+    found: list[str] = []
+    with dg.DagsterInstance.get() as instance:
+        for one in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+            if one.status not in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED):
+                instance.report_run_failed(one)  # as Dagster's code server does
+    if job == "tick":
+        found += _deployments_asked_for()
+    else:
+        run(job)
+    if job in ("tick", "judge", "daily"):
+        run("deploy")
+    adapters = definitions.resources(settings())
+    with dg.DagsterInstance.get() as instance:
+        found += violations(adapters, instance)
+    result.write_text(json.dumps({"violations": found, "state": state(adapters)}))
+
+
+def _deployments_asked_for() -> list[str]:
+    """What is wrong when the next tick has not left one deployment to be run, neither none nor two."""
+    tick(60)  # the sensor is due again
+    with dg.DagsterInstance.get() as instance:
+        queued = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
+        for one in queued:
+            instance.report_run_canceled(one)
+    return [] if len(queued) == 1 else [f"{len(queued)} deployments are queued"]
+
+
+def clone(source: Path, target: Path) -> Path:
+    """A copy of a home; hard links stay such, and what MLflow has stored as absolute paths is rewritten."""
+    subprocess.run(["cp", "-a", source, target], check=True)
+    with closing(sqlite3.connect(target / "warehouse" / "mlflow.db")) as database, database:
+        for table, column in (
+            ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "storage_location"),
+            ("logged_models", "artifact_location"),
+        ):  # fmt: skip
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target))
+            )
+    return target
