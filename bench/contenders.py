@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import litserve as ls
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 
 from bench.endpoint import Server
-from movierec_serving.bundle import Evidence, PublishedModel, top_items
-
-PROCESSES = 2  # that answer, as ours has
+from bench.lists import PROCESSES, listed, opened, ranked, ranked_by_numpy, users
+from movierec_serving.bundle import Evidence
 
 
 def contenders(home: Path) -> dict[str, Server]:
@@ -40,7 +42,7 @@ def contenders(home: Path) -> dict[str, Server]:
 
 BENTO = """
 import bentoml
-from bench.contenders import PROCESSES, listed, opened
+from bench.lists import PROCESSES, listed, opened
 
 @bentoml.service(workers=PROCESSES)
 class Recommend:
@@ -78,61 +80,24 @@ def _bundle(home: Path) -> Path:
     return path
 
 
-def opened(home: Path | str) -> PublishedModel:
-    return PublishedModel.open(Path(home) / "warehouse" / "models", 1)
+class Item(BaseModel):
+    movie_id: str
+    title: str | None
+    genres: list[str]
+    score: float
+    source: str
 
 
-def listed(model: PublishedModel, user_id: str) -> dict[str, Any]:
-    row = model.bundle.user_row(user_id) or 0
-    return answer(model, model.top_items[row, :10].tolist(), model.top_scores[row, :10].tolist())
-
-
-def ranked(model: PublishedModel, vector: Any, seen: Any) -> dict[str, Any]:
-    """By our kernel, one user at a time."""
-    bundle = model.bundle
-    items, scores = top_items(bundle.item_factors, vector[None], [seen], 10, longest=bundle.longest_item)
-    return answer(model, items[0].tolist(), scores[0].tolist())
-
-
-def ranked_by_numpy(model: PublishedModel, vector: Any, seen: Any) -> dict[str, Any]:
-    """As one would write it."""
-    scores = model.bundle.item_factors @ vector
-    scores[seen] = -np.inf
-    best = np.argpartition(-scores, 10)[:10]
-    best = best[np.argsort(-scores[best])]
-    return answer(model, best.tolist(), scores[best].tolist())
-
-
-def answer(model: PublishedModel, items: list[int], scores: list[float]) -> dict[str, Any]:
-    rows = [
-        {**model.card(item), "score": round(score, 6), "source": "als"}
-        for item, score in zip(items, scores, strict=True)
-    ]
-    return {
-        "model_version": 1, "data_until": "2019-11-21", "recommendation_id": "1-0123456789abcdef01234567",
-        "source": "als", "items": rows,
-    }  # fmt: skip
+class Recommendations(BaseModel):
+    recommendation_id: str
+    model_version: int
+    data_until: str
+    source: str
+    items: list[Item]
 
 
 def app() -> Any:
     """FastAPI's, in each of uvicorn's processes."""
-    from fastapi import FastAPI, Request, Response
-    from pydantic import BaseModel
-
-    class Item(BaseModel):
-        movie_id: str
-        title: str | None
-        genres: list[str]
-        score: float
-        source: str
-
-    class Recommendations(BaseModel):
-        recommendation_id: str
-        model_version: int
-        data_until: str
-        source: str
-        items: list[Item]
-
     name, model, made = os.environ["CONTENDER"], opened(os.environ["CONTENDER_HOME"]), FastAPI()
     bundle, rank = model.bundle, ranked_by_numpy if name == "fastapi numpy" else ranked
     bodies: dict[str, bytes] = {}
@@ -162,37 +127,32 @@ def app() -> Any:
     return made
 
 
-def users(model: PublishedModel, count: int = 500) -> list[str]:
-    """Those that the benchmark asks about."""
-    rows = np.random.default_rng(1).integers(0, len(model.bundle.user_ids), count)
-    return [model.bundle.user_id(int(row)) for row in rows]
+class Plain(ls.LitAPI):  # type: ignore[misc]
+    """LitServe as its documentation has it."""
+
+    def __init__(self, home: str) -> None:
+        super().__init__(api_path="/recommend")
+        self._home = home
+
+    def setup(self, device: str) -> None:
+        self.model = opened(self._home)
+
+    def decode_request(self, request):  # type: ignore[no-untyped-def] # as its documentation has it
+        return str(request["user_id"])
+
+    def predict(self, user_id: str) -> dict[str, Any]:
+        return listed(self.model, user_id)
+
+    def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
+        return output
 
 
 def contend(name: str, home: str, port: int) -> None:
     """In a process of its own: serve with what `name` says."""
     if name == "litserve predict":
-        import litserve as ls
-
-        class Plain(ls.LitAPI):  # type: ignore[misc]
-            """LitServe as its documentation has it."""
-
-            def setup(self, device: str) -> None:
-                self.model = opened(home)
-
-            def decode_request(self, request):  # type: ignore[no-untyped-def] # as its documentation has it
-                return str(request["user_id"])
-
-            def predict(self, user_id: str) -> dict[str, Any]:
-                return listed(self.model, user_id)
-
-            def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
-                return output
-
-        server = ls.LitServer(Plain(api_path="/recommend"), accelerator="cpu")
+        server = ls.LitServer(Plain(home), accelerator="cpu")
         server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="warning")
         return
-    import uvicorn
-
     os.environ |= {"CONTENDER": name, "CONTENDER_HOME": home}
     uvicorn.run(
         "bench.contenders:app", factory=True, host="127.0.0.1", port=port, workers=PROCESSES,

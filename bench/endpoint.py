@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import shutil
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import scipy.sparse as sp
 
@@ -362,9 +362,12 @@ def post(body: Any, path: str = "/recommend") -> bytes:
 
 
 def reload(port: int, version: int) -> tuple[int, Mapping[str, Any]]:
-    """Status and body."""
-    answer = httpx.post(
-        f"http://127.0.0.1:{port}/reload", json={"version": version}, timeout=120,
-        headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False,
-    )  # fmt: skip
-    return answer.status_code, answer.json()
+    """Status and body; by the standard library, since a client made for each reload would hold up the callers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    try:
+        connection.request("POST", "/reload", json.dumps({"version": version}), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()

@@ -7,6 +7,7 @@ constant, not as much as possible: a latency counts from the moment at which its
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import random
 import signal
@@ -24,7 +25,6 @@ import httpx
 import numpy as np
 import scipy.stats
 
-from bench.contenders import opened, users
 from bench.endpoint import (
     BAD,
     CACHE,
@@ -43,6 +43,7 @@ from bench.endpoint import (
     tree,
 )
 from bench.goals import goal
+from bench.lists import opened, users
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", "24"))
 WINDOW = 1.5  # seconds
@@ -78,7 +79,7 @@ class Watch:
             self.sequence.append(version)
         try:
             status, _ = await asyncio.to_thread(reload, port, version)
-        except httpx.HTTPError as error:
+        except (OSError, http.client.HTTPException) as error:
             return type(error).__name__  # it may be committed all the same: newer is not older
         if status == 200:
             self.acknowledged = len(self.sequence) - 1

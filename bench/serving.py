@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.contenders import contenders, opened, users
+from bench.contenders import contenders
 from bench.endpoint import (
     CACHE,
     SHAPES,
@@ -34,6 +34,7 @@ from bench.endpoint import (
     tree,
 )
 from bench.goals import goal
+from bench.lists import opened, users
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = {1: 1, 64: 2}  # by connections
