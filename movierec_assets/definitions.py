@@ -12,6 +12,7 @@ from movierec_assets.defs import (
     deployment,
     ingestion,
     live,
+    prequential,
     production,
     promotion,
     registration,
@@ -50,6 +51,7 @@ def assemble(chosen: Settings) -> dg.Definitions:
         assets=[
             ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
             registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
+            prequential.prequential_evaluation,
         ],
         asset_checks=[production.days_current, live.live_answers, live.live_accuracy],
         jobs=[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -60,6 +60,22 @@ def differences(
     axes.tick_params(axis="x", labelsize=8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     return _markdown(figure, "NDCG@10 against each reference, percent")
+
+
+def curves(lines: Mapping[str, Sequence[float]], days: Sequence[str], title: str) -> dg.MarkdownMetadataValue:
+    """A line for each name over the days."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 2.6), dpi=60)
+    axes = figure.add_axes((0.08, 0.12, 0.7, 0.76))
+    for name, values in lines.items():
+        axes.plot(range(len(days)), values, label=name)
+    places = sorted({0, len(days) // 2, len(days) - 1})
+    axes.set_xticks(places, [days[place] for place in places], fontsize=8)
+    axes.set_title(title, fontsize=9)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _markdown(figure, title)
 
 
 def _markdown(figure: Any, title: str) -> dg.MarkdownMetadataValue:

@@ -14,7 +14,8 @@ import numpy as np
 from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.validation import validated_ratings
-from movierec_assets.evaluation.offline import evaluate
+from movierec_assets.evaluation.comparison import pairs
+from movierec_assets.evaluation.offline import encode, evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore, content, factors_of
@@ -175,19 +176,11 @@ def _twin_parent(store: BundleStore, start: Bundle | None, training: Interaction
     if start is None:
         return None
     twin = Bundle.open(store.twin(start.manifest.identity))
-    users = {key: row for row, key in enumerate(training.user_ids)}
-    movies = {key: row for row, key in enumerate(training.movie_ids)}
-    user_rows = np.array([users.get(key.decode(), -1) for key in twin.user_ids.tolist()], np.int64)
-    movie_rows = np.array([movies.get(key.decode(), -1) for key in twin.item_ids.tolist()], np.int64)
-    their_users = np.repeat(user_rows, np.diff(twin.seen_indptr))
-    their_movies = movie_rows[twin.seen_items]
-    if (their_users < 0).any() or (their_movies < 0).any():
-        return None
-    width = len(training.movie_ids)
-    ours = np.sort(training.users.astype(np.int64) * width + training.movies)
-    theirs = their_users * width + their_movies
-    places = np.minimum(np.searchsorted(ours, theirs), len(ours) - 1)
-    return twin if bool((ours[places] == theirs).all()) else None
+    users, movies = encode(training.user_ids), encode(training.movie_ids)
+    theirs, _ = pairs(twin, users, movies)
+    ours = np.sort(training.users.astype(np.int64) * len(movies) + training.movies)
+    complete = len(theirs) == len(twin.seen_items)
+    return twin if complete and bool(np.isin(theirs, ours, assume_unique=True).all()) else None
 
 
 def _metadata(model: DayModel) -> Metadata:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_assets.evaluation.metrics import LONGEST, USER_METRICS, coverage
+from movierec_assets.evaluation.splits import sample
 from movierec_assets.training.interactions import Interactions
 from movierec_serving.bundle import Bundle, recommend, top_items
 
@@ -33,15 +34,22 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
     """Rank each user's unseen movies and compare with what the user liked later, beside popularity.
 
     Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one are left
-    out. Lists hold only movies that the user has not rated in training.
+    out, and of more than `MAX_USERS` users a sample is taken. Lists hold only movies that the user has not rated
+    in training.
 
     Args:
         bundle: of a model that was trained without `held`.
         rank: makes the lists that are judged; else the bundle's own are.
     """
-    users, found_user = rows_of(bundle.user_ids, _keys(held.user_ids))
-    movies, found_movie = rows_of(bundle.item_ids, _keys(held.movie_ids))
-    keep = (held.ratings >= RELEVANT_STARS) & found_user[held.users] & found_movie[held.movies]
+    users, found_user = rows_of(bundle.user_ids, encode(held.user_ids))
+    movies, found_movie = rows_of(bundle.item_ids, encode(held.movie_ids))
+    sampled = np.zeros(len(bundle.user_ids), bool)
+    sampled[sample(bundle.user_ids)] = True
+    keep = (
+        (held.ratings >= RELEVANT_STARS)
+        & (found_user & sampled[users])[held.users]
+        & found_movie[held.movies]
+    )
     pairs = users[held.users[keep]].astype(np.int64) * len(bundle.item_ids) + movies[held.movies[keep]]
     pairs.sort()
     evaluated, relevant = np.unique(pairs // max(len(bundle.item_ids), 1), return_counts=True)
@@ -87,5 +95,5 @@ def rows_of(
     return places.astype(np.int64), np.asarray(there)
 
 
-def _keys(ids: Sequence[str]) -> NDArray[np.bytes_]:
+def encode(ids: Sequence[str]) -> NDArray[np.bytes_]:
     return np.array([key.encode() for key in ids], dtype="S") if ids else np.empty(0, "S1")

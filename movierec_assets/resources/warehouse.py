@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pandas as pd
 
+from movierec_assets.evaluation.prequential import Score
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import Outcome
 from movierec_assets.resources.duckdb_file import DuckDBFile
@@ -298,6 +299,26 @@ class Warehouse(DuckDBFile):
                     json.dumps(dict(model.metrics)),
                 ],
             )  # fmt: skip
+
+    # -- the test by the next day --------------------------------------------------------------------
+
+    def record_score(self, score: Score) -> None:
+        """Make `score` the day's."""
+        with self.connect() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO prequential_evaluation VALUES (?, ?, ?, ?, ?, ?, ?)",
+                list(astuple(score)),
+            )
+
+    def scores(self, until: str) -> list[Score]:
+        """Of each evaluated day up to `until`, oldest first."""
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT day::VARCHAR, * EXCLUDE (day) FROM prequential_evaluation
+                   WHERE day <= CAST(? AS DATE) ORDER BY prequential_evaluation.day""",
+                [until],
+            ).fetchall()
+        return [Score(*row) for row in rows]
 
     def replace_served(self, version: int, served: pd.DataFrame) -> None:
         """Make one version's recommendations (user_id, rank, movie_id, score) the content of `served_model`."""
