@@ -132,9 +132,11 @@ def loop(days: list[str]) -> Figures:
     from movierec_assets.evaluation.offline import evaluate
     from movierec_assets.evaluation.splits import temporal_holdout
     from movierec_assets.ratings.chunks import parse_chunk
-    from movierec_assets.resources.bundle_store import content, factors_of
     from movierec_assets.resources.warehouse import DayModel
     from movierec_assets.settings import settings
+    from movierec_assets.training import als
+    from movierec_assets.training.factors import content, factors_of
+    from movierec_assets.training.interactions import confidence
     from movierec_serving.bundle import Bundle, write_bundle
 
     adapters = resources(settings())
@@ -161,7 +163,8 @@ def loop(days: list[str]) -> Figures:
                 (store.twin(day), kept, origins[0]), (store.served(day), interactions, origins[1])
             ):  # fmt: skip
                 began_from = factors_of(origin) if origin else None
-                weights, factors = training.train(data, day, settings().fit_parameters, 0, began_from)
+                weights = confidence(data, day, settings().fit_parameters)
+                factors = als.fit(data, weights, settings().fit_parameters, 0, began_from)
                 write_bundle(
                     path, content(data, weights, factors), identity=day, fit="warm" if origin else "cold",
                     parent=origin.manifest.identity if origin else None, data_until=day, seed=0,

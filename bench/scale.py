@@ -167,9 +167,10 @@ def fits() -> Figures:
     """The day's two fits and nothing else: implicit's `fit` from the parent's factors."""
     from movierec_assets.definitions import resources
     from movierec_assets.evaluation.splits import temporal_holdout
-    from movierec_assets.resources.bundle_store import factors_of
     from movierec_assets.settings import settings
     from movierec_assets.training import als
+    from movierec_assets.training.factors import factors_of
+    from movierec_assets.training.interactions import confidence
     from movierec_serving.bundle import Bundle
 
     adapters, chosen = resources(settings()), settings()
@@ -183,12 +184,9 @@ def fits() -> Figures:
         for twin in (True, False):
             data = everything.select(~temporal_holdout(everything.users)) if twin else everything
             origin = factors_of(Bundle.open(store.twin(identity) if twin else store.served(identity)))
-            matrix = data.matrix(np.float32(chosen.alpha) * data.ratings)
+            weights = confidence(data, DAY, chosen.fit_parameters)
             begun = time.process_time()
-            als.fit(
-                data.user_ids, data.movie_ids, matrix, factors=chosen.factors, seed=0, parent=origin,
-                regularization=chosen.regularization, iterations=chosen.warm_iterations,
-            )  # fmt: skip
+            als.fit(data, weights, chosen.fit_parameters, 0, origin)
             used += time.process_time() - begun
 
     return {**_measured(work), "fits": used}

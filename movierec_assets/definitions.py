@@ -17,6 +17,7 @@ from movierec_assets.defs import (
     promotion,
     registration,
     training,
+    tuning,
     validation,
 )
 from movierec_assets.resources.bundle_store import BundleStore
@@ -52,10 +53,11 @@ def assemble(chosen: Settings) -> dg.Definitions:
             ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
             registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
             prequential.prequential_evaluation,
+            tuning.tuned_parameters,
         ],
         asset_checks=[production.days_current, live.live_answers, live.live_accuracy],
         jobs=[
-            automation.daily_job, automation.catalogue_job, deployment.deploy_job, live.live_job,
+            automation.daily_job, automation.catalogue_job, tuning.tuning_job, deployment.deploy_job, live.live_job,
             production.set_production,
         ],
         schedules=[automation.every_day, live.evaluate_live],

@@ -78,6 +78,30 @@ def curves(lines: Mapping[str, Sequence[float]], days: Sequence[str], title: str
     return _markdown(figure, title)
 
 
+def search_pictures(study: Any) -> dict[str, dg.MarkdownMetadataValue]:
+    """Optuna's plots of a search: how it went, what mattered, and each parameter's values."""
+    import warnings
+
+    import matplotlib as mpl
+    from matplotlib import pyplot
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.visualization import matplotlib as plots
+
+    found = {}
+    with warnings.catch_warnings(), mpl.rc_context({"figure.figsize": (9, 4), "figure.dpi": 60}):
+        warnings.simplefilter("ignore", ExperimentalWarning)  # optuna.visualization.matplotlib as a whole
+        mpl.use("agg")
+        for name, plot in (
+            ("history", plots.plot_optimization_history),
+            ("importances", plots.plot_param_importances),
+            ("slices", plots.plot_slice),
+        ):
+            plot(study)
+            found[name] = _markdown(pyplot.gcf(), f"{name} of the search")
+            pyplot.close("all")
+    return found
+
+
 def _markdown(figure: Any, title: str) -> dg.MarkdownMetadataValue:
     png = io.BytesIO()
     figure.savefig(png, format="png")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -296,9 +296,34 @@ class Warehouse(DuckDBFile):
                 "INSERT OR REPLACE INTO als_model VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     model.day, model.identity, model.parent, model.fit, model.data_until, model.partitions_digest,
-                    json.dumps(dict(model.metrics)),
+                    _json(model.metrics),
                 ],
             )  # fmt: skip
+
+    def tuned(self, settings: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        """(day, parameters) of each set that passed the gate and was found from these settings, newest first."""
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT t.day::VARCHAR, parameters::VARCHAR FROM tuned_parameters t
+                   WHERE verdict = 'passed' AND settings::VARCHAR = ? ORDER BY t.day DESC, version DESC""",
+                [_json(settings)],
+            ).fetchall()
+        return [(day, json.loads(parameters)) for day, parameters in rows]
+
+    def record_tuned(
+        self, model: DayModel, version: int, settings: Mapping[str, Any], parameters: Mapping[str, Any], verdict: str
+    ) -> None:  # fmt: skip
+        """Record a proposed set and what the gate said to it; one that passed makes `model` the day's."""
+        with self.connect() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO tuned_parameters VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    model.identity, version, model.day, model.partitions_digest, _json(settings), _json(parameters),
+                    verdict,
+                ],
+            )  # fmt: skip
+            if verdict == "passed":
+                self.record_model(model)
 
     # -- the test by the next day --------------------------------------------------------------------
 
@@ -328,6 +353,10 @@ class Warehouse(DuckDBFile):
             connection.execute(
                 "INSERT INTO served_model SELECT ?, user_id, rank, movie_id, score FROM served", [version]
             )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), sort_keys=True)
 
 
 def _since(until: str, window_days: int | None) -> str:

@@ -4,7 +4,7 @@ NumPy and the standard library only, so that whatever holds a bundle can use it.
 """
 
 from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.evidence import Evidence
+from movierec_serving.bundle.evidence import Evidence, weight_of
 from movierec_serving.bundle.files import BundleError, FileEntry
 from movierec_serving.bundle.kernel import popular, recommend, top_items
 from movierec_serving.bundle.layout import MAX_ID_LENGTH
@@ -44,5 +44,6 @@ __all__ = [
     "recommend",
     "similar",
     "top_items",
+    "weight_of",
     "write_bundle",
 ]
