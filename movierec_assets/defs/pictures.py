@@ -1,4 +1,4 @@
-"""Pictures in Dagster's UI, inside Markdown metadata; those of each day are SVG, as plotting one costs as much as a fit."""
+"""Pictures in Dagster's UI, inside Markdown metadata. A day's are SVG: plotting one costs as much as a small fit."""
 
 from __future__ import annotations
 
