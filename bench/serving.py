@@ -17,24 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.client import get, post, reload, run_load
 from bench.contenders import contenders
-from bench.endpoint import (
-    CACHE,
-    SHAPES,
-    Server,
-    copy_version,
-    cpu,
-    get,
-    ours,
-    post,
-    published,
-    reload,
-    run_load,
-    running,
-    tree,
-)
+from bench.endpoint import Server, cpu, ours, running, tree
 from bench.goals import goal
 from bench.lists import opened, users
+from bench.published import CACHE, SHAPES, copy_version, published
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = {1: 1, 64: 2}  # by connections
