@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,13 @@ class Recommend:
 
 def _mlflow_model(home: Path) -> Path:
     """As a registered version is logged: models from code, the bundle as its artifact."""
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     import mlflow
 
     from movierec_assets.resources import model_registry
 
     path = home / "mlflow"
+    warnings.filterwarnings("ignore", message=".*(type hint|input example)", category=UserWarning)
     mlflow.pyfunc.save_model(
         path, python_model=str(Path(model_registry.__file__).with_name("pyfunc_model.py")),
         artifacts={"bundle": str(_bundle(home))}, code_paths=[str(Path(sys.modules["movierec_serving"].__path__[0]))],
