@@ -7,197 +7,87 @@ constant, not as much as possible: a latency counts from the moment at which its
 from __future__ import annotations
 
 import asyncio
-import http.client
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import numpy as np
 import scipy.stats
 
-from bench.endpoint import (
-    BAD,
-    CACHE,
-    ROOT,
-    SHAPES,
-    Connection,
-    Server,
-    copy_version,
-    get,
-    mapped_mb,
-    ours,
-    post,
-    published,
-    reload,
-    running,
-    tree,
-)
+from bench.client import reload
+from bench.disturb import disturbed
+from bench.endpoint import ROOT, Server, mapped_mb, ours, running
 from bench.goals import goal
-from bench.lists import opened, users
+from bench.published import BAD, CACHE, SHAPES, copy_version, published
+from bench.watch import PATIENCE, RATE, Watch, load, requests_of
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", "24"))
 WINDOW = 1.5  # seconds
 RELOADS = 120
-CALLERS = ("GET",) * 6 + ("POST",) * 2
-RATE = 200  # requests a second, of all callers
-PATIENCE = 10.0  # seconds until a caller gives up
 FUZZED = 10_000
-
-
-class Seen(NamedTuple):
-    """One request: when it was due, seconds until its answer, status or cause, whether it was of an older version."""
-
-    due: float
-    seconds: float
-    outcome: str
-    older: bool
-
-
-@dataclass
-class Watch:
-    """What is committed, as callers know it, and what they saw."""
-
-    sequence: list[int] = field(default_factory=list)  # versions asked for, in order, refused ones left out
-    acknowledged: int = 0  # index of the last acknowledged one
-    over: bool = False
-    seen: list[Seen] = field(default_factory=list)
-    recovered: int = 0  # answers from 5 s after a disturbance on
-
-    async def reload(self, port: int, version: int, refused: bool = False) -> str:
-        """Status; only for one reload at a time."""
-        if not refused:
-            self.sequence.append(version)
-        try:
-            status, _ = await asyncio.to_thread(reload, port, version)
-        except (OSError, http.client.HTTPException) as error:
-            return type(error).__name__  # it may be committed all the same: newer is not older
-        if status == 200:
-            self.acknowledged = len(self.sequence) - 1
-        return str(status)
-
-    async def two(self, port: int, one: int, other: int) -> list[str]:
-        """Two reloads at once: which was the later one is known by what it says was before it."""
-        self.sequence += [one, other]
-        answers = await asyncio.gather(
-            *(asyncio.to_thread(reload, port, version) for version in (one, other))
-        )
-        last = one if answers[0][1].get("previous") == other else other
-        self.sequence.append(last)
-        self.acknowledged = len(self.sequence) - 1
-        return [str(status) for status, _ in answers]
-
-    def outcomes(self, since: float = 0.0, until: float = float("inf")) -> Counter[str]:
-        return Counter(one.outcome for one in self.seen if since <= one.due < until)
-
-    def p99(self, since: float = 0.0, until: float = float("inf")) -> float:
-        """In ms."""
-        return float(np.percentile([one.seconds for one in self.seen if since <= one.due < until], 99)) * 1e3
-
-
-@asynccontextmanager
-async def load(port: int, watch: Watch, asked: dict[str, list[bytes]]) -> AsyncIterator[None]:
-    """Callers with a connection each, while the block runs."""
-    start, pause = time.perf_counter(), len(CALLERS) / RATE
-
-    async def caller(number: int, kind: str) -> None:
-        connection, due = Connection(port, PATIENCE), start + pause * number / len(CALLERS)
-        for request in endless(asked[kind], number):
-            await asyncio.sleep(max(due - time.perf_counter(), 0))
-            if watch.over:
-                break
-            before = watch.acknowledged
-            outcome, version = await connection.ask(request)
-            now = time.perf_counter()
-            older = outcome == "200" and version not in watch.sequence[before:]
-            watch.seen.append(Seen(due, now - due, outcome, older))
-            due = max(due + pause, now - 1)  # what was due long ago is not made up for
-        connection.close()
-
-    tasks = [asyncio.create_task(caller(number, kind)) for number, kind in enumerate(CALLERS)]
-    try:
-        yield
-    finally:
-        watch.over = True
-        await asyncio.gather(*tasks)
-
-
-def endless(requests: list[bytes], start: int) -> Any:
-    place = start * 97
-    while True:
-        yield requests[place % len(requests)]
-        place += 1
-
-
-def requests_of(home: Path) -> dict[str, list[bytes]]:
-    asked = users(opened(home))
-    return {
-        "GET": [get(f"/recommend/{user}") for user in asked],
-        "POST": [post({"user_id": user}) for user in asked],
-    }
 
 
 # -- windows ------------------------------------------------------------------------------------------------
 
 
 async def windows(name: str, server: Server, home: Path) -> bool:
-    """Steady and reloading in turn: the ratio of their p99, the longest pause, and memory while it reloads."""
+    """Steady, one reload, reloads without a pause, in turn: their p99, the longest pause, and memory meanwhile."""
     watch, rng = Watch([1]), random.Random(3)
-    p99: dict[bool, list[float]] = {True: [], False: []}
-    longest = dict.fromkeys(p99, 0.0)
-    done = 0
+    p99: dict[str, list[float]] = {"steady": [], "one reload": [], "continuous": []}
+    longest, reloads = dict.fromkeys(p99, 0.0), Counter[str]()
 
-    async def window(reloads: bool) -> None:
-        nonlocal done
+    async def window(kind: str) -> None:
         begun = time.perf_counter()
         while time.perf_counter() < begun + WINDOW:
-            if reloads:
+            if kind == "continuous" or (kind == "one reload" and reloads[kind] <= len(p99[kind])):
                 status = await watch.reload(server.port, 3 - watch.sequence[-1])
                 assert status == "200", status
-                done += 1
+                reloads[kind] += 1
             else:
                 await asyncio.sleep(0.05)
         ended = time.perf_counter()
         await asyncio.sleep(0.3)  # answers that are on their way, and what the last reload left to do
-        p99[reloads].append(watch.p99(begun, ended))
-        longest[reloads] = max(
-            longest[reloads], *(one.seconds for one in watch.seen if begun <= one.due < ended)
-        )
+        p99[kind].append(watch.p99(begun, ended))
+        longest[kind] = max(longest[kind], *(one.seconds for one in watch.seen if begun <= one.due < ended))
 
     async with load(server.port, watch, requests_of(home)):
         await asyncio.sleep(1)
         for _ in range(PAIRS):
-            for reloads in rng.sample([True, False], 2):
-                await window(reloads)
+            for kind in rng.sample(list(p99), 3):
+                await window(kind)
         timed = len(watch.seen)
         peak = await _memory(watch, server, home)
     size = sum(one.stat().st_size for one in (home / "warehouse" / "models" / "1").iterdir()) / 2**20
-    ratios = np.array(p99[True]) / np.array(p99[False])
-    low, high = scipy.stats.bootstrap((ratios,), np.median, rng=0).confidence_interval
-    failed = sum(number for outcome, number in watch.outcomes().items() if outcome != "200")
-    print(
-        f"\n{name}: {timed} requests at {RATE}/s, {done} reloads in {PAIRS} pairs of windows of {WINDOW:g} s"
-    )
-    for reloads, what in ((False, "steady"), (True, "reloading")):
-        print(f"{what}: median p99 {np.median(p99[reloads]):.1f} ms, longest {longest[reloads] * 1e3:.0f} ms")
-    print(
-        f"median ratio of a pair {np.median(ratios):.2f}, 95 % {low:.2f} to {high:.2f} (bootstrap over the pairs)"
-    )
+    print(f"\n{name}: {timed} requests at {RATE}/s, {PAIRS} windows of {WINDOW:g} s of each kind, paired")
+    print("| | reloads | median p99 ms | over steady | 95 % | longest ms |\n|---|---|---|---|---|---|")
+    medians = {}
+    for kind, values in p99.items():
+        ratios = np.array(values) / np.array(p99["steady"])
+        medians[kind] = float(np.median(ratios))
+        low, high = (
+            (1.0, 1.0)
+            if kind == "steady"
+            else scipy.stats.bootstrap((ratios,), np.median, rng=0).confidence_interval
+        )
+        print(
+            f"| {kind} | {reloads[kind]} | {np.median(values):.1f} | {medians[kind]:.2f} | {low:.2f} to {high:.2f} "
+            f"| {longest[kind] * 1e3:.0f} |"
+        )
     print(f"models in memory {peak:.0f} MB at most, each page once; a published one has {size:.0f} MB")
+    outcomes = watch.outcomes()
     return all([
-        goal(f"{name}_p99_reloading_over_steady", float(np.median(ratios)), 1.2, digits=2),
+        goal(f"{name}_p99_reloading_over_steady", medians["continuous"], 1.2, digits=2),
+        goal(f"{name}_p99_one_reload_over_steady", medians["one reload"], 1.2, digits=2),
         goal(f"{name}_memory_in_bundles", peak / size, 2.0, digits=2),
         goal(f"{name}_older_answers", sum(one.older for one in watch.seen), 0, digits=0),
-        goal(f"{name}_failed_requests", failed, 0, digits=0),
+        goal(f"{name}_failed_requests", outcomes.total() - outcomes["200"], 0, digits=0),
     ])  # fmt: skip
 
 
@@ -221,6 +111,7 @@ async def mixed(server: Server, home: Path, store: Path) -> bool:
     async with load(server.port, watch, requests_of(home)):
         await watch.reload(server.port, 2)
         for number in range(RELOADS):
+            await asyncio.sleep(0.1)
             if number % 6 == 5:
                 one, other = random.Random(number).sample([1, 2, 3, 4], 2)
                 statuses.update(
@@ -245,87 +136,6 @@ async def mixed(server: Server, home: Path, store: Path) -> bool:
         goal("reload_older_answers", sum(one.older for one in watch.seen), 0, digits=0),
         goal("reload_failed_requests", outcomes.total() - outcomes["200"], 0, digits=0),
     ])  # fmt: skip
-
-
-# -- kills and stops ----------------------------------------------------------------------------------------
-
-
-def kinds(server: Server) -> dict[str, int]:
-    """A process of each kind, of ours and of LitServe's."""
-    family = tree(server.process.pid)
-    about = httpx.get(f"http://127.0.0.1:{server.port}/model", timeout=10).json()
-    api = {one["pid"] for one in about["processes"] if one["process"].startswith("api")}
-    worker = next(one["pid"] for one in about["processes"] if one["process"].startswith("worker"))
-    ends = ("resource_tracker", "spawn_main")
-    others = [
-        pid for pid, one in family.items()
-        if pid not in api | {worker, server.process.pid} and not any(end in one.command for end in ends)
-    ]  # fmt: skip
-    return {"main": server.process.pid, "manager": min(others), "api": min(api), "worker": worker}
-
-
-async def disturb(server: Server, home: Path, kind: str, number: signal.Signals) -> Watch:
-    """A signal to one process under load, while versions change; who supervises starts what has ended."""
-    current = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{server.port}/model")).json()["version"]
-    watch, pid = Watch([current]), kinds(server)[kind]
-    counts: Counter[str] = Counter()
-
-    async def supervise() -> None:
-        while not watch.over:
-            if server.process.poll() is not None:
-                counts["restarts"] += 1
-                server.start()
-            await asyncio.sleep(0.05)
-
-    async def reloads() -> None:
-        for version in endless([1, 2, 3, 4], 0):
-            if watch.over:
-                break
-            counts[f"reload {await watch.reload(server.port, version)}"] += 1
-            await asyncio.sleep(0.4)
-
-    async with load(server.port, watch, requests_of(home)):
-        tasks = [asyncio.create_task(one()) for one in (supervise, reloads)]
-        await asyncio.sleep(2)
-        at = time.perf_counter()
-        os.kill(pid, number)
-        if number == signal.SIGSTOP:
-            await asyncio.sleep(3)
-            os.kill(pid, signal.SIGCONT)
-        await asyncio.sleep(at + 9 - time.perf_counter())
-    await asyncio.gather(*tasks)
-    print(
-        f"\n{number.name} of {kind}: {dict(counts)}; by second after it (stopped for 3 s), answers and failures:"
-    )
-    for second in range(-1, 9):
-        within = [one for one in watch.seen if second <= one.due - at < second + 1]
-        outcomes, longest = (
-            Counter(one.outcome for one in within),
-            max((one.seconds for one in within), default=0),
-        )
-        failed = ", ".join(f"{n} × {what}" for what, n in outcomes.items() if what != "200") or "–"
-        print(f"| {second:+d} s | {outcomes['200']} | {failed} | {longest:.2f} s |")
-    watch.recovered = watch.outcomes(at + 5)["200"]
-    return watch
-
-
-async def disturbed(server: Server, home: Path) -> bool:
-    met, failures = [], Counter[str]()
-    print("\n| second | answered 200 | failures | longest |\n|---|---|---|---|")
-    for number in (signal.SIGKILL, signal.SIGSTOP):
-        for kind in ("api", "worker", "manager", "main"):
-            watch = await disturb(server, home, kind, number)
-            bad = {what: n for what, n in watch.outcomes().items() if what != "200"}
-            failures.update(bad)
-            met.append(
-                goal(f"{number.name}_{kind}_older_answers", sum(one.older for one in watch.seen), 0, digits=0)
-            )
-            met.append(
-                goal(f"{number.name}_{kind}_answers_again", watch.recovered, 1, at_most=False, digits=0)
-            )
-            await asyncio.to_thread(server.wait)
-    print(f"\nfailures of requests while processes were killed and stopped: {dict(failures)}")
-    return all(met)
 
 
 # -- malformed requests -------------------------------------------------------------------------------------

@@ -73,11 +73,8 @@ def _compare(store: BundleStore, client: ServingClient) -> Outcome:
     if not wrong:
         return True, f"{2 * len(seconds)} lists are the model's", about
     about["wrong"] = table(("endpoint", "user", "cause"), wrong[:20])
-    return (
-        False,
-        f"{len(wrong)} of {2 * len(seconds)} lists are wrong, the first: {' '.join(wrong[0])}",
-        about,
-    )
+    why = f"{len(wrong)} of {2 * len(seconds)} lists are wrong, the first: {' '.join(wrong[0])}"
+    return False, why, about
 
 
 @dg.asset_check(asset=SERVED, description="not worse than popularity for those who rated since")

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.endpoint import BAD, Connection, Shape, copy_version, get, post, trained_bundle, tree
+from bench.client import Connection, get, post
+from bench.endpoint import tree
 from bench.generator import frame, generate
 from bench.goals import goal, wilson
+from bench.published import BAD, Shape, copy_version, trained_bundle
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.training.interactions import interactions_of
