@@ -20,10 +20,13 @@ OPEN = re.compile(r"/(health(/live|/ready)?|metrics|model|docs|openapi\.json|rel
 
 
 class ApiKeys:
-    """ASGI middleware: 401 for whoever sends none of the keys."""
+    """ASGI middleware: 401 for whoever sends none of the keys, nor the token of those who run the endpoint."""
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
-        self._app, self._keys = app, [key.encode() for key in keys]
+    def __init__(self, app: ASGIApp, keys: Sequence[str], token: str | None) -> None:
+        self._app = app
+        self._known_ones = [(b"x-api-key", key.strip().encode()) for key in keys]
+        if token:
+            self._known_ones.append((b"authorization", b"Bearer " + token.encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or OPEN.fullmatch(scope["path"]) or self._known(scope):
@@ -32,9 +35,9 @@ class ApiKeys:
             await problem(401, f"wrong or missing {KEY_HEADER}").response()(scope, receive, send)
 
     def _known(self, scope: Scope) -> bool:
-        given = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
-        matches = [hmac.compare_digest(given, key) for key in self._keys]  # all, so that time tells nothing
-        return True in matches
+        headers = dict(scope["headers"])
+        matches = [hmac.compare_digest(headers.get(name, b""), key) for name, key in self._known_ones if key]
+        return True in matches  # all were compared, so that time tells nothing
 
 
 class PlainLookup:

@@ -67,12 +67,9 @@ def build_server(settings: Settings) -> LastingServer:
     add_error_answers(app)
     plain = next(r for r in app.routes if isinstance(r, APIRoute) and r.path_format == "/recommend/{user_id}")
     app.add_middleware(PlainLookup, holder=holder, route=plain)
-    if (
-        keys := [key.strip() for key in settings.api_keys.get_secret_value().split(",")]
-        if settings.api_keys
-        else []
-    ):
-        app.add_middleware(ApiKeys, keys=keys)
+    if settings.api_keys:
+        token = settings.reload_token.get_secret_value() if settings.reload_token else None
+        app.add_middleware(ApiKeys, keys=settings.api_keys.get_secret_value().split(","), token=token)
     app.add_middleware(Observed)
     return server
 

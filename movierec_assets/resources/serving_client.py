@@ -71,9 +71,8 @@ class ServingClient:
         Raises:
             EndpointError: no answer, a wrong token, or a bundle that it refused, with its reason.
         """
-        headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
         try:
-            answer = self._post(f"{url}/reload", {"version": version}, headers)
+            answer = self._post(f"{url}/reload", {"version": version}, self._headers)
         except httpx.HTTPError as error:
             raise EndpointError(f"{url} does not answer: {error}") from error
         if answer.status_code == httpx.codes.UNAUTHORIZED:
@@ -87,6 +86,10 @@ class ServingClient:
             answer.elapsed.total_seconds(),
         )
 
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
+
     def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
         """The list of each user, asked for one after the other as applications do.
 
@@ -95,7 +98,7 @@ class ServingClient:
         """
         found: list[Answer] = []
         for start in range(0, len(user_ids), A_CONNECTION):  # a connection is one process of the endpoint
-            with _connection(url) as client:
+            with _connection(url, self._headers) as client:
                 for user_id in user_ids[start : start + A_CONNECTION]:
                     answer = client.get(f"/recommend/{quote(user_id, safe='')}", params={"n": n})
                     found.append(_answer(user_id, _body(url, answer, "model_version"), answer))
@@ -107,7 +110,7 @@ class ServingClient:
         Raises:
             EndpointError: no answer, or no list for one of the users.
         """
-        with _connection(url) as client:
+        with _connection(url, self._headers) as client:
             answer = client.post("/recommend", json={"users": list(user_ids), "n": n})
             body = _body(url, answer, "model_version")
             lists = zip(user_ids, body.get("results", ()), strict=True)
@@ -119,7 +122,7 @@ class ServingClient:
         Raises:
             EndpointError: it does not say.
         """
-        with _connection(url) as client:
+        with _connection(url, self._headers) as client:
             answer = client.get(f"/movies/{quote(movie_id, safe='')}")
             return bool(_body(url, answer, "model_version").get("blocked"))
 
@@ -134,10 +137,10 @@ class ServingClient:
 
 
 @contextmanager
-def _connection(url: str) -> Iterator[httpx.Client]:
+def _connection(url: str, headers: dict[str, str]) -> Iterator[httpx.Client]:
     """A client of an endpoint, whose own deadline is 2 s; what fails in the block is the endpoint's failure."""
     try:
-        with httpx.Client(base_url=url, timeout=5.0) as client:
+        with httpx.Client(base_url=url, headers=headers, timeout=5.0) as client:
             yield client
     except httpx.HTTPError as error:
         raise EndpointError(f"{url} does not answer: {error!r}") from error

@@ -246,7 +246,7 @@ def test_what_is_counted_has_conventional_names(endpoint: EndpointProcess) -> No
 
 
 def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
-    endpoint = EndpointProcess(store.parents[1], MOVIEREC_API_KEYS="first-key, sécond").start()
+    endpoint = EndpointProcess(store.parents[1], MOVIEREC_API_KEYS="first-key, sécond,").start()
     try:
         endpoint.reload(3)
         get = endpoint.client.get
@@ -264,6 +264,7 @@ def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
             assert get("/recommend/u1", headers={"X-API-Key": key}).status_code == 200
             posted = endpoint.client.post("/recommend", json={"user_id": "u1"}, headers={"X-API-Key": key})
             assert posted.status_code == 200
+        assert get("/recommend/u1", headers=ADMIN).status_code == 200  # whoever may change it may ask it
         for path in ("/health", "/health/live", "/metrics", "/model", "/openapi.json", "/docs"):
             assert get(path).status_code == 200
         assert get("/model").json()["last_reload"]["result"] == "changed"

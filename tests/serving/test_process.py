@@ -231,18 +231,22 @@ def test_a_stop_waits_for_requests_under_way_and_not_for_ever(store: Path, finis
     head = f"POST /reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
     address = "127.0.0.1", endpoint.port
-    with socket.create_connection(address, 10) as asking, socket.create_connection(address, 10) as idle:
-        idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert idle.recv(1000).startswith(b"HTTP/1.1 200")
-        asking.sendall(head.encode())
-        assert asking.recv(100).startswith(b"HTTP/1.1 100")  # so it is under way
-        endpoint.process.send_signal(signal.SIGTERM)
-        assert idle.recv(1000) == b""  # so the process is ending
-        if finished:
-            asking.sendall(body)
-            assert asking.recv(1000).startswith(b"HTTP/1.1 200")
-        assert endpoint.process.wait(10) == 0
-    endpoint.client.close()
+    try:
+        with socket.create_connection(address, 10) as asking, socket.create_connection(address, 10) as idle:
+            idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            whole = b""
+            while not whole.endswith(b'{"status":"ok"}'):
+                whole += idle.recv(1000)
+            asking.sendall(head.encode())
+            assert asking.recv(100).startswith(b"HTTP/1.1 100")  # so it is under way
+            endpoint.process.send_signal(signal.SIGTERM)
+            assert idle.recv(1000) == b""  # so the process is ending
+            if finished:
+                asking.sendall(body)
+                assert asking.recv(1000).startswith(b"HTTP/1.1 200")
+            assert endpoint.process.wait(10) == 0
+    finally:
+        endpoint.close()
 
 
 def test_nothing_is_left_when_the_main_process_is_killed(fresh: EndpointProcess) -> None:
