@@ -10,12 +10,11 @@ from typing import Any
 import pandas as pd
 
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.resources.bundle_store import content, factors_of
 from movierec_assets.settings import FIT_PARAMETERS, Settings
 from movierec_assets.training import als
-from movierec_assets.training.interactions import Interactions
-from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleContent, Manifest
-from movierec_serving.bundle.layout import encode_ids, popularity_order
+from movierec_assets.training.factors import content, factors_of, in_memory
+from movierec_assets.training.interactions import Interactions, confidence
+from movierec_serving.bundle import Bundle
 
 PARAMETERS: dict[str, Any] = {name: Settings.model_fields[name].default for name in FIT_PARAMETERS}
 
@@ -41,20 +40,9 @@ def train(
     seed: int = 0,
 ) -> Bundle:
     """A bundle in memory, cold or warm from `parent`."""
-    weights, factors = als.train(data, "1970-01-01", parameters, seed, factors_of(parent) if parent else None)
-    return in_memory(content(data, weights, factors))
-
-
-def in_memory(model: BundleContent) -> Bundle:
-    """What opening the written bundle gives, without the files."""
-    manifest = Manifest(
-        FORMAT_VERSION, "bench", "1970-01-01", None, "cold", 0, {}, (), "", "", {}, "", {}, {}
-    )
-    return Bundle(
-        Path(), manifest, model.user_factors, model.item_factors, encode_ids(model.user_ids, "user_ids"),
-        encode_ids(model.item_ids, "item_ids"), model.seen_indptr, model.seen_items, model.seen_ratings,
-        model.seen_confidence, model.popularity, popularity_order(model.popularity),
-    )  # fmt: skip
+    weights = confidence(data, "1970-01-01", parameters)
+    factors = als.fit(data, weights, parameters, seed, factors_of(parent) if parent else None)
+    return in_memory(content(data, weights, factors), parameters)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from movierec_assets.defs import (
     deployment,
     ingestion,
     live,
+    prequential,
     production,
     promotion,
     registration,
     training,
+    tuning,
     validation,
 )
 from movierec_assets.resources.bundle_store import BundleStore
@@ -50,10 +52,12 @@ def assemble(chosen: Settings) -> dg.Definitions:
         assets=[
             ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
             registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
+            prequential.prequential_evaluation,
+            tuning.tuned_parameters,
         ],
         asset_checks=[production.days_current, live.live_answers, live.live_accuracy],
         jobs=[
-            automation.daily_job, automation.catalogue_job, deployment.deploy_job, live.live_job,
+            automation.daily_job, automation.catalogue_job, tuning.tuning_job, deployment.deploy_job, live.live_job,
             production.set_production,
         ],
         schedules=[automation.every_day, live.evaluate_live],

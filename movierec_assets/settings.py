@@ -55,10 +55,12 @@ class Settings(BaseSettings):
         default=0.05, ge=0, le=1, description="a day with a larger share of rejected rows is refused"
     )
     factors: int = Field(default=64, ge=1, le=1024, description="ALS: number of latent factors")
-    regularization: float = Field(default=10.0, gt=0, description="ALS: L2 weight")
-    alpha: float = Field(default=0.6, gt=0, description="ALS: confidence a unit of weight gives")
-    weighting: Literal["rating", "ones"] = Field(
-        default="rating", description="weight of an interaction: its stars, or 1"
+    regularization: float = Field(default=15.0, gt=0, description="ALS: L2 weight")
+    alpha: float = Field(default=5.0, gt=0, description="ALS: confidence a unit of weight gives")
+    weighting: str = Field(
+        default="power:4",
+        pattern=r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$",
+        description="weight of an interaction: rating (stars), ones, positives (4 stars or more), power:P of stars / 5",
     )
     iterations: int = Field(default=15, ge=1, le=1000, description="ALS: iterations of a cold fit")
     warm_iterations: int = Field(default=2, ge=1, le=1000, description="ALS: iterations of a warm fit")

@@ -10,18 +10,7 @@ import orjson
 from fastapi import Response
 from pydantic import ValidationError
 
-from movierec_serving.bundle import (
-    MAX_ID_LENGTH,
-    Bundle,
-    Evidence,
-    PublishedModel,
-    Ranked,
-    for_users,
-    for_vectors,
-    left_out,
-    most_popular,
-    similar,
-)  # fmt: skip
+from movierec_serving.bundle import MAX_ID_LENGTH, Bundle, Evidence, PublishedModel, Ranked, selection
 from movierec_serving.holder import ModelHolder
 from movierec_serving.metrics import FALLBACKS
 from movierec_serving.schemas import ASKED, NewUser, Options, Selection
@@ -71,7 +60,7 @@ class Recommender:
 
     def __init__(self, holder: ModelHolder, options: Selection) -> None:
         self.model: PublishedModel = holder.current()
-        self._place = options.n, options.offset, left_out(
+        self._place = options.n, options.offset, selection.left_out(
             self.model, options.genre, options.exclude, holder.blocked(self.model)
         )  # fmt: skip
         self._explain = isinstance(options, Options) and options.explain
@@ -94,7 +83,7 @@ class Recommender:
         ]})  # fmt: skip
 
     def similar(self, movie: int) -> Answer:
-        return self.answer(self._list(similar(self.model, movie, *self._place), "als"))
+        return self.answer(self._list(selection.similar(self.model, movie, *self._place), "als"))
 
     def popular(self) -> Answer:
         return self.answer(self._list(self._most_popular, "popular"))
@@ -111,14 +100,14 @@ class Recommender:
             for user in asked
             if isinstance(user, str) and (row := bundle.user_row(user)) is not None
         }
-        own = dict(zip(rows, for_users(model, list(rows.values()), *self._place), strict=True))
+        own = dict(zip(rows, selection.for_users(model, list(rows.values()), *self._place), strict=True))
         rated = {i: _evidence(bundle, user) for i, user in enumerate(asked) if isinstance(user, NewUser)}
         rated = {i: evidence for i, evidence in rated.items() if len(evidence.rows)}
         new: dict[int, Ranked] = {}
         if rated:
             vectors = np.array([evidence.factors() for evidence in rated.values()])
             seen = [evidence.rows for evidence in rated.values()]
-            new = dict(zip(rated, for_vectors(model, vectors, seen, *self._place), strict=True))
+            new = dict(zip(rated, selection.for_vectors(model, vectors, seen, *self._place), strict=True))
         lists = []
         for i, user in enumerate(asked):
             if i in new:
@@ -139,7 +128,7 @@ class Recommender:
 
     @cached_property
     def _most_popular(self) -> Ranked:
-        return most_popular(self.model, *self._place)
+        return selection.most_popular(self.model, *self._place)
 
     def _list(
         self, ranked: Ranked, source: str, evidence: Evidence | None = None, /, **about: str

@@ -18,7 +18,7 @@ from movierec_serving.pointer import Pointer, PointerError
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 5.0  # seconds of failing to open what is committed, after which a process gives way to a new one
+PATIENCE = 3.0  # seconds of failing to open what is committed, after which a process gives way to a new one
 
 
 class ModelUnavailableError(Exception):

@@ -15,15 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from movierec_serving.bundle import (
-    TOP_N,
-    BundleError,
-    Evidence,
-    PublishedModel,
-    for_users,
-    popular,
-    recommend,
-)  # fmt: skip
+from movierec_serving.bundle import TOP_N, BundleError, Evidence, PublishedModel, kernel, selection
 from movierec_serving.bundle.files import replace_text
 from movierec_serving.metrics import RELOADS
 from movierec_serving.pointer import Pointer, PointerError
@@ -119,9 +111,9 @@ def check(store: Path, version: int) -> None:
 def _answer_canaries(model: PublishedModel) -> None:
     bundle = model.bundle
     users = np.unique(np.linspace(0, len(bundle.user_ids) - 1, CANARIES).astype(np.int64))
-    expected, _ = recommend(bundle, users, TOP_N)
+    expected, _ = kernel.recommend(bundle, users, TOP_N)
     for row, items in zip(users.tolist(), expected.tolist(), strict=True):
-        (answer,) = for_users(model, [row], TOP_N)
+        (answer,) = selection.for_users(model, [row], TOP_N)
         listed = {item for item, _ in answer}
         # The kernel decides by float64, whose last bit may differ on the machine that published.
         if len(listed ^ {item for item in items if item >= 0}) > 2:
@@ -132,7 +124,7 @@ def _answer_canaries(model: PublishedModel) -> None:
             raise BundleError(f"version {model.version}: the list of user row {row} has a seen item")
     if not np.isfinite(Evidence.of_ratings(bundle, {0: 5.0}).factors()).all():
         raise BundleError(f"version {model.version}: a new user cannot be folded in")
-    if len(popular(bundle, TOP_N)) == 0:
+    if len(kernel.popular(bundle, TOP_N)) == 0:
         raise BundleError(f"version {model.version}: no popular items")
 
 

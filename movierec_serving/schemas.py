@@ -31,9 +31,7 @@ class Selection(Page):
     genre: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
         [], max_length=50, description="only movies with one of these", examples=[["Comedy"]]
     )
-    exclude: list[Id] = Field(
-        [], max_length=MAX_MANY, description="movie ids to leave out", examples=[["181"]]
-    )
+    exclude: list[Id] = Field([], max_length=MAX_MANY, description="ids to leave out", examples=[["181"]])
 
 
 class Options(Selection):
@@ -63,21 +61,15 @@ ASKED: TypeAdapter[str | NewUser] = TypeAdapter(UserId | NewUser)
 class RecommendRequest(Options):
     """For one user, for many, or for somebody who is not known, by their ratings."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={
-            "examples": [
-                {"user_id": "196", "n": 10},
-                {"users": ["196", {"ratings": [{"movie_id": "50", "rating": 5.0}]}], "n": 5, "genre": ["Comedy"]},
-                {"ratings": [{"movie_id": "50", "rating": 5.0}, {"movie_id": "181", "rating": 4.5}]},
-            ]
-        },
-    )  # fmt: skip
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [
+        {"user_id": "196", "n": 10},
+        {"users": ["196", {"ratings": [{"movie_id": "50", "rating": 5.0}]}], "n": 5, "genre": ["Comedy"]},
+        {"ratings": [{"movie_id": "50", "rating": 5.0}, {"movie_id": "181", "rating": 4.5}]},
+    ]})  # fmt: skip
 
     user_id: UserId | None = None
-    users: list[UserId | NewUser | Any] | None = Field(
-        None, min_length=1, max_length=MAX_MANY, description="ids or ratings; a wrong one gets its own error"
+    users: list[UserId | NewUser | Any] | None = Field(  # a wrong one gets its own error
+        None, min_length=1, max_length=MAX_MANY, description="ids, or ratings of somebody unknown"
     )
     ratings: Ratings | None = None
 
@@ -101,10 +93,7 @@ class Reason(Card):
 
 
 class ListedMovie(Card):
-    score: float = Field(
-        description="als, fold_in: inner product of factors (similar: their cosine); popular: number of ratings",
-        examples=[0.973],
-    )
+    score: float = Field(description="product of factors, cosine, or number of ratings", examples=[0.973])
     source: Source
     because: list[Reason] | None = Field(None, description="with explain, except for popular movies")
 
@@ -115,14 +104,10 @@ class Stamped(BaseModel):
 
 
 class UserList(BaseModel):
-    recommendation_id: str = Field(
-        description="the version and a number of this list alone", examples=["14-9f2c0a7be1d24b3c8a55e0f1"]
-    )
+    recommendation_id: str = Field(description="this list's alone", examples=["14-9f2c0a7be1d24b3c8a55e0f1"])
     user_id: str | None = Field(None, description="absent where no user was asked for", examples=["196"])
     source: Source
-    fallback_reason: Literal["unknown_user", "no_known_movie"] | None = Field(
-        None, description="why these are not the user's own; absent where they are"
-    )
+    fallback_reason: Literal["unknown_user", "no_known_movie"] | None = Field(None, description="if popular")
     items: list[ListedMovie] = Field(description="best first, without what the user has rated")
 
 
@@ -165,9 +150,7 @@ class Movies(Stamped):
 class OpenModel(BaseModel):
     process: str = Field(description="api-N or worker", examples=["api-0"])
     pid: int = Field(examples=[4711])
-    version: int = Field(
-        description="0 for none; brought up to date as a request arrives", examples=[14]
-    )  # fmt: skip
+    version: int = Field(description="0 for none; follows as a request arrives", examples=[14])
 
 
 class LastReload(BaseModel):
@@ -188,25 +171,18 @@ class ModelInfo(BaseModel):
     last_reload: LastReload | None = Field(description="null before the first")
 
 
-class Health(BaseModel):
-    status: Literal["ok"] = Field(examples=["ok"])
-    version: int = Field(examples=[14])
-
-
 class Alive(BaseModel):
     status: Literal["ok"] = Field(examples=["ok"])
+
+
+class Health(Alive):
+    version: int = Field(examples=[14])
 
 
 class ReloadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 14}]})
 
-    version: int = Field(
-        strict=True,
-        ge=1,
-        le=MAX_VERSION,
-        description="a published version, older ones included",
-        examples=[14],
-    )
+    version: int = Field(strict=True, ge=1, le=MAX_VERSION, description="a published one", examples=[14])
 
 
 class ReloadAnswer(BaseModel):
@@ -226,9 +202,7 @@ class Problem(BaseModel):
 
 
 class FieldProblem(BaseModel):
-    loc: list[str | int] = Field(
-        description="where: body, query or path, then the field", examples=[["query", "n"]]
-    )
+    loc: list[str | int] = Field(description="place, then field", examples=[["query", "n"]])
     msg: str = Field(examples=["Input should be less than or equal to 100"])
     type: str = Field(examples=["less_than_equal"])
 

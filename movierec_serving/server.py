@@ -37,13 +37,9 @@ def build_server(settings: Settings) -> LastingServer:
     """The server with all routes; nothing is started, only the pointer's file is made if it is missing."""
     api = RecommendAPI(settings.store, settings.pointer)
     server = LastingServer(
-        api,
-        accelerator="cpu",
-        workers_per_device=settings.serving_workers,
-        timeout=DEADLINE,
-        max_payload_size=MAX_BODY,
-        restart_workers=True,
-    )
+        api, accelerator="cpu", workers_per_device=settings.serving_workers, timeout=DEADLINE,
+        max_payload_size=MAX_BODY, restart_workers=True,
+    )  # fmt: skip
     server.uvicorn_graceful_timeout = DRAIN
     server.monitor_internal = 0.5  # seconds between two looks at the workers
     app: FastAPI = server.app
@@ -90,14 +86,9 @@ def serve(settings: Settings) -> None:
     logger.info("http://%s:%d serves %s", settings.serving_host, settings.serving_port, settings.store)
     try:
         server.run(
-            host=settings.serving_host,
-            port=settings.serving_port,
-            num_api_servers=settings.serving_api_processes,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            generate_client_file=False,
-        )
+            host=settings.serving_host, port=settings.serving_port, num_api_servers=settings.serving_api_processes,
+            log_level="warning", access_log=False, server_header=False, generate_client_file=False,
+        )  # fmt: skip
     except (EOFError, OSError):  # the manager is gone, as it is when the whole process group was signalled
         if not ending.wait(timeout=1):
             raise

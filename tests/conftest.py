@@ -11,18 +11,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from movierec_assets.definitions import assemble, resources
+from movierec_assets.definitions import resources
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.settings import Settings, settings
 from tests.generate import as_csv, catalogue, ratings_of_day
 
 ROOT = Path(__file__).parents[1]
 RUNS = itertools.count()
-
-
-def job_named(name: str, run: int) -> dg.JobDefinition:
-    """A job of the definitions; Dagster remembers it, so that each run has one of its own."""
-    return assemble(settings()).resolve_job_def(name)
 
 
 class Platform:
@@ -54,7 +49,7 @@ class Platform:
         """One run over the range by the job's own executor, of all its assets or of these; it may fail."""
         tags = {RANGE_START: first, RANGE_END: last or first} if job == "daily" else {}
         return dg.execute_job(
-            dg.build_reconstructable_job(__name__, "job_named", (job, next(RUNS))), self.instance, tags=tags,
+            dg.build_reconstructable_job("tests.jobs", "job_named", (job, next(RUNS))), self.instance, tags=tags,
             asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
         )  # fmt: skip
 

@@ -16,11 +16,11 @@ from movierec_assets.definitions import resources
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
-from movierec_assets.resources.bundle_store import factors_of
 from movierec_assets.settings import Settings
-from movierec_assets.training.als import Factors, blas_kernel, train
+from movierec_assets.training.als import blas_kernel, fit
+from movierec_assets.training.factors import Factors, factors_of
 from movierec_assets.training.identity import TRAINING_VERSION, model_identity, partitions_digest
-from movierec_assets.training.interactions import interactions_of
+from movierec_assets.training.interactions import confidence, interactions_of
 from movierec_serving.bundle import Bundle, Manifest, top_items
 
 MIN_OVERLAP = 0.9  # of the top 10 on another BLAS kernel; factors were seen to differ by up to 0.07
@@ -120,7 +120,8 @@ def _ratings(archive: Any, files: Mapping[str, str], day: str, data_version: str
 
 def _rebuild(manifest: Manifest, days: Sequence[pd.DataFrame], parent: Factors | None) -> Factors:
     data = interactions_of(pd.concat(days, ignore_index=True))
-    return train(data, manifest.data_until, manifest.parameters, manifest.seed, parent)[1]
+    weights = confidence(data, manifest.data_until, manifest.parameters)
+    return fit(data, weights, manifest.parameters, manifest.seed, parent)
 
 
 def compare(bundle: Bundle, rebuilt: Factors) -> Rebuilt:

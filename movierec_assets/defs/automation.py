@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from movierec_assets.defs.ingestion import movies, raw_ratings
+from movierec_assets.defs.prequential import prequential_evaluation
 from movierec_assets.defs.promotion import gate_verdict
 from movierec_assets.defs.registration import registered_model
 from movierec_assets.defs.training import als_model
@@ -14,8 +15,10 @@ from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
 from movierec_assets.resources.landing_zone import LandingZone, MissingChunk
 
 daily_job = dg.define_asset_job(
-    "daily", selection=[raw_ratings, validated_ratings, als_model, registered_model, gate_verdict],
-    description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
+    "daily", description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
+    selection=[
+        raw_ratings, validated_ratings, als_model, registered_model, gate_verdict, prequential_evaluation,
+    ],
 )  # fmt: skip
 catalogue_job = dg.define_asset_job("catalogue", selection=[movies], description="Read movies.csv again.")
 

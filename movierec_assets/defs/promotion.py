@@ -55,7 +55,7 @@ def gate_verdict(
             raise LookupError(f"{day}: its model is not registered; materialize registered_model first")
         found = Verdict(cast(Decision, version.gate), version.tags.get("gate_reason", ""))
         if version.gate is None:
-            verdict = _judge(model, version, list(versions.values()), bundle_store, own)
+            verdict = judge_version(model, version, list(versions.values()), bundle_store, own)
             found = model_registry.record_verdict(version, verdict)
             tags = {**version.tags, "gate": found.decision, "gate_reason": found.reason}
             versions[model.identity] = replace(version, tags=tags)
@@ -67,7 +67,7 @@ def gate_verdict(
         reconcile_production(context.instance, model_registry, f"gate, run {context.run.run_id}")
 
 
-def _judge(
+def judge_version(
     model: DayModel, version: Version, versions: list[Version], store: BundleStore,
     own: Mapping[str | None, float | None],
 ) -> Verdict:  # fmt: skip
@@ -78,8 +78,9 @@ def _judge(
     against = {name: by_number[number] for name, number in found.items()}
     served, twin = Bundle.open(store.served(version.identity)), Bundle.open(store.twin(version.identity))
     theirs = {name: Bundle.open(store.twin(identity)) for name, identity in against.items()}
+    whole = {name: value for name, value in model.metrics.items() if "/" not in name}  # not by segment
     return judge(
-        model.metrics, compare(served, twin, theirs), overlap(served, twin), margin=chosen.gate_margin,
+        whole, compare(served, twin, theirs), overlap(served, twin), margin=chosen.gate_margin,
         level=chosen.gate_level, manual=chosen.gate == "manual", before=own.get(against.get("production")),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.model_registry import ModelRegistry, Version
 from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.training.identity import DayModel
 from movierec_serving.bundle import Bundle
 
 
@@ -27,7 +28,7 @@ def registered_model(
     mlflow: dg.ResourceParam[Any],
 ) -> Results:  # fmt: skip
     """The day's model as a version in MLflow, with parameters, metrics, data and the bundle itself."""
-    commit = _git_commit()
+    tags = origin(context)
     models = warehouse.models(context.partition_keys)
     known = {one.identity: one for one in reversed(model_registry.versions())}  # the lowest number of each
 
@@ -38,20 +39,29 @@ def registered_model(
         if model.identity is None or model.identity in known:
             return
         bundle = Bundle.open(bundle_store.served(model.identity))
-        # The bundle's fit: an empty day's model was fitted on another day.
-        tags = {
-            "partition": day,
-            "git_commit": commit,
-            "dagster_run": context.run.run_id,
-            "fit": bundle.manifest.fit,
-        }
-        with mlflow.start_run(nested=True, run_name=day, tags={**tags, "identity": model.identity}):
-            known[model.identity] = model_registry.register(bundle, tags=tags, metrics=model.metrics)
+        known[model.identity] = register_version(mlflow, model_registry, bundle, model, tags)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         return {day: _metadata(known.get(models[day].identity or "")) for day in days}
 
     yield from each_day(context, register, describe)
+
+
+def origin(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """The tags of a version that say what made it."""
+    return {"git_commit": _git_commit(), "dagster_run": context.run.run_id}
+
+
+def register_version(
+    mlflow: Any, registry: ModelRegistry, bundle: Bundle, model: DayModel, tags: Mapping[str, str]
+) -> Version:
+    """The version of a model, registered in an MLflow run of its own."""
+    fit = bundle.manifest.fit  # the bundle's: an empty day's model was fitted on another day
+    tags = {**tags, "partition": model.day, "fit": fit}
+    with mlflow.start_run(
+        nested=True, run_name=model.day, tags={**tags, "identity": bundle.manifest.identity}
+    ):
+        return registry.register(bundle, tags=tags, metrics=model.metrics)
 
 
 def _metadata(version: Version | None) -> Metadata:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from importlib.metadata import version
 from itertools import takewhile
 from typing import Any
@@ -11,19 +12,21 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from movierec_assets.defs.days import Metadata, Results, each_day
+from movierec_assets.defs.days import Metadata, Results, each_day, table
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.validation import validated_ratings
-from movierec_assets.evaluation.offline import evaluate
+from movierec_assets.evaluation.comparison import pairs
+from movierec_assets.evaluation.offline import encode, evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.partitions import daily
-from movierec_assets.resources.bundle_store import BundleStore, content, factors_of
+from movierec_assets.resources.bundle_store import BundleStore
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
-from movierec_assets.training.als import blas_kernel, train
+from movierec_assets.training.als import blas_kernel, fit, loss
+from movierec_assets.training.factors import content, factors_of
 from movierec_assets.training.identity import TRAINING_VERSION, DayModel, model_identity, partitions_digest
-from movierec_assets.training.interactions import Interactions
+from movierec_assets.training.interactions import Interactions, confidence
 from movierec_serving.bundle import Bundle, write_bundle
 
 
@@ -45,7 +48,8 @@ def als_model(
     """
 
     def due(day: str) -> Due | DayModel | None:
-        return _due(day, waiting, warehouse, bundle_store)
+        parameters = next((found for since, found in tuned if since <= day), settings().fit_parameters)
+        return _due(day, waiting, parameters, warehouse, bundle_store)
 
     def train_day(day: str) -> None:
         if day in current:
@@ -55,7 +59,7 @@ def als_model(
             if isinstance(found, Due):
                 found = replace(found, interactions=warehouse.interactions(day, settings().window_days))
         if found is not None:
-            warehouse.record_model(_fit(found, bundle_store) if isinstance(found, Due) else found)
+            warehouse.record_model(fit_model(found, bundle_store) if isinstance(found, Due) else found)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         return {day: _metadata(model) for day, model in warehouse.models(days).items()}
@@ -64,6 +68,7 @@ def als_model(
     with warehouse.connect(read_only=True):
         # Once: what lands while this runs is the next run's, and what has a verdict keeps it.
         waiting = warehouse.days_without_verdict(landing_zone.days(), context.partition_keys[-1], None)
+        tuned = warehouse.tuned(settings().fit_parameters)
         with suppress(LookupError):
             current |= set(takewhile(lambda day: due(day) is None, context.partition_keys))
     yield from each_day(context, train_day, describe, ordered=True)
@@ -74,10 +79,10 @@ class Due:
     """A model that is to be fitted: what decides it, the bundle that it starts from, and its ratings."""
 
     day: str
-    identity: str
-    start: Bundle | None
+    parameters: Mapping[str, Any]
     partitions: list[tuple[str, str]]
-    digest: str
+    start: Bundle | None = None
+    month_loss: float | None = None  # of the cold fit that the chain began with
     interactions: Interactions | None = None
 
     @property
@@ -88,8 +93,21 @@ class Due:
     def parent(self) -> str | None:
         return self.start.manifest.identity if self.start else None
 
+    @cached_property
+    def digest(self) -> str:
+        return partitions_digest(self.partitions)
 
-def _due(day: str, waiting: list[str], warehouse: Warehouse, store: BundleStore) -> Due | DayModel | None:
+    @cached_property
+    def identity(self) -> str:
+        return model_identity(
+            parameters=self.parameters, seed=settings().seed, fit=self.fit, parent=self.parent,
+            partitions_digest=self.digest, data_until=self.partitions[-1][0],
+        )  # fmt: skip
+
+
+def _due(
+    day: str, waiting: list[str], parameters: Mapping[str, Any], warehouse: Warehouse, store: BundleStore
+) -> Due | DayModel | None:
     """What is to be done for a day: a fit, a record without one (a day without ratings), nothing if it is current."""
     chosen = settings()
     unjudged = warehouse.days_without_verdict(waiting, day, chosen.window_days)
@@ -108,44 +126,44 @@ def _due(day: str, waiting: list[str], warehouse: Warehouse, store: BundleStore)
         if parent is not None:
             model = replace(parent, day=day, fit="inherited")
         return model if model != current else None
-    until, parameters = partitions[-1][0], chosen.fit_parameters
-    start = _open_parent(store, parent, until, parameters)
-    found = Due(day, "", start, partitions, partitions_digest(partitions))
-    identity = model_identity(
-        parameters=parameters, seed=chosen.seed, fit=found.fit, parent=found.parent,
-        partitions_digest=found.digest, data_until=until,
-    )  # fmt: skip
-    if current is not None and current.identity == identity and store.sound(identity):
+    start = _open_parent(store, parent, partitions[-1][0], parameters)
+    month_loss = parent.metrics.get("month_loss") if parent and start else None
+    found = Due(day, parameters, partitions, start, month_loss)
+    if current is not None and current.identity == found.identity and store.sound(found.identity):
         return None
-    return replace(found, identity=identity)
+    return found
 
 
-def _fit(due: Due, store: BundleStore) -> DayModel:
+def fit_model(due: Due, store: BundleStore) -> DayModel:
     """Fit the twin and the served model, write both, evaluate the twin."""
     interactions, identity, until = due.interactions, due.identity, due.partitions[-1][0]
     assert interactions is not None
     held = temporal_holdout(interactions.users)
     training = interactions.select(~held)
     twin_start = _twin_parent(store, due.start, training)
-    chosen = settings()
+    parameters, seed = due.parameters, settings().seed
     common: dict[str, Any] = {
-        "data_until": until, "seed": chosen.seed, "parameters": chosen.fit_parameters, "partitions": due.partitions,
+        "data_until": until, "seed": seed, "parameters": parameters, "partitions": due.partitions,
         "partitions_digest": due.digest, "training_version": TRAINING_VERSION,
         "libraries": {name: version(name) for name in ("implicit", "numpy", "scipy")}, "blas": blas_kernel(),
     }  # fmt: skip
     for path, data, origin in (
         (store.twin(identity), training, twin_start), (store.served(identity), interactions, due.start)
     ):  # fmt: skip
-        began_from = factors_of(origin) if origin else None
-        weights, factors = train(data, until, chosen.fit_parameters, chosen.seed, began_from)
+        weights = confidence(data, until, parameters)
+        factors = fit(data, weights, parameters, seed, factors_of(origin) if origin else None)
         write_bundle(
             path, content(data, weights, factors), identity=identity, fit="warm" if origin else "cold",
             parent=origin.manifest.identity if origin else None, **common,
         )  # fmt: skip
     evaluation = evaluate(Bundle.open(store.twin(identity)), interactions.select(held))
+    served = loss(interactions, weights, factors, parameters["regularization"])
     return DayModel(
         due.day, identity, due.parent, due.fit, until, due.digest,
-        {**evaluation.metrics, "ratings": float(len(interactions)), "twin_warm": float(twin_start is not None)},
+        {
+            **evaluation.metrics, "ratings": float(len(interactions)), "twin_warm": float(twin_start is not None),
+            "loss": served, "month_loss": due.month_loss or served,
+        },
     )  # fmt: skip
 
 
@@ -175,19 +193,11 @@ def _twin_parent(store: BundleStore, start: Bundle | None, training: Interaction
     if start is None:
         return None
     twin = Bundle.open(store.twin(start.manifest.identity))
-    users = {key: row for row, key in enumerate(training.user_ids)}
-    movies = {key: row for row, key in enumerate(training.movie_ids)}
-    user_rows = np.array([users.get(key.decode(), -1) for key in twin.user_ids.tolist()], np.int64)
-    movie_rows = np.array([movies.get(key.decode(), -1) for key in twin.item_ids.tolist()], np.int64)
-    their_users = np.repeat(user_rows, np.diff(twin.seen_indptr))
-    their_movies = movie_rows[twin.seen_items]
-    if (their_users < 0).any() or (their_movies < 0).any():
-        return None
-    width = len(training.movie_ids)
-    ours = np.sort(training.users.astype(np.int64) * width + training.movies)
-    theirs = their_users * width + their_movies
-    places = np.minimum(np.searchsorted(ours, theirs), len(ours) - 1)
-    return twin if bool((ours[places] == theirs).all()) else None
+    users, movies = encode(training.user_ids), encode(training.movie_ids)
+    theirs, _ = pairs(twin, users, movies)
+    ours = np.sort(training.users.astype(np.int64) * len(movies) + training.movies)
+    complete = len(theirs) == len(twin.seen_items)
+    return twin if complete and bool(np.isin(theirs, ours, assume_unique=True).all()) else None
 
 
 def _metadata(model: DayModel) -> Metadata:
@@ -195,11 +205,20 @@ def _metadata(model: DayModel) -> Metadata:
         "inherited": "no accepted ratings on this day: the model is the day before's",
         "none": "no rating has been accepted yet",
     }
+    whole = {name: round(value, 5) for name, value in model.metrics.items() if "/" not in name}
+    segments: dict[str, dict[str, float]] = {}
+    for name, value in model.metrics.items():
+        if "/" in name:
+            part, metric = name.split("/")
+            segments.setdefault(part, {})[metric] = round(value, 5)
+    columns = list(dict.fromkeys(metric for found in segments.values() for metric in found))
+    rows = [[part, *(found.get(name, 0.0) for name in columns)] for part, found in segments.items()]
     return {
         "identity": model.identity or "none",
         "fit": model.fit,
         "data until": model.data_until or "none",
         "parent": model.parent or "none",
-        **{name: round(value, 5) for name, value in model.metrics.items()},
+        **whole,
+        **({"by segment": table(("segment", *columns), rows)} if rows else {}),
         **({"note": notes[model.fit]} if model.fit in notes else {}),
     }

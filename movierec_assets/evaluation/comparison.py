@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movierec_assets.evaluation.metrics import coverage, ndcg
 from movierec_assets.evaluation.offline import RELEVANT_STARS, hits_of, rows_of
+from movierec_assets.evaluation.splits import sample
 from movierec_serving.bundle import Bundle, top_items
 
 K = 10
@@ -34,52 +36,70 @@ class Comparison:
 def compare(served: Bundle, twin: Bundle, references: Mapping[str, Bundle]) -> dict[str, Comparison]:
     """Rank the challenger's twin and the references' twins on the challenger's holdout.
 
-    The holdout is what `served` was trained on and `twin` was not; relevant is a rating of 4 stars or more of a
-    movie in the twin's training set. All rank the movies of that set without those that the user rated in any of
-    the compared training sets: one list of candidates, the same for all. A held-out pair that a reference was
-    trained on (a late, repaired or second rating moved the holdout) is no candidate, so it counts for nobody. A
-    reference cannot show a movie it does not know.
+    The holdout is what `served` was trained on and `twin` was not, of a sample of the twin's users; relevant is a
+    rating of 4 stars or more of a movie in the twin's training set. All rank the movies of that set without those
+    that the user rated in any of the compared training sets: one list of candidates, the same for all. A held-out
+    pair that a reference was trained on (a late, repaired or second rating moved the holdout) is no candidate, so
+    it counts for nobody. A reference cannot show a movie it does not know.
 
     Args:
         references: twins by name.
     """
     if not references:
         return {}
-    movies = len(twin.item_ids)
-    trained = pairs(twin, twin)
-    theirs = {name: pairs(reference, twin) for name, reference in references.items()}
-    everything, stars = pairs(served, twin), np.asarray(served.seen_ratings)
-    held = everything[(everything >= 0) & (stars >= RELEVANT_STARS)]
+    movies, rows = len(twin.item_ids), sample(twin.user_ids)
+    sampled = twin.user_ids[rows]
+    trained = pairs(twin, sampled, twin.item_ids)[0]
+    everything, places = pairs(served, sampled, twin.item_ids)
+    held = everything[(everything >= 0) & (served.seen_ratings[places] >= RELEVANT_STARS)]
     held = np.setdiff1d(held, trained, assume_unique=True)
-    known = np.unique(np.concatenate([pair[pair >= 0] for pair in theirs.values()]))
+    theirs = [pairs(reference, sampled, twin.item_ids)[0] for reference in references.values()]
+    known = np.unique(np.concatenate([some[some >= 0] for some in theirs]))
     relevant = np.setdiff1d(held, known, assume_unique=True)
     users, counts = np.unique(relevant // movies, return_counts=True)
     rated = np.union1d(trained, known)
     bounds = np.searchsorted(rated, [users * movies, (users + 1) * movies]).T
     exclude = [rated[start:end] % movies for start, end in bounds]
-    own, _ = top_items(twin.item_factors, twin.user_factors[users], exclude, K)
+    own, _ = top_items(twin.item_factors, twin.user_factors[rows[users]], exclude, K)
     own_ndcg = ndcg(hits_of(relevant, users, own, movies), counts, K)
     compared = {}
     for name, reference in references.items():
-        rows, known = rows_of(reference.user_ids, twin.user_ids[users])
-        there, has = rows_of(reference.item_ids, twin.item_ids)
-        left_out = [np.concatenate([rated_before, np.flatnonzero(~has)]) for rated_before in exclude]
-        lists = np.empty_like(own)
-        for who, factors, vectors in (
-            (known, reference.item_factors, reference.user_factors[rows[known]]),
-            (~known, reference.popularity.reshape(-1, 1), np.ones(((~known).sum(), 1), np.float32)),
-        ):
-            chosen = [left_out[place] for place in np.flatnonzero(who)]
-            lists[who], _ = top_items(np.asarray(factors)[there], vectors, chosen, K)
+        places, knows = rows_of(reference.user_ids, sampled[users])
+        lists = rank(reference, twin.item_ids, reference.user_factors[places], knows, exclude)
         compared[name] = Comparison(
             own_ndcg,
             ndcg(hits_of(relevant, users, lists, movies), counts, K),
-            known,
+            knows,
             coverage(own, movies, K),
             coverage(lists, movies, K),
             len(held) - len(relevant),
         )
     return compared
+
+
+def rank(
+    model: Bundle,
+    movie_ids: NDArray[np.bytes_],
+    vectors: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    exclude: Sequence[NDArray[np.integer[Any]]],
+) -> NDArray[np.int32]:
+    """(B, 10) places among `movie_ids` that the model would show, of those it knows; -1 where none is left.
+
+    Args:
+        vectors: (B, F) factors of the users; one that is not `known` is answered by popularity.
+        exclude: for each user, ascending or not, places not to be shown.
+    """
+    rows, there = rows_of(model.item_ids, movie_ids)
+    missing = np.flatnonzero(~there)
+    lists = np.empty((len(vectors), K), np.int32)
+    for who, factors, users in (
+        (known, model.item_factors, vectors[known]),
+        (~known, model.popularity.reshape(-1, 1), np.ones(((~known).sum(), 1), np.float32)),
+    ):
+        left_out = [np.concatenate([exclude[user], missing]) for user in np.flatnonzero(who).tolist()]
+        lists[who], _ = top_items(np.asarray(factors)[rows], users, left_out, K)
+    return lists
 
 
 def overlap(served: Bundle, twin: Bundle) -> float:
@@ -101,10 +121,23 @@ def overlap(served: Bundle, twin: Bundle) -> float:
     return float(np.mean([len(np.intersect1d(a[a >= 0], b)) / K for a, b in zip(ours, theirs, strict=True)]))
 
 
-def pairs(bundle: Bundle, space: Bundle) -> NDArray[np.int64]:
-    """(N,) user row x movies + movie row of `bundle`'s training pairs, in the rows of `space`; -1 if not there."""
-    users, user_there = rows_of(space.user_ids, bundle.user_ids)
-    movies, movie_there = rows_of(space.item_ids, bundle.item_ids)
-    by_user = np.repeat(np.where(user_there, users, -1), np.diff(bundle.seen_indptr))
-    by_movie = np.where(movie_there, movies, -1)[bundle.seen_items]
-    return np.where((by_user < 0) | (by_movie < 0), -1, by_user * len(space.item_ids) + by_movie)
+def pairs(
+    bundle: Bundle, user_ids: NDArray[np.bytes_], movie_ids: NDArray[np.bytes_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """These users' training pairs, as place of the user x movies + place of the movie in the given ids.
+
+    Args:
+        user_ids, movie_ids: ascending; a pair of a user that is not among them is left out, and one of a movie
+            that is not is -1.
+
+    Returns:
+        (N,) pairs, ascending but for the -1, and (N,) where they stand in the bundle's `seen_...`.
+    """
+    rows, there = rows_of(bundle.user_ids, user_ids)
+    starts = bundle.seen_indptr[rows]
+    counts = np.where(there, bundle.seen_indptr[rows + 1] - starts, 0)
+    places = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    movies, has = rows_of(movie_ids, bundle.item_ids)
+    by_movie = np.where(has, movies, -1)[bundle.seen_items[places]]
+    by_user = np.repeat(np.arange(len(user_ids)), counts)
+    return np.where(by_movie < 0, -1, by_user * len(movie_ids) + by_movie), places

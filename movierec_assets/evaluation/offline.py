@@ -7,8 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from movierec_assets.evaluation.metrics import LONGEST, USER_METRICS, coverage
+from movierec_assets.evaluation.metrics import (
+    LONGEST,
+    MOVIE_SEGMENTS,
+    USER_SEGMENTS,
+    coverage,
+    means,
+    movie_segments,
+    ndcg,
+    novelty,
+)
+from movierec_assets.evaluation.splits import sample
 from movierec_assets.training.interactions import Interactions
 from movierec_serving.bundle import Bundle, recommend, top_items
 
@@ -17,7 +28,7 @@ RELEVANT_STARS = 4.0
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means by metric name, and (B,) NDCG@10 of each evaluated user, beside that of popularity."""
+    """Means by name (`segment/metric` for a part of users or movies); (B,) NDCG@10 of each user, and popularity's."""
 
     metrics: dict[str, float]
     ndcg_at_10: NDArray[np.float64]
@@ -33,38 +44,56 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
     """Rank each user's unseen movies and compare with what the user liked later, beside popularity.
 
     Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one are left
-    out. Lists hold only movies that the user has not rated in training.
+    out, and of more than `MAX_USERS` users a sample is taken. Lists hold only movies that the user has not rated
+    in training. In a segment of movies only these are relevant, in the same lists.
 
     Args:
         bundle: of a model that was trained without `held`.
         rank: makes the lists that are judged; else the bundle's own are.
     """
-    users, found_user = rows_of(bundle.user_ids, _keys(held.user_ids))
-    movies, found_movie = rows_of(bundle.item_ids, _keys(held.movie_ids))
-    keep = (held.ratings >= RELEVANT_STARS) & found_user[held.users] & found_movie[held.movies]
-    pairs = users[held.users[keep]].astype(np.int64) * len(bundle.item_ids) + movies[held.movies[keep]]
-    pairs.sort()
-    evaluated, relevant = np.unique(pairs // max(len(bundle.item_ids), 1), return_counts=True)
-    metrics = {"users": float(len(evaluated)), "holdout_ratings": float(len(held))}
-    if not len(evaluated):
-        return Evaluation(metrics, np.zeros(0), np.zeros(0))
-    lists = rank(evaluated) if rank else recommend(bundle, evaluated, LONGEST)[0]
-    popularity = np.asarray(bundle.popularity).reshape(
-        -1, 1
-    )  # a model of one factor: the same kernel ranks it
-    baseline, _ = top_items(
-        popularity, np.ones((len(evaluated), 1), np.float32), [bundle.seen(u) for u in evaluated], LONGEST
+    movies = len(bundle.item_ids)
+    user_rows, found_user = rows_of(bundle.user_ids, encode(held.user_ids))
+    movie_rows, found_movie = rows_of(bundle.item_ids, encode(held.movie_ids))
+    sampled = np.zeros(len(bundle.user_ids), bool)
+    sampled[sample(bundle.user_ids)] = True
+    keep = (
+        (held.ratings >= RELEVANT_STARS)
+        & (found_user & sampled[user_rows])[held.users]
+        & found_movie[held.movies]
     )
-    ndcg = {}
-    for prefix, ranked in (("", lists), ("popularity_", baseline)):
-        hits = hits_of(pairs, evaluated, ranked, len(bundle.item_ids))
-        for name, (metric, k) in USER_METRICS.items():
-            values = metric(hits, relevant, k)
-            metrics[prefix + name] = float(values.mean())
-            if name == "ndcg_at_10":
-                ndcg[prefix] = values
-        metrics[prefix + "coverage_at_10"] = coverage(ranked, len(bundle.item_ids), 10)
-    return Evaluation(metrics, ndcg[""], ndcg["popularity_"])
+    pairs = np.sort(user_rows[held.users[keep]].astype(np.int64) * movies + movie_rows[held.movies[keep]])
+    users, relevant = np.unique(pairs // max(movies, 1), return_counts=True)
+    metrics = {"users": float(len(users)), "holdout_ratings": float(len(held))}
+    if not len(users):
+        return Evaluation(metrics, np.zeros(0), np.zeros(0))
+    popularity = np.asarray(bundle.popularity)
+    seen = [bundle.seen(user) for user in users]
+    with threadpool_limits(1, "blas"):  # of 32 users at a time: threads cost several times what they save
+        lists = rank(users) if rank else recommend(bundle, users, LONGEST)[0]
+        # popularity is a model of one factor: the same kernel ranks it
+        popular, _ = top_items(popularity.reshape(-1, 1), np.ones((len(users), 1), np.float32), seen, LONGEST)
+    each: list[NDArray[np.float64]] = []
+    for prefix, ranked in (("popularity_", popular), ("", lists)):
+        hits = hits_of(pairs, users, ranked, movies)
+        each.append(ndcg(hits, relevant, 10))
+        whole = {
+            **means(hits, relevant),
+            "coverage_at_10": coverage(ranked, movies, 10),
+            "novelty_at_10": novelty(ranked, popularity, len(bundle.user_ids), 10),
+        }
+        metrics |= {prefix + name: value for name, value in whole.items() if name != "users"}
+    rated = np.diff(bundle.seen_indptr)[users]
+    parts = {}
+    for name, (least, below) in USER_SEGMENTS.items():
+        chosen = (rated >= least) & (rated < (below or np.inf))
+        parts[name] = means(hits[chosen], relevant[chosen])
+    segment = movie_segments(popularity)
+    for place, name in enumerate(MOVIE_SEGMENTS):
+        of_segment = np.searchsorted(users, pairs[segment[pairs % movies] == place] // movies)
+        counts = np.bincount(of_segment, minlength=len(users))
+        parts[name] = means((hits & (segment[lists] == place))[counts > 0], counts[counts > 0])
+    metrics |= {f"{part}/{name}": value for part, found in parts.items() for name, value in found.items()}
+    return Evaluation(metrics, each[1], each[0])
 
 
 def hits_of(
@@ -87,5 +116,5 @@ def rows_of(
     return places.astype(np.int64), np.asarray(there)
 
 
-def _keys(ids: Sequence[str]) -> NDArray[np.bytes_]:
+def encode(ids: Sequence[str]) -> NDArray[np.bytes_]:
     return np.array([key.encode() for key in ids], dtype="S") if ids else np.empty(0, "S1")

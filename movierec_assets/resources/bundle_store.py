@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 
-from movierec_assets.training.als import Factors
-from movierec_assets.training.interactions import Interactions
-from movierec_serving.bundle import Bundle, BundleContent, BundleError
+from movierec_serving.bundle import Bundle, BundleError
 
 
 class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -38,23 +35,3 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def complete(self, identity: str) -> bool:
         """Whether both were published: a bundle's folder appears only when it is complete."""
         return self.served(identity).is_dir() and self.twin(identity).is_dir()
-
-
-def factors_of(bundle: Bundle) -> Factors:
-    """A bundle's factors with the ids of their rows."""
-    return Factors(
-        tuple(key.decode() for key in bundle.user_ids.tolist()),
-        tuple(key.decode() for key in bundle.item_ids.tolist()),
-        np.asarray(bundle.user_factors),
-        np.asarray(bundle.item_factors),
-    )
-
-
-def content(interactions: Interactions, weights: np.ndarray, factors: Factors) -> BundleContent:
-    """What a bundle holds: the factors, and each user's movies with their stars and confidence."""
-    confidence, stars = interactions.matrix(weights), interactions.matrix(interactions.ratings)
-    return BundleContent(
-        user_ids=factors.user_ids, item_ids=factors.movie_ids, user_factors=factors.users, item_factors=factors.movies,
-        seen_indptr=confidence.indptr.astype(np.int64), seen_items=confidence.indices.astype(np.int32),
-        seen_ratings=stars.data, seen_confidence=confidence.data, popularity=interactions.popularity(),
-    )  # fmt: skip

@@ -11,7 +11,7 @@ import dagster as dg
 from movierec_assets.resources.model_registry import EXPERIMENT, ModelRegistry
 
 OWNERLESS_S = 600.0
-OUR_JOBS = ("daily", "__ASSET_JOB")  # dagster-mlflow names a run after its job
+OUR_JOBS = ("daily", "tuning", "__ASSET_JOB")  # dagster-mlflow names a run after its job
 
 
 @dg.resource(

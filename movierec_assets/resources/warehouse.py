@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pandas as pd
 
+from movierec_assets.evaluation.prequential import Score
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import Outcome
 from movierec_assets.resources.duckdb_file import DuckDBFile
@@ -295,9 +296,54 @@ class Warehouse(DuckDBFile):
                 "INSERT OR REPLACE INTO als_model VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     model.day, model.identity, model.parent, model.fit, model.data_until, model.partitions_digest,
-                    json.dumps(dict(model.metrics)),
+                    _json(model.metrics),
                 ],
             )  # fmt: skip
+
+    def tuned(self, settings: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        """(day, parameters) of each set that passed the gate and was found from these settings, newest first."""
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT t.day::VARCHAR, parameters::VARCHAR FROM tuned_parameters t
+                   WHERE verdict = 'passed' AND settings::VARCHAR = ? ORDER BY t.day DESC, version DESC""",
+                [_json(settings)],
+            ).fetchall()
+        return [(day, json.loads(parameters)) for day, parameters in rows]
+
+    def record_tuned(
+        self, model: DayModel, version: int, settings: Mapping[str, Any], parameters: Mapping[str, Any], verdict: str
+    ) -> None:  # fmt: skip
+        """Record a proposed set and what the gate said to it; one that passed makes `model` the day's."""
+        with self.connect() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO tuned_parameters VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    model.identity, version, model.day, model.partitions_digest, _json(settings), _json(parameters),
+                    verdict,
+                ],
+            )  # fmt: skip
+            if verdict == "passed":
+                self.record_model(model)
+
+    # -- the test by the next day --------------------------------------------------------------------
+
+    def record_score(self, score: Score) -> None:
+        """Make `score` the day's."""
+        with self.connect() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO prequential_evaluation VALUES (?, ?, ?, ?, ?, ?, ?)",
+                list(astuple(score)),
+            )
+
+    def scores(self, until: str) -> list[Score]:
+        """Of each evaluated day up to `until`, oldest first."""
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT day::VARCHAR, * EXCLUDE (day) FROM prequential_evaluation
+                   WHERE day <= CAST(? AS DATE) ORDER BY prequential_evaluation.day""",
+                [until],
+            ).fetchall()
+        return [Score(*row) for row in rows]
 
     def replace_served(self, version: int, served: pd.DataFrame) -> None:
         """Make one version's recommendations (user_id, rank, movie_id, score) the content of `served_model`."""
@@ -307,6 +353,10 @@ class Warehouse(DuckDBFile):
             connection.execute(
                 "INSERT INTO served_model SELECT ?, user_id, rank, movie_id, score FROM served", [version]
             )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), sort_keys=True)
 
 
 def _since(until: str, window_days: int | None) -> str:

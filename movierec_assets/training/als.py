@@ -3,89 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from movierec_assets.training.interactions import Interactions, confidence
+from movierec_assets.training.factors import Factors
+from movierec_assets.training.interactions import Interactions
 
+PARALLEL_FROM = (
+    1_000_000  # interactions; with fewer, threads that wait for each other cost more than they save
+)
 INITIAL_SCALE = 0.01  # of random factors, as implicit's own
 
 
-@dataclass(frozen=True)
-class Factors:
-    """(U, F) and (I, F) float32 with the ids of their rows, ascending by UTF-8 bytes."""
-
-    user_ids: tuple[str, ...]
-    movie_ids: tuple[str, ...]
-    users: NDArray[np.float32]
-    movies: NDArray[np.float32]
-
-
 def fit(
-    user_ids: tuple[str, ...], movie_ids: tuple[str, ...], confidence: sp.csr_matrix, *, factors: int,
-    regularization: float, iterations: int, seed: int, parent: Factors | None = None,
+    data: Interactions, weights: NDArray[np.float32], parameters: Mapping[str, Any], seed: int,
+    parent: Factors | None = None,
 ) -> Factors:  # fmt: skip
-    """Factorise `confidence` (U, I) by alternating least squares, conjugate gradient.
+    """Factorise by alternating least squares, conjugate gradient.
 
     Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets"; the solver is
     implicit's. Bits are reproduced on the same BLAS kernel: BLAS runs on one thread (also faster), rows are
     in the order of their ids, indices are sorted, and random rows come from `seed` alone.
 
     Args:
+        weights: (N,) confidence of each interaction; 0 leaves a pair out, as neither liked nor unseen.
+        parameters: factors, regularization, iterations (of a cold fit), warm_iterations (of a warm one).
         parent: a warm fit starts from these, rows mapped by id; rows the parent lacks start random.
 
     Raises:
         ValueError: the parent has another number of factors.
     """
-    from implicit.als import AlternatingLeastSquares
+    from implicit.cpu.als import AlternatingLeastSquares
 
+    factors = parameters["factors"]
     random = np.random.default_rng(seed)
     known = parent or Factors((), (), np.empty((0, factors), np.float32), np.empty((0, factors), np.float32))
-    start_users = _start(user_ids, known.user_ids, known.users, factors, random)
-    start_movies = _start(movie_ids, known.movie_ids, known.movies, factors, random)
+    start_users = _start(data.user_ids, known.user_ids, known.users, factors, random)
+    start_movies = _start(data.movie_ids, known.movie_ids, known.movies, factors, random)
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
             factors=factors,
-            regularization=regularization,
+            regularization=parameters["regularization"],
             alpha=1.0,
-            iterations=iterations,
+            iterations=parameters["iterations" if parent is None else "warm_iterations"],
             random_state=seed,
+            num_threads=1 if len(data) < PARALLEL_FROM else 0,  # the bits do not depend on it
         )
         model.user_factors, model.item_factors = start_users, start_movies
-        model.fit(confidence, show_progress=False)
-    return Factors(user_ids, movie_ids, np.asarray(model.user_factors), np.asarray(model.item_factors))
+        model.fit(data.matrix(weights), show_progress=False)
+    return Factors(data.user_ids, data.movie_ids, model.user_factors, model.item_factors)
 
 
-def train(
-    data: Interactions, until: str, parameters: Mapping[str, Any], seed: int, parent: Factors | None
-) -> tuple[NDArray[np.float32], Factors]:
-    """(N,) confidence of each interaction, and the factors, by a model's recorded parameters.
+def loss(data: Interactions, weights: NDArray[np.float32], factors: Factors, regularization: float) -> float:
+    """What ALS minimises, a pair of user and movie: the mean of c (p - x'y)^2 over all pairs, and the L2 terms.
 
-    Args:
-        until: the last day of the data (ISO), at whose end ages are counted.
-        parameters: alpha, weighting, half_life_days, factors, regularization, iterations, warm_iterations.
-        parent: a warm fit of `warm_iterations` starts from it; None: a cold one of `iterations`.
+    By implicit's Gram trick, in the time of the interactions and not of all pairs. As a mean it can be compared
+    between days.
     """
-    end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
-    weights = confidence(
-        data,
-        alpha=parameters["alpha"],
-        weighting=parameters["weighting"],
-        half_life_days=parameters["half_life_days"],
-        until_s=int(end.timestamp()),
-    )
-    factors = fit(
-        data.user_ids, data.movie_ids, data.matrix(weights), factors=parameters["factors"],
-        regularization=parameters["regularization"], seed=seed, parent=parent,
-        iterations=parameters["iterations" if parent is None else "warm_iterations"],
-    )  # fmt: skip
-    return weights, factors
+    from implicit.cpu.als import calculate_loss
+
+    with threadpool_limits(1, "blas"):
+        return float(calculate_loss(data.matrix(weights), factors.users, factors.movies, regularization))
 
 
 def _start(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+from movierec_serving.bundle import weight_of
 
 SECONDS_A_DAY = 86_400
 
@@ -80,19 +85,17 @@ def interactions_of(ratings: pd.DataFrame) -> Interactions:
     )
 
 
-def confidence(
-    interactions: Interactions, *, alpha: float, weighting: str, half_life_days: float | None, until_s: int
-) -> NDArray[np.float32]:
-    """c, the weight ALS gives each interaction (Hu, Koren & Volinsky 2008): alpha x weight x decay.
+def confidence(interactions: Interactions, until: str, parameters: Mapping[str, Any]) -> NDArray[np.float32]:
+    """(N,) c, the weight ALS gives each interaction (Hu, Koren & Volinsky 2008): alpha x weight x decay.
 
     Args:
-        weighting: "rating" for the stars, "ones" for 1.
-        half_life_days: age at which an interaction has half its confidence; None: no decay.
-        until_s: the moment from which ages are counted, seconds since 1970.
+        until: the last day of the data (ISO), at whose end ages are counted.
+        parameters: alpha; weighting, see `weight_of`; half_life_days, the age at which an interaction has half its
+            confidence, or None.
     """
-    weight = interactions.ratings if weighting == "rating" else np.ones(len(interactions), np.float32)
-    result = np.float32(alpha) * weight
-    if half_life_days is not None:
-        age_days = np.maximum(until_s - interactions.rated_at, 0) / SECONDS_A_DAY
-        result = result * np.exp2(-age_days / half_life_days)
-    return result.astype(np.float32)
+    result = parameters["alpha"] * weight_of(interactions.ratings, parameters["weighting"])
+    if parameters["half_life_days"] is not None:
+        end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
+        age_days = np.maximum(int(end.timestamp()) - interactions.rated_at, 0) / SECONDS_A_DAY
+        result = result * np.exp2(-age_days / parameters["half_life_days"])
+    return np.asarray(result, np.float32)

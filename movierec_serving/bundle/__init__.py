@@ -3,46 +3,27 @@
 NumPy and the standard library only, so that whatever holds a bundle can use it.
 """
 
-from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.evidence import Evidence
-from movierec_serving.bundle.files import BundleError, FileEntry
-from movierec_serving.bundle.kernel import popular, recommend, top_items
-from movierec_serving.bundle.layout import MAX_ID_LENGTH
-from movierec_serving.bundle.manifest import FORMAT_VERSION, Manifest
-from movierec_serving.bundle.publication import TOP_N, Movie, PublishedModel, publish
-from movierec_serving.bundle.selection import (
-    Ranked,
-    UnknownGenreError,
-    for_users,
-    for_vectors,
-    left_out,
-    most_popular,
-    similar,
-)
-from movierec_serving.bundle.writer import BundleContent, write_bundle
-
-__all__ = [
-    "FORMAT_VERSION",
-    "MAX_ID_LENGTH",
-    "TOP_N",
-    "Bundle",
-    "BundleContent",
-    "BundleError",
-    "Evidence",
-    "FileEntry",
-    "Manifest",
-    "Movie",
-    "PublishedModel",
-    "Ranked",
-    "UnknownGenreError",
-    "for_users",
-    "for_vectors",
-    "left_out",
-    "most_popular",
-    "popular",
-    "publish",
-    "recommend",
-    "similar",
-    "top_items",
-    "write_bundle",
-]
+from movierec_serving.bundle.bundle import Bundle as Bundle
+from movierec_serving.bundle.evidence import Evidence as Evidence
+from movierec_serving.bundle.evidence import weight_of as weight_of
+from movierec_serving.bundle.files import BundleError as BundleError
+from movierec_serving.bundle.files import FileEntry as FileEntry
+from movierec_serving.bundle.kernel import popular as popular
+from movierec_serving.bundle.kernel import recommend as recommend
+from movierec_serving.bundle.kernel import top_items as top_items
+from movierec_serving.bundle.layout import MAX_ID_LENGTH as MAX_ID_LENGTH
+from movierec_serving.bundle.manifest import FORMAT_VERSION as FORMAT_VERSION
+from movierec_serving.bundle.manifest import Manifest as Manifest
+from movierec_serving.bundle.publication import TOP_N as TOP_N
+from movierec_serving.bundle.publication import Movie as Movie
+from movierec_serving.bundle.publication import PublishedModel as PublishedModel
+from movierec_serving.bundle.publication import publish as publish
+from movierec_serving.bundle.selection import Ranked as Ranked
+from movierec_serving.bundle.selection import UnknownGenreError as UnknownGenreError
+from movierec_serving.bundle.selection import for_users as for_users
+from movierec_serving.bundle.selection import for_vectors as for_vectors
+from movierec_serving.bundle.selection import left_out as left_out
+from movierec_serving.bundle.selection import most_popular as most_popular
+from movierec_serving.bundle.selection import similar as similar
+from movierec_serving.bundle.writer import BundleContent as BundleContent
+from movierec_serving.bundle.writer import write_bundle as write_bundle

@@ -9,6 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.bundle import Bundle
+from movierec_serving.bundle.files import BundleError
+
+LIKED_STARS = 4.0
+
+
+def weight_of(stars: NDArray[Any], weighting: str) -> NDArray[Any]:
+    """(N,) weight of ratings, before alpha: training and fold-in must agree on it.
+
+    Args:
+        weighting: "rating" for the stars, "ones" for 1, "power:P" for (stars / 5) ** P, "positives" for 1 from 4
+            stars and 0 below, which leaves the pair out.
+    """
+    if weighting == "rating":
+        return stars
+    if weighting == "ones":
+        return np.ones_like(stars)
+    if weighting == "positives":
+        return (stars >= LIKED_STARS).astype(stars.dtype)
+    kind, _, power = weighting.partition(":")
+    if kind != "power":
+        raise BundleError(f"weighting {weighting!r} is none of rating, ones, power:P, positives")
+    return np.asarray((stars / 5) ** float(power), stars.dtype)
 
 
 @dataclass(frozen=True)
@@ -32,9 +54,8 @@ class Evidence:
     def of_ratings(cls, bundle: Bundle, ratings: Mapping[int, float]) -> "Evidence":
         """Stars by item row, weighted as in training and without decay: they were given just now."""
         stars = np.fromiter(ratings.values(), np.float64, len(ratings))
-        weight = stars if bundle.manifest.parameters.get("weighting", "rating") == "rating" else 1.0
-        rows = np.fromiter(ratings, np.int64, len(ratings))
-        return cls(bundle, rows, bundle.parameter("alpha") * weight * np.ones(len(ratings)))
+        weight = weight_of(stars, str(bundle.manifest.parameters.get("weighting", "rating")))
+        return cls(bundle, np.fromiter(ratings, np.int64, len(ratings)), bundle.parameter("alpha") * weight)
 
     def factors(self) -> NDArray[np.float32]:
         """(F,), the user's; all zeros where nothing was rated."""

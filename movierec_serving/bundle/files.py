@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +35,16 @@ class FileEntry:
     shape: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return {"sha256": self.sha256, "bytes": self.bytes, "dtype": self.dtype, "shape": list(self.shape)}
+        return {**asdict(self), "shape": list(self.shape)}
 
     @classmethod
     def from_json(cls, value: object, where: str) -> "FileEntry":
         fields = require(value, dict, where)
-        if set(fields) != {"sha256", "bytes", "dtype", "shape"}:
+        kinds = {"sha256": str, "bytes": int, "dtype": str, "shape": list}
+        if set(fields) != set(kinds):
             raise BundleError(f"{where}: needs sha256, bytes, dtype and shape")
-        shape = tuple(require(n, int, f"{where}.shape") for n in require(fields["shape"], list, where))
-        return cls(
-            require(fields["sha256"], str, f"{where}.sha256"),
-            require(fields["bytes"], int, f"{where}.bytes"),
-            require(fields["dtype"], str, f"{where}.dtype"),
-            shape,
-        )
+        values = {name: require(fields[name], kind, f"{where}.{name}") for name, kind in kinds.items()}
+        return cls(**{**values, "shape": tuple(require(n, int, f"{where}.shape") for n in values["shape"])})
 
 
 def require(value: object, kind: type, where: str) -> Any:

@@ -44,9 +44,6 @@ class Manifest:
 
     def to_json(self) -> str:
         document = {field.name: getattr(self, field.name) for field in fields(self)}
-        document["partitions"] = [list(partition) for partition in self.partitions]
-        for name in ("parameters", "libraries", "counts"):
-            document[name] = dict(document[name])
         document["files"] = {name: entry.to_json() for name, entry in self.files.items()}
         return seal(document)
 

@@ -14,19 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_serving.bundle import files
 from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.files import (
-    BundleError,
-    FileEntry,
-    open_array,
-    read_text,
-    require,
-    seal,
-    staged_directory,
-    unseal,
-    write_array,
-    write_text,
-)
+from movierec_serving.bundle.files import BundleError, FileEntry, require
 from movierec_serving.bundle.kernel import recommend
 from movierec_serving.bundle.manifest import FORMAT_VERSION, MANIFEST
 
@@ -71,7 +61,7 @@ class PublishedModel:
         path = Path(store) / str(version)
         where = str(path / PUBLICATION)
         bundle = Bundle.open(path, verify=verify)
-        document = unseal(read_text(path / PUBLICATION), where, FORMAT_VERSION)
+        document = files.unseal(files.read_text(path / PUBLICATION), where, FORMAT_VERSION)
         if set(document) != {"format_version", "version", "identity", "genres", "files"}:
             raise BundleError(f"{where}: needs format_version, version, identity, genres and files")
         if document["version"] != version:
@@ -79,13 +69,13 @@ class PublishedModel:
         if document["identity"] != bundle.manifest.identity:
             raise BundleError(f"{where}: is of {document['identity']!r}, not of the bundle beside it")
         names = tuple(require(g, str, f"{where}: genres") for g in require(document["genres"], list, where))
-        files = require(document["files"], dict, f"{where}: files")
-        if set(files) != {f"{name}.npy" for name in ARRAYS}:
+        listed = require(document["files"], dict, f"{where}: files")
+        if set(listed) != {f"{name}.npy" for name in ARRAYS}:
             raise BundleError(f"{where}: files must be {', '.join(ARRAYS)}")
         arrays: dict[str, NDArray[Any]] = {}
         for name in ARRAYS:
-            entry = FileEntry.from_json(files[f"{name}.npy"], f"{where}: files.{name}.npy")
-            arrays[name] = open_array(path, f"{name}.npy", entry, verify=verify)
+            entry = FileEntry.from_json(listed[f"{name}.npy"], f"{where}: files.{name}.npy")
+            arrays[name] = files.open_array(path, f"{name}.npy", entry, verify=verify)
         model = cls(version=version, bundle=bundle, genre_names=names, **arrays)
         model._check_shapes(where)
         if verify:
@@ -175,18 +165,15 @@ def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, M
     items, scores = recommend(bundle, np.arange(len(bundle.user_ids)), TOP_N)
     genres, catalogue = _catalogue([movies.get(bundle.item_id(row)) for row in range(len(bundle.item_ids))])
     arrays: dict[str, NDArray[Any]] = {"top_items": items, "top_scores": scores, **catalogue}
-    with staged_directory(final) as staged:
+    with files.staged_directory(final) as staged:
         for name in (*bundle.manifest.files, MANIFEST):
             _link(Path(bundle_path) / name, staged / name)
-        entries = {f"{name}.npy": write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS}
+        entries = {f"{name}.npy": files.write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS}
         document = {
-            "format_version": FORMAT_VERSION,
-            "version": version,
-            "identity": identity,
-            "genres": genres,
+            "format_version": FORMAT_VERSION, "version": version, "identity": identity, "genres": genres,
             "files": {name: entry.to_json() for name, entry in entries.items()},
-        }
-        write_text(staged / PUBLICATION, seal(document))
+        }  # fmt: skip
+        files.write_text(staged / PUBLICATION, files.seal(document))
     return final
 
 

@@ -17,10 +17,7 @@ class UnknownGenreError(ValueError):
 
 
 def left_out(
-    model: PublishedModel,
-    genres: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    blocked: NDArray[np.integer] | None = None,
+    model: PublishedModel, genres: Sequence[str], exclude: Sequence[str], blocked: NDArray[np.integer]
 ) -> Mask | None:
     """(I,) True for items without any of `genres`, excluded by id (unknown ids are ignored), or blocked.
 
@@ -29,14 +26,13 @@ def left_out(
     Raises:
         UnknownGenreError: one of `genres`.
     """
-    if not genres and not exclude and (blocked is None or not len(blocked)):
+    if not genres and not exclude and not len(blocked):
         return None
     out = np.zeros(len(model.bundle.item_ids), dtype=np.bool_)
     if genres:
         columns = [_genre(model, name) for name in genres]
         np.logical_not(model.item_genres[:, columns].any(axis=1), out=out)
-    if blocked is not None:
-        out[blocked] = True
+    out[blocked] = True
     rows = model.bundle.item_rows(exclude)
     out[rows[rows >= 0]] = True
     return out
@@ -75,17 +71,9 @@ def for_vectors(
     ]
 
 
-def most_popular(
-    model: PublishedModel,
-    n: int,
-    offset: int = 0,
-    out: Mask | None = None,
-    seen: NDArray[np.integer] | None = None,
-) -> Ranked:
+def most_popular(model: PublishedModel, n: int, offset: int = 0, out: Mask | None = None) -> Ranked:
     """The most rated items, score the number of ratings."""
-    exclude = np.empty(0, np.int64) if out is None else np.flatnonzero(out)
-    if seen is not None:
-        exclude = np.concatenate([exclude, seen])
+    exclude = () if out is None else np.flatnonzero(out)
     rows = popular(model.bundle, offset + n, exclude)[offset:]
     return _pairs(rows, model.bundle.popularity[rows])
 

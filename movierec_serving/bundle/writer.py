@@ -1,6 +1,6 @@
 """Writing a bundle: checked first, durable, and there as a whole or not at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,23 +34,10 @@ class BundleContent:
     popularity: NDArray[Any] = field(repr=False)
 
 
-def write_bundle(
-    path: Path,
-    content: BundleContent,
-    *,
-    identity: str,
-    data_until: str,
-    parent: str | None,
-    fit: str,
-    seed: int,
-    parameters: Mapping[str, Any],
-    partitions: Sequence[tuple[str, str]],
-    partitions_digest: str,
-    training_version: str,
-    libraries: Mapping[str, str],
-    blas: str,
-) -> Manifest:
+def write_bundle(path: Path, content: BundleContent, *, identity: str, **provenance: Any) -> Manifest:
     """Write `content` to `path`; a sound bundle of the same identity there is kept, a broken one replaced.
+
+    `provenance` is the manifest's fields from `data_until` to `blas`.
 
     Raises:
         BundleError: the content is not a model (the message names the array), or `path` holds a
@@ -63,33 +50,14 @@ def write_bundle(
         return existing
 
     arrays = _arrays(content)
-    users, factors = arrays["user_factors"].shape
-    counts = {
-        "users": users,
-        "items": len(arrays["popularity"]),
-        "interactions": len(arrays["seen_items"]),
-        "factors": factors,
-    }
+    counts = dict(zip(("users", "factors"), arrays["user_factors"].shape, strict=True))
+    counts |= {"items": len(arrays["popularity"]), "interactions": len(arrays["seen_items"])}
     check_shapes(arrays, counts, identity)
     check_values(arrays, identity)
     with staged_directory(path) as staged:
         files = {f"{name}.npy": write_array(staged, f"{name}.npy", array) for name, array in arrays.items()}
-        manifest = Manifest(
-            FORMAT_VERSION,
-            identity,
-            data_until,
-            parent,
-            fit,
-            seed,
-            dict(parameters),
-            tuple((day, version) for day, version in partitions),
-            partitions_digest,
-            training_version,
-            dict(libraries),
-            blas,
-            counts,
-            files,
-        )
+        provenance["partitions"] = tuple(map(tuple, provenance["partitions"]))
+        manifest = Manifest(FORMAT_VERSION, identity, counts=counts, files=files, **provenance)
         text = manifest.to_json()
         written = Manifest.from_json(text)  # what cannot be read back must not be written
         write_text(staged / MANIFEST, text)

@@ -117,6 +117,8 @@ def endpoint(status: int, body: object) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
+        do_POST = do_GET  # noqa: N815 - the name is the library's
+
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -226,12 +228,28 @@ def test_a_deployment_that_no_endpoint_acknowledged_fails_and_names_it(
 ) -> None:
     platform.deliver(DAYS[0])
     platform.run(DAYS[0])
-    with endpoint(200, {"version": 1, "previous": None, "changed": False}) as only_gets:
-        monkeypatch.setenv("MOVIEREC_ENDPOINTS", f"{DOWN},{only_gets}")
+    with endpoint(409, {"detail": "altered"}) as one, endpoint(401, {}) as other:
+        monkeypatch.setenv("MOVIEREC_ENDPOINTS", f"{DOWN},{one},{other}")
         settings.cache_clear()
         result = platform.run("-", job="deploy")
     assert not result.success
-    failure = result.failure_data_for_node("served_model")
-    assert DOWN in str(failure.user_failure_data)
-    assert "answered 501" in str(failure.user_failure_data)
+    failure = str(result.failure_data_for_node("served_model").user_failure_data)
+    assert DOWN in failure
+    assert "answered 409" in failure
+    assert f"{other} has another MOVIEREC_RELOAD_TOKEN" in failure
     assert (platform.root / "models" / "1" / "publication.json").is_file()
+
+
+def test_a_damaged_bundle_is_named_and_mended_by_training_its_day(platform: Platform) -> None:
+    platform.deliver(DAYS[0])
+    platform.run(DAYS[0])
+    identity = platform.model_registry.production().identity
+    factors = platform.bundle_store.served(identity) / "user_factors.npy"
+    sound = factors.read_bytes()
+    factors.unlink()
+    factors.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    result = platform.run("-", job="deploy")
+    failure = str(result.failure_data_for_node("served_model").user_failure_data)
+    assert f"materialize als_model of {DAYS[0]} again" in failure
+    assert platform.run(DAYS[0], None, "als_model").success
+    assert factors.read_bytes() == sound

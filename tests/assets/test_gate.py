@@ -157,9 +157,9 @@ def test_what_a_reference_was_trained_on_counts_for_nobody(days: tuple[Day, Day]
 
 def replace_seen(twin: Bundle, challenger: Day) -> Bundle:
     """The twin of production, as if it had been trained on every other user's whole history of the challenger."""
-    everything = pairs(challenger.served, twin)
+    everything = pairs(challenger.served, twin.user_ids, twin.item_ids)[0]
     width = len(twin.item_ids)
-    own = pairs(twin, twin)
+    own = pairs(twin, twin.user_ids, twin.item_ids)[0]
     seen = np.union1d(own, everything[(everything >= 0) & (everything // width % 2 == 0)])
     indptr = np.searchsorted(seen // width, np.arange(len(twin.user_ids) + 1))
     return replace(twin, seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))

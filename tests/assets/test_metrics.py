@@ -7,7 +7,16 @@ import pytest
 import scipy.sparse as sp
 from implicit.evaluation import ndcg_at_k, ranking_metrics_at_k
 
-from movierec_assets.evaluation.metrics import average_precision, coverage, ndcg, recall
+from movierec_assets.evaluation.metrics import (
+    MOVIE_SEGMENTS,
+    USER_SEGMENTS,
+    average_precision,
+    coverage,
+    movie_segments,
+    ndcg,
+    novelty,
+    recall,
+)
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from tests.models import interactions_of_tastes, trained
@@ -43,6 +52,38 @@ def test_average_precision_by_hand() -> None:
 
 def test_coverage_counts_a_movie_once_and_empty_places_not_at_all() -> None:
     assert coverage(np.array([[0, 1, 9], [1, -1, 8]], np.int32), movies=8, k=2) == 2 / 8
+
+
+def test_novelty_is_the_mean_information_of_what_is_shown() -> None:
+    popularity = np.array([8, 2, 1], np.float32)  # of 8 users: 0, 2 and 3 bits
+    assert novelty(np.array([[0, 1, 2], [1, -1, 0]], np.int32), popularity, users=8, k=2) == pytest.approx(
+        4 / 3
+    )
+
+
+def test_a_third_of_the_ratings_each_is_head_torso_and_tail() -> None:
+    popularity = np.array([1, 5, 2, 1, 1, 1, 1, 0], np.float32)  # 5 of 12 are the most rated movie's alone
+    assert [MOVIE_SEGMENTS[n] for n in movie_segments(popularity)] == [
+        "torso", "head", "torso", "tail", "tail", "tail", "tail", "tail"
+    ]  # fmt: skip
+
+
+def test_the_segments_of_users_make_up_the_whole_and_those_of_movies_share_out_the_relevant() -> None:
+    data = interactions_of_tastes()
+    held = temporal_holdout(data.users)
+    twin = trained(data.select(~held))
+    found = evaluate(twin, data.select(held)).metrics
+    users = [found[f"{part}/users"] for part in USER_SEGMENTS]
+    parts = [found.get(f"{part}/ndcg_at_10", 0.0) for part in USER_SEGMENTS]
+    assert sum(users) == found["users"]
+    assert np.dot(users, parts) / sum(users) == pytest.approx(found["ndcg_at_10"])
+    only_head = data.select(held)
+    segment = dict(zip(twin.item_ids.tolist(), movie_segments(twin.popularity), strict=True))
+    heads = np.array([segment.get(only_head.movie_ids[movie].encode()) == 0 for movie in only_head.movies])
+    alone = evaluate(twin, only_head.select(heads)).metrics
+    assert {name: alone[name] for name in ("users", "ndcg_at_10", "recall_at_20")} == {
+        name: found[f"head/{name}"] for name in ("users", "ndcg_at_10", "recall_at_20")
+    }
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -45,7 +45,7 @@ def test_each_day_of_a_range_has_its_own_metadata(platform: Platform) -> None:
     platform.run(DAYS[0], DAYS[1], "raw_ratings", "validated_ratings")
     counts = {event.partition: event.metadata["raw"].value for event in platform.events("validated_ratings")}
     assert counts == {DAYS[0]: 100, DAYS[1]: 150}
-    assert "data:image/png;base64" in str(
+    assert "data:image/svg+xml;base64" in str(
         platform.events("validated_ratings")[0].metadata["ratings by stars"].value
     )
 

@@ -43,7 +43,9 @@ def test_a_poisoned_day_is_refused_with_its_reason_and_production_stays(
 
     metrics = platform.model_registry.client().get_run(earlier[-1].run_id).data.metrics
     assert -0.2 < metrics["gate_production_lower"] <= metrics["gate_production_difference"]
-    assert "data:image/png;base64" in str(platform.events("gate_verdict")[-2].metadata["difference"].value)
+    assert "data:image/svg+xml;base64" in str(
+        platform.events("gate_verdict")[-2].metadata["difference"].value
+    )
 
     platform.deliver(DAYS[4], **BIG)  # the source repairs it
     assert platform.run(DAYS[4]).success

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from movierec_assets.cli import app
 from movierec_assets.commands.verify import Rebuilt, VerifyError, compare, digest, verify
-from movierec_assets.resources.bundle_store import factors_of
 from movierec_assets.settings import settings
+from movierec_assets.training.factors import factors_of
 from movierec_serving.bundle import FileEntry
 from tests.conftest import Platform
 from tests.generate import as_csv, days_from, ratings_of_day

@@ -61,13 +61,15 @@ def wait_until_gone(pids: set[int]) -> None:
 class EndpointProcess:
     """The endpoint of one home folder; `start` returns as soon as it answers at all."""
 
-    def __init__(self, home: Path, token: str | None = TOKEN, port: int | None = None) -> None:
+    def __init__(
+        self, home: Path, token: str | None = TOKEN, port: int | None = None, **settings: str
+    ) -> None:
         self.home, self.port = home, port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.log = home / f"serving-{self.port}.log"
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MOVIEREC_", "DAGSTER_"))}
-        self._env = {**kept, "MOVIEREC_HOME": str(home), "PYTHONPATH": str(ROOT)}
+        self._env = {**kept, "MOVIEREC_HOME": str(home), "PYTHONPATH": str(ROOT), **settings}
         if token is not None:
             self._env["MOVIEREC_RELOAD_TOKEN"] = token
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)

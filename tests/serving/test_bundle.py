@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import sample_models as models
 
 from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
-from movierec_serving.bundle.files import LEFTOVER_AGE, seal
+from movierec_serving.bundle.files import LEFTOVER_AGE, seal, staged_directory
 
 
 @pytest.fixture
@@ -237,6 +238,27 @@ def test_a_broken_bundle_is_replaced(path: Path, corrupt: Callable[[Path], None]
     corrupt(path)
     models.write(path)
     assert Bundle.open(path, verify=True).manifest.identity == "model-1"
+    assert [p.name for p in path.parent.iterdir()] == ["bundle"]
+
+
+def test_a_directory_is_replaced_in_one_step(path: Path) -> None:
+    ended, missing = threading.Event(), []
+
+    def look() -> None:
+        while not ended.is_set():
+            if not (path / "new").exists() and not (path / "manifest.json").exists():
+                missing.append(path)
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        for _ in range(300):
+            with staged_directory(path) as staged:
+                (staged / "new").touch()
+    finally:
+        ended.set()
+        reader.join()
+    assert missing == []
     assert [p.name for p in path.parent.iterdir()] == ["bundle"]
 
 

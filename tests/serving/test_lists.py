@@ -168,6 +168,12 @@ def test_a_movie_taken_off_stays_off(blocking: EndpointProcess) -> None:
             assert not {popular, own} & {id_ for answer in lists for id_ in ids(answer)}
 
     nowhere(blocking)
+    other = EndpointProcess(blocking.home).start()  # of the same store, on another port
+    try:
+        other.reload(3)
+        nowhere(other)
+    finally:
+        other.stop()
     blocking.reload(4)
     nowhere(blocking)
     blocking.stop()
@@ -190,3 +196,77 @@ def test_a_movie_is_taken_off_while_a_reload_checks_a_large_bundle(tmp_path: Pat
     with FileLock(settings.pointer.with_name(f"{settings.pointer.name}.lock")):
         assert blocklist.set("m1", blocked=True)
     assert blocklist.ids() == {"m1"}
+
+
+def test_many_new_users_get_what_each_gets_alone(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    """More ratings than factors and fewer, an unknown movie, the same movie twice."""
+    movies = [served.bundle.item_id(row) for row in range(40)]
+    rated = [movies[:2], movies[3:33], ["no such"], [movies[7], "no such", movies[7]]]
+    asked = [{"ratings": [{"movie_id": id_, "rating": 4.5} for id_ in each]} for each in rated]
+    users = [*asked, "u1", {"ratings": []}, {"ratings": [{"movie_id": "m1", "rating": 9}]}, {"user_id": "u1"}]
+    results = endpoint.client.post("/recommend", json={"users": users, "n": 5}).json()["results"]
+    for one, result in zip(asked, results[:4], strict=True):
+        alone = endpoint.client.post("/recommend", json={**one, "n": 5}).json()
+        assert {**alone, "recommendation_id": ""} == {
+            **result, "recommendation_id": "", "model_version": 2, "data_until": "1998-04-02",
+        }  # fmt: skip
+    assert [result.get("source") for result in results[:5]] == [
+        "fold_in",
+        "fold_in",
+        "popular",
+        "fold_in",
+        "als",
+    ]
+    assert results[2]["fallback_reason"] == "no_known_movie"
+    assert [result["index"] for result in results[5:]] == [5, 6, 7]
+    assert results[6]["error"] == "ratings.0.rating: Input should be less than or equal to 5"
+
+
+def test_what_is_counted_has_conventional_names(endpoint: EndpointProcess) -> None:
+    endpoint.reload(2)
+    endpoint.reload(77)
+    endpoint.client.get("/recommend/nobody")
+    endpoint.client.post("/recommend", json={"user_id": "nobody"})
+    endpoint.client.request("BREW", "/popular")
+    text = endpoint.client.get("/metrics").text
+    families = {line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert families == {
+        "movierec_requests_total": "counter",
+        "movierec_request_duration_seconds": "histogram",
+        "movierec_reloads_total": "counter",
+        "movierec_fallbacks_total": "counter",
+        "movierec_overload_rejections_total": "counter",
+        "movierec_open_model_version": "gauge",
+        "movierec_model_version": "gauge",
+    }
+    assert "movierec_model_version 2.0" in text
+    for labels in ('reloads_total{result="missing"}', 'fallbacks_total{reason="unknown_user"}'):
+        assert f"movierec_{labels}" in text
+    assert "BREW" not in text
+
+
+def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
+    endpoint = EndpointProcess(store.parents[1], MOVIEREC_API_KEYS="first-key, sécond").start()
+    try:
+        endpoint.reload(3)
+        get = endpoint.client.get
+        paths = ["/recommend/u1", "/recommend/u1?n=3&offset=1", "/popular", "/movies", "/similar/m1", "/nope"]
+        for path in paths:
+            for wrong in (
+                {},
+                {"X-API-Key": "first"},
+                {"X-API-Key": ""},
+                {"Authorization": "Bearer first-key"},
+            ):
+                assert get(path, headers=wrong).status_code == 401
+        assert endpoint.client.post("/recommend", json={"user_id": "u1"}).status_code == 401
+        for key in (b"first-key", "sécond".encode()):
+            assert get("/recommend/u1", headers={"X-API-Key": key}).status_code == 200
+            posted = endpoint.client.post("/recommend", json={"user_id": "u1"}, headers={"X-API-Key": key})
+            assert posted.status_code == 200
+        for path in ("/health", "/health/live", "/metrics", "/model", "/openapi.json", "/docs"):
+            assert get(path).status_code == 200
+        assert get("/model").json()["last_reload"]["result"] == "changed"
+    finally:
+        endpoint.stop()
+    assert "first-key" not in endpoint.log.read_text()

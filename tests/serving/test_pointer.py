@@ -84,9 +84,7 @@ def test_a_holder_says_why_it_has_no_model_and_tries_again(store: Path, holder: 
     assert holder.current().version == 4
 
 
-def test_a_process_that_cannot_open_what_is_committed_gives_way_after_a_while(
-    store: Path,
-) -> None:
+def test_a_process_that_cannot_open_what_is_committed_gives_way_after_a_while(store: Path) -> None:
     gone: list[bool] = []
     holder = ModelHolder(store, store / ".serving-1", give_up=lambda: gone.append(True), patience=0)
     holder.pointer.store(4)

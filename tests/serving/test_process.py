@@ -162,6 +162,89 @@ def test_an_api_process_that_dies_is_replaced_and_its_counts_stay(fresh: Endpoin
         )
 
 
+def held(endpoint: EndpointProcess) -> tuple[httpx.Client, int]:
+    """A client with a connection, and the API process at its other end."""
+    client = httpx.Client(base_url=endpoint.url, timeout=10, trust_env=False)
+    return client, int(client.get("/model").json()["pid"])
+
+
+def test_a_process_that_was_stopped_answers_from_what_was_committed_meanwhile(fresh: EndpointProcess) -> None:
+    models.publish_version(fresh.store, 4)
+    fresh.start()
+    fresh.reload(3)
+    client, stopped = held(fresh)
+    os.kill(stopped, signal.SIGSTOP)
+    with httpx.Client(base_url=fresh.url, timeout=10, trust_env=False) as other:  # the other process accepts
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert other.post("/reload", json={"version": 4}, headers=headers).json()["changed"]
+        opened = {one["pid"]: one["version"] for one in other.get("/model").json()["processes"]}
+    assert opened[stopped] == 3
+    os.kill(stopped, signal.SIGCONT)
+    answer = client.get("/model").json()
+    assert (answer["pid"], answer["version"]) == (stopped, 4)
+    assert client.get("/recommend/u1").json()["model_version"] == 4
+    client.close()
+
+
+def test_a_request_of_a_process_that_dies_gets_an_error(fresh: EndpointProcess) -> None:
+    fresh.start()
+    fresh.reload(3)
+    client, dying = held(fresh)
+    os.kill(dying, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.get, "/recommend/u1")
+        os.kill(dying, signal.SIGKILL)
+        assert isinstance(waiting.exception(5), httpx.TransportError)
+    client.close()
+
+
+def test_processes_that_cannot_open_what_is_committed_are_replaced(fresh: EndpointProcess) -> None:
+    """By others that can, when they can; until then nothing else is served."""
+    fresh.start()
+    fresh.reload(3)
+    fresh.stop()
+    shutil.move(fresh.store / "3", fresh.home / "away")
+    again = EndpointProcess(fresh.home, port=fresh.port).start()
+    try:
+        before = descendants(again.process.pid)
+
+        def replaced() -> bool:
+            with httpx.Client(base_url=again.url, timeout=10, trust_env=False) as client:
+                try:
+                    assert client.get("/recommend/u1").status_code == 503
+                    assert client.post("/recommend", json={"user_id": "u1"}).status_code in (503, 504)
+                except httpx.TransportError:  # to a process that was just leaving
+                    pass
+            return len(before - descendants(again.process.pid)) == 3  # two API processes and the worker
+
+        wait_for(replaced, "all that answer have been replaced")
+        shutil.move(fresh.home / "away", again.store / "3")
+        wait_for(lambda: again.client.get("/health").status_code == 200, "it serves")
+    finally:
+        again.stop()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_stop_waits_for_requests_under_way_and_not_for_ever(store: Path, finished: bool) -> None:
+    endpoint = EndpointProcess(store.parents[1], MOVIEREC_SERVING_API_PROCESSES="1").start()
+    body = b'{"version": 3}'
+    head = f"POST /reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    address = "127.0.0.1", endpoint.port
+    with socket.create_connection(address, 10) as asking, socket.create_connection(address, 10) as idle:
+        idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(1000).startswith(b"HTTP/1.1 200")
+        asking.sendall(head.encode())
+        assert asking.recv(100).startswith(b"HTTP/1.1 100")  # so it is under way
+        endpoint.process.send_signal(signal.SIGTERM)
+        assert idle.recv(1000) == b""  # so the process is ending
+        if finished:
+            asking.sendall(body)
+            assert asking.recv(1000).startswith(b"HTTP/1.1 200")
+        assert endpoint.process.wait(10) == 0
+    endpoint.client.close()
+
+
 def test_nothing_is_left_when_the_main_process_is_killed(fresh: EndpointProcess) -> None:
     fresh.start()
     family = descendants(fresh.process.pid)

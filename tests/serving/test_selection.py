@@ -108,7 +108,7 @@ def test_similarity_is_the_cosine(model: PublishedModel) -> None:
 
 def test_an_unknown_genre_is_named_with_those_there_are(model: PublishedModel) -> None:
     with pytest.raises(UnknownGenreError, match=r"no genre 'Dram'; there are Animé, Comedy, Drama"):
-        left_out(model, ["Dram"])
+        left_out(model, ["Dram"], [], np.empty(0, int))
 
 
 @settings(deadline=None, max_examples=40)

@@ -1,0 +1,110 @@
+"""Kills of the platform's own processes, at random moments after a promotion."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import dagster as dg
+
+from bench.chaos.cases import SIGNALS
+from bench.chaos.invariants import violations
+from bench.small_platform import DAYS, Platform, platform
+from movierec_assets.commands.processes import wait_until
+from movierec_assets.definitions import resources
+from movierec_assets.defs.deployment import UNFINISHED
+from movierec_assets.settings import settings
+
+LONGEST_S = 12.0  # a deployment is through by then
+Table = dict[str, dict[str, float]]
+
+
+def kills(seed: int, times: int) -> Table:
+    """A row for each kind of process: `times` kills with each signal, what came after, and what was violated."""
+    chance = random.Random(seed)
+    table: Table = defaultdict(lambda: defaultdict(float))
+    with (
+        tempfile.TemporaryDirectory(prefix="movierec-chaos-") as folder,
+        platform(Path(folder) / "home") as found,
+    ):
+        kinds = (
+            "endpoint: main process",
+            "endpoint: one of its children",
+            "code server",
+            "daemon",
+            "run worker",
+        )
+        plan = [(kind, number) for kind in kinds for number in SIGNALS for _ in range(times)]
+        chance.shuffle(plan)
+        for nth, (kind, number) in enumerate(plan):
+            row = table[f"random moment: {kind}"]
+            row["cases"] += 1
+            began = time.perf_counter()
+            found.promote(2 + nth % (len(DAYS) - 1))
+            broken = []
+            try:
+                row["hits"] += 1
+                row["relaunched"] += _kill(found, kind, number, chance)
+                found.converged()
+                _at_rest(found)
+                broken = violations(resources(settings()), found.instance)
+            except RuntimeError as error:
+                broken = [str(error)]
+            row["violations"] += len(broken)
+            row["seconds"] += time.perf_counter() - began
+            print(
+                f"{kind}, {number.name}: {time.perf_counter() - began:.0f} s {'; '.join(broken)}", flush=True
+            )
+    return table
+
+
+def _kill(found: Platform, kind: str, number: signal.Signals, chance: random.Random) -> bool:
+    """Kill one process at a random moment; whether it had to be started again (`movierec up` ends with any of them)."""
+    if kind == "run worker":
+        workers = wait_until(lambda: _workers(found), "a run worker", 120)
+        time.sleep(chance.uniform(0, LONGEST_S / 2))
+        _signal(chance.choice(workers), number)
+        return False
+    time.sleep(chance.uniform(0, LONGEST_S))
+    name = chance.choice("AB") if kind.startswith("endpoint") else "daemon"
+    if kind in ("endpoint: main process", "daemon"):
+        found.processes[name].send_signal(number)
+        found.processes[name].wait(60)
+        found.stop(name)
+        found.start(name)
+        return True
+    if kind == "code server":
+        _signal(next(pid for pid in found.children("daemon") if b"grpc" in _line(pid)), number)
+    else:
+        _signal(chance.choice(found.children(name)), number)
+    return False
+
+
+def _workers(found: Platform) -> list[int]:
+    servers = [pid for pid in found.children("daemon") if b"grpc" in _line(pid)]
+    return [pid for pid in found.children("daemon") if b"spawn_main" in _line(pid) and pid not in servers]
+
+
+def _line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, number)
+
+
+def _at_rest(found: Platform) -> None:
+    """Until no run is under way: a deployment writes its table after the endpoints have acknowledged."""
+    wait_until(
+        lambda: not found.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)), "no run is under way", 300
+    )

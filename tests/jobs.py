@@ -1,0 +1,13 @@
+"""The product's jobs, by a name that another process or Dagster itself can look up."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from movierec_assets.definitions import assemble
+from movierec_assets.settings import settings
+
+
+def job_named(name: str, run: int) -> dg.JobDefinition:
+    """A job of the definitions; Dagster remembers it, so that each run has one of its own."""
+    return assemble(settings()).resolve_job_def(name)
