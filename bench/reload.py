@@ -28,7 +28,7 @@ from bench.goals import goal
 from bench.published import BAD, CACHE, SHAPES, copy_version, published
 from bench.watch import PATIENCE, RATE, Watch, load, requests_of
 
-PAIRS = int(os.environ.get("BENCH_PAIRS", "24"))
+PAIRS = int(os.environ.get("BENCH_PAIRS", "20"))
 WINDOW = 1.5  # seconds
 RELOADS = 120
 FUZZED = 10_000
