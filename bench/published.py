@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 
 from bench.generator import generate
 from movierec_serving.bundle import Bundle, BundleContent, Movie, publish, write_bundle
@@ -40,7 +41,7 @@ BAD = ("truncated", "altered", "another format", "missing")
 
 def trained_bundle(shape: Shape, path: Path) -> Bundle:
     """A bundle of implicit's ALS, 3 iterations on generated ratings, so spectrum, norms and seen movies fit."""
-    from movierec_assets.training.als import fit
+    from implicit.als import AlternatingLeastSquares
 
     parts = generate(users=shape.users, movies=shape.items, ratings=shape.ratings, days=100)
     users, movies, stars = (
@@ -51,11 +52,13 @@ def trained_bundle(shape: Shape, path: Path) -> Bundle:
     matrix.data = np.minimum(matrix.data, 5.0).astype(np.float32)
     ids = [tuple(f"{1_000_000 + row}" for row in range(count)) for count in matrix.shape]
     alpha = 0.6
-    factors = fit(
-        *ids, matrix * np.float32(alpha), factors=shape.factors, regularization=10.0, iterations=3, seed=0
+    model = AlternatingLeastSquares(
+        shape.factors, regularization=10.0, alpha=alpha, iterations=3, random_state=0
     )
+    with threadpool_limits(1, "blas"):
+        model.fit(matrix, show_progress=False)
     content = BundleContent(
-        user_ids=ids[0], item_ids=ids[1], user_factors=factors.users, item_factors=factors.movies,
+        user_ids=ids[0], item_ids=ids[1], user_factors=model.user_factors, item_factors=model.item_factors,
         seen_indptr=matrix.indptr.astype(np.int64), seen_items=matrix.indices, seen_ratings=matrix.data,
         seen_confidence=matrix.data * np.float32(alpha), popularity=np.bincount(matrix.indices, minlength=shape.items),
     )  # fmt: skip

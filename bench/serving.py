@@ -24,7 +24,7 @@ from bench.goals import goal
 from bench.lists import opened, users
 from bench.published import CACHE, SHAPES, copy_version, published
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "4"))
 SECONDS = {1: 1, 64: 2}  # by connections
 
 

@@ -58,7 +58,7 @@ class Watch:
         return str(status)
 
     async def two(self, port: int, one: int, other: int) -> list[str]:
-        """Two reloads at once: which was the later one is known by what it says was before it."""
+        """Two reloads at once, of versions that are not served: the later one says that the other was before it."""
         self.sequence += [one, other]
         answers = await asyncio.gather(
             *(asyncio.to_thread(reload, port, version) for version in (one, other))
