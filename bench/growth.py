@@ -46,7 +46,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
         {"key": KEY, "day": FIRST},
     ),
     "asset graph": (
-        """query($keys: [AssetKeyInput!]) {
+        """query($keys: [AssetKeyInput!]!) {
            assetNodes(assetKeys: $keys) { assetKey { path } staleStatus
              partitionStats { numMaterialized numPartitions numFailed numMaterializing }
              assetMaterializations(limit: 1) { timestamp runId } }
