@@ -26,9 +26,10 @@ from movierec_assets.commands.setup import set_up
 from movierec_assets.commands.up import InUse, exclusively
 from movierec_assets.definitions import resources
 from movierec_assets.partitions import RANGE_END, RANGE_START
+from movierec_assets.ratings.ledger import effective
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.resources.model_registry import ModelRegistry
-from movierec_assets.resources.warehouse import Warehouse, effective
+from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import Settings
 
 TRAINED_DAYS = 14

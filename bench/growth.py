@@ -46,7 +46,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
         {"key": KEY, "day": FIRST},
     ),
     "asset graph": (
-        """query($keys: [AssetKeyInput!]) {
+        """query($keys: [AssetKeyInput!]!) {
            assetNodes(assetKeys: $keys) { assetKey { path } staleStatus
              partitionStats { numMaterialized numPartitions numFailed numMaterializing }
              assetMaterializations(limit: 1) { timestamp runId } }
@@ -87,7 +87,7 @@ def _judged(size: int) -> bool:
         blocks[min(1, len(blocks) - 1)],
         blocks[-1],
     )  # the first one has MLflow's and Dagster's tables to make
-    ratios = {name: last[name] / early[name] for name in last if name != "days"}
+    ratios = {name: last[name] / max(early[name], 1e-9) for name in last if name != "days"}
     return all(
         [
             goal(f"growth, {size} days, CPU a day of the last block over an early one", ratios["CPU-s a day"], 1.2),

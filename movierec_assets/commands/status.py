@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from movierec_assets.definitions import resources
+from movierec_assets.ratings.ledger import effective
 from movierec_assets.resources.serving_client import EndpointError
-from movierec_assets.resources.warehouse import effective
 from movierec_assets.settings import settings
 from movierec_assets.training.staleness import stale_days
 

@@ -8,9 +8,10 @@ import dagster as dg
 from movierec_assets.defs.days import Metadata, Results, each_day, table
 from movierec_assets.partitions import daily
 from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
+from movierec_assets.ratings.ledger import Chunk
 from movierec_assets.resources.chunk_archive import ChunkArchive
 from movierec_assets.resources.landing_zone import LandingZone
-from movierec_assets.resources.warehouse import Chunk, Warehouse
+from movierec_assets.resources.warehouse import Warehouse
 
 ONE_RUN = dg.BackfillPolicy.single_run()
 LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end

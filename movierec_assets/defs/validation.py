@@ -10,9 +10,10 @@ from movierec_assets.defs.days import Metadata, Results, each_day, table
 from movierec_assets.defs.ingestion import ONE_RUN, movies, raw_ratings, refusals
 from movierec_assets.defs.pictures import histogram
 from movierec_assets.partitions import daily
+from movierec_assets.ratings.ledger import Chunk, DaySummary, Judgement, effective
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
-from movierec_assets.resources.warehouse import Chunk, DaySummary, Judgement, Warehouse, effective
+from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
 
 

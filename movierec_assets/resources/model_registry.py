@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from filelock import FileLock
 
 from movierec_assets.evaluation.gate import Candidate, Decision, Verdict, desired_production
-from movierec_serving.bundle import Bundle, Manifest
+from movierec_assets.resources.mlflow_bundle import log_bundle
+from movierec_serving.bundle import Bundle
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -138,7 +135,6 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         The version is created last and with its tags, so that none exists without a complete bundle.
         """
         import mlflow
-        from mlflow.entities import Metric, Param
 
         manifest, client = bundle.manifest, self.client()
         with self.lock():
@@ -147,49 +143,12 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 return existing
             run = mlflow.active_run()
             assert run is not None, "register() is called inside an MLflow run"
-            parameters = {
-                **manifest.parameters, "seed": manifest.seed, "fit": manifest.fit, "blas": manifest.blas,
-                "data_until": manifest.data_until, "partitions_digest": manifest.partitions_digest,
-            }  # fmt: skip
-            client.log_batch(
-                run.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()]
-            )
-            with warnings.catch_warnings():
-                # MLflow asks for type hints and an example to validate inputs by: the signature does that
-                warnings.filterwarnings("ignore", message=".*(type hint|input example)", category=UserWarning)
-                model = mlflow.pyfunc.log_model(
-                    name="bundle",
-                    python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                    artifacts={"bundle": str(bundle.path)},
-                    code_paths=[str(_reader_package())],
-                    pip_requirements=_requirements(),
-                    signature=_signature(),
-                )
-            # After the model and with its id: MLflow would else copy the run's metrics to it, one by one.
-            now = int(time.time() * 1000)
-            logged = [Metric(name, value, now, 0, model.model_id) for name, value in (metrics or {}).items()]
-            client.log_batch(run.info.run_id, metrics=logged)
-            self._log_dataset(run.info.run_id, manifest)
-            _link_artifacts(bundle.path, client.get_logged_model(model.model_id).artifact_location)
+            model = log_bundle(client, run.info.run_id, bundle, metrics or {})
             version = client.create_model_version(
                 MODEL_NAME, source=model.model_uri, run_id=run.info.run_id, model_id=model.model_id,
                 tags={"identity": manifest.identity, "data_until": manifest.data_until, **tags},
             )  # fmt: skip
             return _version(version)
-
-    def _log_dataset(self, run_id: str, manifest: Manifest) -> None:
-        """Name the data that a run's model was trained on.
-
-        MLflow's own digest reads 10,000 rows only, and a digest holds 36 characters: the whole one is in `source`.
-        """
-        from mlflow.entities import Dataset, DatasetInput
-
-        digest = manifest.partitions_digest
-        source = json.dumps(
-            {"table": "validated_ratings", "until": manifest.data_until, "partitions_digest": digest}
-        )
-        data = Dataset(name="validated_ratings", digest=digest[:36], source_type="local", source=source)
-        self.client().log_inputs(run_id, [DatasetInput(data)])
 
     def record_verdict(self, version: Version, verdict: Verdict) -> Verdict:
         """Record a version's verdict, its numbers as metrics `gate_…`; one that was recorded stands and is returned."""
@@ -325,45 +284,3 @@ def _version(found: Any) -> Version:
     return Version(
         int(found.version), tags.get("identity", ""), tags.get("data_until", ""), found.run_id, tags
     )
-
-
-def _reader_package() -> Path:
-    import movierec_serving
-
-    return Path(next(iter(movierec_serving.__path__)))
-
-
-def _requirements() -> list[str]:
-    from importlib.metadata import version
-
-    return [f"{name}=={version(name)}" for name in ("mlflow", "numpy")]
-
-
-def _signature() -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
-
-    columns: Sequence[tuple[str, str]] = (
-        ("string", "user_id"), ("long", "rank"), ("string", "movie_id"), ("double", "score"), ("string", "source"),
-    )  # fmt: skip
-    return ModelSignature(
-        inputs=Schema([ColSpec("string", "user_id")]),
-        outputs=Schema([ColSpec(kind, name) for kind, name in columns]),
-        params=ParamSchema([ParamSpec("n", "integer", 10)]),
-    )
-
-
-def _link_artifacts(bundle: Path, location: str) -> None:
-    """Replace MLflow's copies of the bundle's files by hard links, where the file system can."""
-    where = urlsplit(location)
-    if where.scheme not in ("", "file"):
-        return
-    for file in bundle.iterdir():
-        for copy in Path(unquote(where.path)).glob(f"artifacts/**/{file.name}"):
-            linked = copy.with_name(f".{copy.name}.link")
-            try:
-                os.link(file, linked)
-            except OSError as error:  # another file system: the copy stays
-                logger.info("%s is kept as a copy: %s", copy, error)
-                return
-            linked.replace(copy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,57 +12,11 @@ import duckdb
 import pandas as pd
 
 from movierec_assets.evaluation.prequential import Score
+from movierec_assets.ratings.ledger import Chunk, DaySummary, Judgement
 from movierec_assets.ratings.schema import SCHEMA_VERSION
-from movierec_assets.ratings.validation import Outcome
 from movierec_assets.resources.duckdb_file import DuckDBFile
 from movierec_assets.training.identity import DayModel
 from movierec_assets.training.interactions import Interactions
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """One row of the ledger."""
-
-    day: str
-    sha256: str
-    file: str
-    current: bool
-    verdict: str | None
-    reason: str | None
-    schema_version: str | None
-    max_rejected_share: float | None
-    rows: int
-    validated: int
-    rejected: int
-    superseded: int
-    late: int
-
-
-def effective(chunks: Sequence[Chunk]) -> Chunk:
-    """Of a day's chunks, the one whose rows are the day's; the last one delivered while none could be read."""
-    return next((one for one in chunks if one.current), chunks[-1])
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What validation found in a chunk, and the day's verdict with its reason."""
-
-    outcome: Outcome
-    verdict: str
-    reason: str | None
-    max_rejected_share: float
-
-
-@dataclass(frozen=True)
-class DaySummary:
-    """Of a day's validated ratings; `stars` and `reasons` (of the rejected) are counts."""
-
-    users: int = 0
-    movies: int = 0
-    not_in_catalogue: int = 0
-    mean: float | None = None
-    stars: dict[float, int] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
 
 
 class Warehouse(DuckDBFile):
