@@ -108,10 +108,13 @@ def run(job: str, first: int = 2, last: int = 4) -> None:
         return
     name = job if job == "catalogue" else "deploy" if job in ("deploy", "mend") else "daily"
     tags = {RANGE_START: DAYS[first], RANGE_END: DAYS[last]} if name == "daily" else {}
-    assets = [dg.AssetKey(asset) for asset in STAGES.get(job, ())] or None
+    assets = {dg.AssetKey(asset) for asset in STAGES.get(job, ())}
     with dg.DagsterInstance.get() as instance, capture_interrupts():
         found = definitions.assemble(settings()).resolve_job_def(name)
-        found.execute_in_process(instance=instance, tags=tags, asset_selection=assets)
+        if name == "deploy":  # without the checks that ask the endpoint over HTTP
+            found = found.get_subset(asset_selection=assets, asset_check_selection=set())
+        chosen = list(assets) if assets and name == "daily" else None
+        found.execute_in_process(instance=instance, tags=tags, asset_selection=chosen)
 
 
 def tick(later_s: float = 0.0) -> None:
