@@ -26,7 +26,7 @@ from movierec_assets.resources.serving_client import EndpointError, Reload
 from movierec_assets.settings import settings
 from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.pointer import Pointer
-from movierec_serving.reload import reload
+from movierec_serving.reload import ReloadRefused, reload
 from tests.generate import as_csv, catalogue, days_from, ratings_of_day
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +49,10 @@ class DirectClient:
             raise EndpointError(str(error)) from error
 
     def reload(self, url: str, version: int) -> Reload:
-        pointer = Pointer.open(self.store / f".serving-{url}")
-        done = reload(self.store, pointer, self.store / f".serving-{url}.lock", version)
+        try:
+            done = reload(self.store, self.store / f".serving-{url}", version)
+        except ReloadRefused as error:
+            raise EndpointError(str(error)) from error
         return Reload(url, version, done.previous, done.changed, 0.0)
 
 
