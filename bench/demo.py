@@ -19,9 +19,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.dagster_api import DagsterApi, DagsterApiError
+from bench.processes import free_port, running, wait_until
 from bench.stream import Stream
 from movierec_assets.commands.fetch import fetch
-from movierec_assets.commands.processes import commands, free_port, running, wait_until
+from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
 from movierec_assets.commands.up import InUse, exclusively
 from movierec_assets.definitions import resources

@@ -16,7 +16,8 @@ from pathlib import Path
 import dagster as dg
 
 from bench.dagster_api import DagsterApi
-from movierec_assets.commands.processes import commands, free_port, running, wait_until
+from bench.processes import free_port, running, wait_until
+from movierec_assets.commands.processes import commands
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict")

@@ -17,7 +17,8 @@ import dagster as dg
 import httpx
 
 from bench.chaos.jobs import ROOT, environment
-from movierec_assets.commands.processes import commands, free_port, stop, wait_until
+from bench.processes import free_port, stop, wait_until
+from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
 from movierec_assets.definitions import assemble, resources
 from movierec_assets.defs.deployment import ATTEMPT

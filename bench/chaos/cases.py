@@ -181,6 +181,9 @@ def _recovered(homes: Homes, case: Case, home: Path, result: Path) -> list[str]:
     result.unlink(missing_ok=True)
     pid = jobs.forked(home, partial(jobs.recover, home, case.job, result))
     code = _ended(pid, DEADLINE_S)
+    if code is None:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
     if code != 0:
         log = home.with_name(f"{home.name}.log").read_text(errors="replace")
         return [f"what came after it failed ({code}): {log[-700:]}"]

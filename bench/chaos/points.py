@@ -55,7 +55,7 @@ POINTS = [
     Point("bundle: written, not renamed", "train", FILES, "_move_into_place", "before", 4),
     Point("bundle: renamed", "train", FILES, "_move_into_place", "after", 4),
     *_commit("model of a day", "train", "record_model", 3),
-    Point("MLflow run begun", "register", "movierec_assets.defs.registration", "_log", "before", 2),
+    Point("MLflow run begun", "register", f"{REGISTRY}:ModelRegistry", "register", "before", 2),
     Point("MLflow run logged, no artifact", "register", "mlflow.pyfunc", "log_model", "before", 2),
     Point("MLflow artifact, not linked", "register", REGISTRY, "_link_artifacts", "before", 2),
     Point("MLflow artifact, no version", "register", CLIENT, "create_model_version", "before", 2),

@@ -15,8 +15,8 @@ import dagster as dg
 
 from bench.chaos.cases import SIGNALS
 from bench.chaos.invariants import violations
+from bench.processes import wait_until
 from bench.small_platform import DAYS, Platform, platform
-from movierec_assets.commands.processes import wait_until
 from movierec_assets.definitions import resources
 from movierec_assets.defs.deployment import UNFINISHED
 from movierec_assets.settings import settings

@@ -15,6 +15,7 @@ import dagster_mlflow  # noqa: F401
 import implicit.als  # noqa: F401
 import mlflow.pyfunc  # noqa: F401
 from alembic.script import ScriptDirectory
+from tqdm import tqdm
 
 from bench.chaos.cases import Homes, cases, outcomes
 
@@ -37,6 +38,7 @@ def read_migrations_once() -> None:
 def main(seed: int, times: int, only: str) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
+    tqdm.monitor_interval = 0  # its thread would not be in the forks
     read_migrations_once()
     with tempfile.TemporaryDirectory(
         prefix="movierec-chaos-", dir=MEMORY if MEMORY.is_dir() else None
@@ -52,6 +54,8 @@ def main(seed: int, times: int, only: str) -> None:
             row["relaunched"] += outcome.hit and outcome.case.job not in ("deploy", "mend", "tick")
             row["violations"] += len(outcome.violations)
             row["seconds"] += outcome.seconds
+            done = sum(row["cases"] for row in table.values())
+            print(f"{done:.0f} of {len(wanted)}: {outcome.case.place}", file=sys.stderr, flush=True)
             for one in outcome.violations:
                 print(f"violation: {outcome.case}: {one}", file=sys.stderr, flush=True)
     print(json.dumps(table))

@@ -1,21 +1,10 @@
-"""The platform's processes: what they are called with, and how they are started and stopped together."""
+"""What each of the platform's processes is called with."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
-import tenacity
-
-T = TypeVar("T")
-STOP_DEADLINE_S = 20.0
 BIN = Path(sys.executable).parent
 
 
@@ -23,95 +12,11 @@ def commands(
     webserver_port: int, endpoint_port: int, mlflow_port: int, tracking_uri: str
 ) -> dict[str, list[str]]:
     """Command line of each process, all on loopback."""
-    mlflow = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        tracking_uri,
-        "--host",
-        "127.0.0.1",
-    ]
+    loopback, workspace = ["--host", "127.0.0.1", "--port"], ["-w", "workspace.yaml"]
+    mlflow = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri, "--workers", "1"]
     return {
         "endpoint": [sys.executable, "-m", "movierec_serving", "--port", str(endpoint_port)],
-        "webserver": [
-            str(BIN / "dagster-webserver"),
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(webserver_port),
-            "-w",
-            "workspace.yaml",
-        ],
-        "daemon": [str(BIN / "dagster-daemon"), "run", "-w", "workspace.yaml"],
-        "mlflow": [*mlflow, "--port", str(mlflow_port), "--workers", "1"],
+        "webserver": [str(BIN / "dagster-webserver"), *loopback, str(webserver_port), *workspace],
+        "daemon": [str(BIN / "dagster-daemon"), "run", *workspace],
+        "mlflow": [*mlflow, *loopback, str(mlflow_port)],
     }
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-@contextlib.contextmanager
-def running(
-    name: str, command: list[str], log: Path, environment: dict[str, str], folder: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """One process, with its children, for the time of the block; its output goes to `log`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=folder,
-            env={**os.environ, **environment}, start_new_session=True,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            stop(process)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the process to stop; after a deadline kill it, and in any case what it left of its group."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_DEADLINE_S)
-    with contextlib.suppress(ProcessLookupError):  # the group is empty
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-class StillWaiting(Exception):
-    """What is waited for is not so yet."""
-
-
-def wait_until(
-    done: Callable[[], T | None], what: str, seconds: float, process: subprocess.Popen[bytes] | None = None
-) -> T:
-    """Poll `done` until it gives something true.
-
-    Raises:
-        RuntimeError: it did not within `seconds`, or `process` ended; says `what`.
-    """
-
-    def attempt() -> T:
-        if process is not None and process.poll() is not None:
-            raise RuntimeError(f"{what}: the process ended with code {process.returncode}")
-        result = done()
-        if not result:
-            raise StillWaiting
-        return result
-
-    waiting = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(StillWaiting),
-        wait=tenacity.wait_fixed(0.25),
-        stop=tenacity.stop_after_delay(seconds),
-    )
-    try:
-        return waiting(attempt)
-    except tenacity.RetryError:
-        raise RuntimeError(f"{what}: not within {seconds:.0f} s") from None

@@ -8,12 +8,15 @@ from movierec_assets.defs.deployment import ATTEMPT
 from movierec_assets.defs.promotion import reconcile_production
 from movierec_assets.defs.training import als_model
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
+from movierec_assets.resources.duckdb_file import WarehouseHeld
 from movierec_assets.resources.mlflow_run import sweep
 from movierec_assets.resources.model_registry import Action, ChangeError, ModelRegistry
 from movierec_assets.resources.notifier import Notifier, webserver
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_assets.training.staleness import stale_days
+
+TICK_WAIT_S = 2.0  # for the warehouse, which runs hold for milliseconds; Dagster ends a tick after 60
 
 
 class Change(dg.Config):
@@ -110,9 +113,13 @@ def refused_days(
     context: dg.SensorEvaluationContext, warehouse: Warehouse, notifier: dg.ResourceParam[Notifier]
 ) -> dg.SensorResult:
     """Each refused chunk is notified once, by day and sha256."""
+    try:  # a tick that waits for a shell as long as a run does would be ended by Dagster
+        ledger = Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).chunks()
+    except WarehouseHeld as error:
+        return dg.SensorResult(skip_reason=dg.SkipReason(f"{error}; asked again in a minute"))
     refused = {
         f"{day}/{one.sha256}": one.reason
-        for day, chunks in warehouse.chunks().items()
+        for day, chunks in ledger.items()
         for one in chunks
         if one.verdict == "refused"
     }

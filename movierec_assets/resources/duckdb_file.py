@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 _unit: ContextVar[tuple[str, duckdb.DuckDBPyConnection] | None] = ContextVar("unit", default=None)
 
 
+class WarehouseHeld(RuntimeError):
+    """Another process, such as a DuckDB shell, does not let go of the file; the message names it."""
+
+
 class NewerWarehouse(RuntimeError):
     """The file's schema is newer than this program's."""
 
@@ -43,6 +47,7 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     path: str
+    wait_s: float = LOCK_DEADLINE_S
 
     @contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -51,7 +56,7 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         Inside another one's block it is that one: opening costs 20 ms, and what belongs together is one unit.
 
         Raises:
-            duckdb.IOException: another process held the file for `LOCK_DEADLINE_S`; it is named.
+            WarehouseHeld: another process held the file for `wait_s`; it is named.
             NewerWarehouse: the file was made by a newer movierec.
         """
         outer = _unit.get()
@@ -77,16 +82,21 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         finally:
             connection.close()  # without a commit this rolls back
 
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception(_conflict),
-        wait=tenacity.wait_random_exponential(multiplier=0.01, max=0.5),
-        stop=tenacity.stop_after_delay(LOCK_DEADLINE_S),
-        before_sleep=_say_who_holds_it,
-        reraise=True,
-    )
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(self.path, read_only=read_only)
+        waiting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_conflict),
+            wait=tenacity.wait_random_exponential(multiplier=0.01, max=0.5),
+            stop=tenacity.stop_after_delay(self.wait_s),
+            before_sleep=_say_who_holds_it,
+            reraise=True,
+        )
+        try:
+            return waiting(duckdb.connect, self.path, read_only=read_only)
+        except duckdb.Error as error:
+            if _conflict(error):
+                raise WarehouseHeld(f"the warehouse is in use for {self.wait_s:.0f} s: {error}") from error
+            raise
 
 
 @cache

@@ -27,6 +27,7 @@ from movierec_assets.training.identity import partitions_digest, running_digests
 from movierec_assets.training.staleness import stale_days
 from tests.conftest import Platform
 from tests.generate import as_csv, days_from, ratings_of_day
+from tests.processes import started
 
 DAYS = days_from("1998-03-28", 8)
 
@@ -314,11 +315,14 @@ def told_after(platform: Platform, job: str, *days: str, **tags: str) -> tuple[s
     return run.run_id, texts
 
 
-def test_a_failed_run_says_what_failed_the_day_the_cause_and_the_link(platform: Platform) -> None:
+def test_a_failed_run_says_what_failed_the_day_the_cause_and_the_link(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_WEBSERVER_PORT", "3999")
     run, (text,) = told_after(platform, "daily", *DAYS[:2])  # nothing was delivered
     assert text.startswith(f"daily of {DAYS[0]} to {DAYS[1]} failed: raw_ratings: 2 of 2 days are not done")
     assert f"{DAYS[0]}.csv" in text
-    assert text.endswith(f"/runs/{run}")
+    assert text.endswith(f" http://127.0.0.1:3999/runs/{run}")
 
 
 def test_a_deployment_that_is_repeated_for_ever_is_told_once_for_each_cause(platform: Platform) -> None:
@@ -346,3 +350,16 @@ def test_a_refused_day_is_told_once(platform: Platform) -> None:
     (text,) = texts
     assert text.startswith(f"{DAYS[1]} is refused and not trained on: ")
     assert "rating" in text
+
+
+def test_a_tick_does_not_wait_for_a_shell_that_holds_the_warehouse(platform: Platform) -> None:
+    with platform.warehouse.connect():
+        pass
+    code = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
+    )
+    with started(code, platform.warehouse.path) as shell:
+        context = dg.build_sensor_context(platform.instance, cursor='["known"]')
+        result = refused_days(context, warehouse=platform.warehouse, notifier=Notifier())
+    assert f"PID {shell.pid}" in str(result.skip_reason)
+    assert result.cursor is None  # as it was

@@ -14,7 +14,7 @@ import mlflow
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from movierec_assets.commands.processes import wait_until
+from bench.processes import wait_until
 from movierec_assets.definitions import resources
 from movierec_assets.defs.production import after_failure
 from movierec_assets.defs.promotion import reconcile_production

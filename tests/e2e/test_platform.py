@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from bench.dagster_api import DagsterApi
+from bench.processes import free_port, running, wait_until
 from bench.stream import Stream
-from movierec_assets.commands.processes import commands, free_port, running, wait_until
+from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
 from movierec_assets.definitions import resources
 from movierec_assets.partitions import RANGE_END, RANGE_START
