@@ -149,7 +149,9 @@ def shuffled(given: World) -> Day:
         chosen = np.random.default_rng(given.seed).permutation(len(data.user_ids))[: len(data.user_ids) // 3]
         rows = np.arange(len(data.user_ids), dtype=np.int32)
         rows[chosen] = np.roll(chosen, 1)
-        return replace(data, users=rows[data.users])
+        order = np.argsort(rows[data.users], kind="stable")
+        moved = {name: getattr(data, name)[order] for name in ("movies", "ratings", "rated_at")}
+        return replace(data, users=rows[data.users][order], **moved)
 
     return _fitted(given, change)
 
