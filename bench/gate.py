@@ -315,7 +315,8 @@ def study(given: World) -> dict[str, float]:
     }
     # what the users pay whose ratings are in no fit
     found |= {"ndcg, left out and folded in": float(own.mean())}
-    found["ndcg, left out, if trained"] = float(_ndcg_of(given, given.today.twin, out).mean())
+    trained = evaluate(given.today.twin, data.select(given.held & out[data.users]))
+    found["ndcg, left out, if trained"] = float(trained.ndcg_at_10.mean())
     return found
 
 
@@ -343,13 +344,6 @@ def folded_in(given: World, model: Bundle, space: Bundle, out: Mask) -> NDArray[
     lists, _ = top_items(factors, np.array(vectors), [np.concatenate([one, gone]) for one in exclude], K)
     hits = np.array([np.isin(ranked, liked) for ranked, liked in zip(lists, relevant, strict=True)])
     return ndcg(hits, np.array([len(liked) for liked in relevant]), K)
-
-
-def _ndcg_of(given: World, twin: Bundle, out: Mask) -> NDArray[np.float64]:
-    """(B,) NDCG@10 of these users as the twin was trained on them."""
-    chosen = np.array(given.data.user_ids)[out]
-    found = evaluate(twin, given.data.select(given.held))
-    return found.ndcg_at_10[np.isin(np.array(found.user_ids), chosen)]
 
 
 Promoted = dict[str, tuple[bool, bool, bool]]
