@@ -30,7 +30,7 @@ from bench.goals import goal
 RATINGS = int(
     os.environ.get("BENCH_RATINGS", "27_300_000")
 )  # a tenth fewer are left: a user rates a movie once
-SIZE = {"users": RATINGS // 168, "movies": 59_000, "ratings": RATINGS, "days": 365}
+SIZE = {"users": RATINGS // 181, "movies": 59_000, "ratings": RATINGS, "days": 365}
 BEFORE, DAY = "2020-12-29", "2020-12-30"
 ITERATIONS = 2
 Figures = dict[str, Any]
