@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 HOLDOUT_SHARE = 0.2
 MIN_TRAINING_RATINGS = 5
-MAX_USERS = 20_000  # evaluated; the gate's standard error is then below 1 % of the mean (docs/benchmarks.md)
+MAX_USERS = 5_000  # evaluated; the gate's standard error is then below 1 % of the mean (docs/benchmarks.md)
 
 
 def temporal_holdout(users: NDArray[np.int32]) -> NDArray[np.bool_]:

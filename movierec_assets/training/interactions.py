@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,27 +41,45 @@ class Interactions:
 
     def select(self, mask: NDArray[np.bool_]) -> Interactions:
         """Those where `mask` (N,) is true, with the users and movies that are left."""
-        user_rows, users = np.unique(self.users[mask], return_inverse=True)
-        movie_rows, movies = np.unique(self.movies[mask], return_inverse=True)
+        user_rows, users = _dense(self.users[mask], len(self.user_ids))
+        movie_rows, movies = _dense(self.movies[mask], len(self.movie_ids))
         return Interactions(
             tuple(self.user_ids[row] for row in user_rows),
             tuple(self.movie_ids[row] for row in movie_rows),
-            users.astype(np.int32),
-            movies.astype(np.int32),
+            users,
+            movies,
             self.ratings[mask],
             self.rated_at[mask],
         )
 
     def matrix(self, values: NDArray[np.float32]) -> sp.csr_matrix:
         """(U, I) CSR float32 of one value an interaction, column indices sorted (the fit's bits depend on it)."""
+        order = self._by_user_and_movie
         shape = (len(self.user_ids), len(self.movie_ids))
-        csr = sp.csr_matrix((values.astype(np.float32), (self.users, self.movies)), shape=shape)
-        csr.sort_indices()
-        return csr
+        return sp.csr_matrix(
+            (values.astype(np.float32)[order.data], order.indices, order.indptr), shape=shape
+        )
+
+    @cached_property
+    def _by_user_and_movie(self) -> sp.csr_matrix:
+        """Where each entry of a `matrix` stands among the interactions: sorted once for all that are made."""
+        ends = np.cumsum(np.bincount(self.users, minlength=len(self.user_ids)))
+        places = np.arange(len(self), dtype=np.int32)
+        order = sp.csr_matrix(
+            (places, self.movies.copy(), np.concatenate([[0], ends])), shape=(len(ends), len(self.movie_ids))
+        )
+        order.sort_indices()
+        return order
 
     def popularity(self) -> NDArray[np.float32]:
         """(I,) number of ratings of each movie."""
         return np.bincount(self.movies, minlength=len(self.movie_ids)).astype(np.float32)
+
+
+def _dense(rows: NDArray[np.int32], count: int) -> tuple[list[int], NDArray[np.int32]]:
+    """Which of `count` rows there are, and each one's place among these."""
+    there = np.bincount(rows, minlength=count) > 0
+    return np.flatnonzero(there).tolist(), (np.cumsum(there) - 1).astype(np.int32)[rows]
 
 
 def interactions_of(ratings: pd.DataFrame) -> Interactions:

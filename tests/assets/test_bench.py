@@ -11,7 +11,7 @@ import pytest
 
 from bench.client import Connection, get, post
 from bench.endpoint import tree
-from bench.generator import frame, generate
+from bench.generator import Truth, frame, generate, optimal_ndcg
 from bench.goals import goal, wilson
 from bench.published import BAD, Shape, copy_version, trained_bundle
 from movierec_assets.evaluation.offline import evaluate
@@ -45,6 +45,16 @@ def test_there_is_a_taste_to_learn() -> None:
     held = temporal_holdout(data.users)
     found = evaluate(trained(data.select(~held)), data.select(held)).metrics
     assert found["ndcg_at_10"] > 1.5 * found["popularity_ndcg_at_10"]
+
+
+def test_whoever_knows_the_truth_ranks_best() -> None:
+    data = interactions_of(frame(generate(**SIZE)))
+    held = temporal_holdout(data.users)
+    truth = Truth.of(users=300, movies=400, days=20, seed=0, drift=0.0)
+    found = evaluate(trained(data.select(~held)), data.select(held)).metrics
+    assert optimal_ndcg(truth, data, held, 100) > found["ndcg_at_10"]
+    likes = truth.likes(7, 19)
+    assert 0.3 < likes.sum() < 1  # of the user's choices, those that get 4 stars
 
 
 def test_a_goal_says_whether_it_is_met(capsys) -> None:  # type: ignore[no-untyped-def]

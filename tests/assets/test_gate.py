@@ -11,6 +11,7 @@ import pytest
 from bench.models import Day
 from movierec_assets.evaluation.comparison import Comparison, compare, overlap, pairs
 from movierec_assets.evaluation.gate import Candidate, Verdict, interval, judge, references
+from movierec_assets.evaluation.splits import sample
 from movierec_assets.training.interactions import interactions_of
 from movierec_serving.bundle import Bundle
 from tests.models import ratings, trained_day
@@ -119,6 +120,26 @@ def test_new_accounts_do_not_outvote_those_that_production_knows() -> None:
         np.arange(4000) < 1000, 0.5, 0.5, 0,
     )  # fmt: skip
     assert judge(METRICS, {"production": both}, 0.8, margin=0.05, level=0.95).decision == "refused"
+
+
+def test_a_day_unlike_those_before_waits_for_somebody_or_is_refused() -> None:
+    """Junk of new accounts is not missed by those whom production knows, and passes the comparison."""
+    found = {
+        (share, users): judge(
+            {**METRICS, "users": users}, {"production": comparison(2000, loss=0.0)}, 0.8, margin=0.05, level=0.95,
+            before=METRICS["ndcg_at_10"] / share,
+        ).decision
+        for share, users in ((0.95, 150.0), (0.85, 150.0), (0.4, 150.0), (0.85, 60.0))
+    }  # fmt: skip
+    assert list(found.values()) == ["passed", "awaiting_approval", "refused", "passed"]
+
+
+def test_the_sample_of_users_stays_while_others_come() -> None:
+    ids = np.array([f"u{n:04d}".encode() for n in range(1000)])
+    before, after = (set(ids[some][sample(ids[some], 100)].tolist()) for some in (slice(900), slice(1000)))
+    assert len(before) == len(after) == 100
+    assert len(before & after) >= 80
+    assert sample(ids, 2000).tolist() == list(range(1000))
 
 
 def test_a_loss_within_the_margin_of_production_is_refused_against_the_anchor() -> None:
