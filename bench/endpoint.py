@@ -23,7 +23,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from bench.generator import generate
-from movierec_serving.bundle import Bundle, BundleContent, Movie, publish, write_bundle
+from movierec_serving.bundle import Bundle, Movie, publish, write_bundle
 from movierec_serving.bundle.files import seal, unseal
 from movierec_serving.bundle.manifest import FORMAT_VERSION
 
@@ -53,6 +53,8 @@ BAD = ("truncated", "altered", "another format", "missing")
 def trained_bundle(shape: Shape, path: Path) -> Bundle:
     """A bundle of implicit's ALS, 3 iterations on generated ratings, so spectrum, norms and seen movies fit."""
     from movierec_assets.training.als import fit
+    from movierec_assets.training.factors import content
+    from movierec_assets.training.interactions import Interactions, confidence
 
     parts = generate(users=shape.users, movies=shape.items, ratings=shape.ratings, days=100)
     users, movies, stars = (
@@ -60,20 +62,19 @@ def trained_bundle(shape: Shape, path: Path) -> Bundle:
     )
     matrix = sp.csr_matrix((stars, (users, movies)), shape=(shape.users, shape.items))
     matrix.sum_duplicates()
-    matrix.data = np.minimum(matrix.data, 5.0).astype(np.float32)
+    rows = np.repeat(np.arange(shape.users, dtype=np.int32), np.diff(matrix.indptr))
     ids = [tuple(f"{1_000_000 + row}" for row in range(count)) for count in matrix.shape]
-    alpha = 0.6
-    factors = fit(
-        *ids, matrix * np.float32(alpha), factors=shape.factors, regularization=10.0, iterations=3, seed=0
-    )
-    content = BundleContent(
-        user_ids=ids[0], item_ids=ids[1], user_factors=factors.users, item_factors=factors.movies,
-        seen_indptr=matrix.indptr.astype(np.int64), seen_items=matrix.indices, seen_ratings=matrix.data,
-        seen_confidence=matrix.data * np.float32(alpha), popularity=np.bincount(matrix.indices, minlength=shape.items),
+    data = Interactions(
+        ids[0], ids[1], rows, matrix.indices, np.minimum(matrix.data, 5.0).astype(np.float32), np.zeros(len(rows), int)
     )  # fmt: skip
+    parameters = {
+        "factors": shape.factors, "regularization": 10.0, "alpha": 0.6, "weighting": "rating", "iterations": 3,
+        "half_life_days": None,
+    }  # fmt: skip
+    weights = confidence(data, "2019-11-21", parameters)
     write_bundle(
-        path, content, identity=path.name, data_until="2019-11-21", parent=None, fit="cold", seed=0, partitions=[],
-        parameters={"regularization": 10.0, "alpha": alpha, "weighting": "rating"}, partitions_digest="",
+        path, content(data, weights, fit(data, weights, parameters, 0)), identity=path.name, data_until="2019-11-21", parent=None, fit="cold", seed=0, partitions=[],
+        parameters=parameters, partitions_digest="",
         training_version="bench", libraries={}, blas="",
     )  # fmt: skip
     return Bundle.open(path)
