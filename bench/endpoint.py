@@ -73,9 +73,9 @@ def trained_bundle(shape: Shape, path: Path) -> Bundle:
     }  # fmt: skip
     weights = confidence(data, "2019-11-21", parameters)
     write_bundle(
-        path, content(data, weights, fit(data, weights, parameters, 0)), identity=path.name, data_until="2019-11-21", parent=None, fit="cold", seed=0, partitions=[],
-        parameters=parameters, partitions_digest="",
-        training_version="bench", libraries={}, blas="",
+        path, content(data, weights, fit(data, weights, parameters, 0)), identity=path.name,
+        data_until="2019-11-21", parent=None, fit="cold", seed=0, partitions=[], parameters=parameters,
+        partitions_digest="", training_version="bench", libraries={}, blas="",
     )  # fmt: skip
     return Bundle.open(path)
 
