@@ -29,7 +29,7 @@ from movierec_assets.evaluation.metrics import ndcg
 from movierec_assets.evaluation.offline import RELEVANT_STARS, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.training.interactions import SECONDS_A_DAY, Interactions, interactions_of
-from movierec_serving.bundle import Bundle, Evidence, top_items
+from movierec_serving.bundle import Bundle, Evidence, top_items, weight_of
 
 REPLICATES = int(os.environ.get("BENCH_REPLICATES", "300"))
 STUDIED = 60  # replicates of the other design
@@ -335,7 +335,9 @@ def folded_in(given: World, model: Bundle, space: Bundle, out: Mask) -> NDArray[
         liked = data.movies[last[data.ratings[last] >= RELEVANT_STARS]]
         if len(liked := liked[counts[liked]]):
             known = first[there[data.movies[first]]]
-            weights = PARAMETERS["alpha"] * data.ratings[known].astype(np.float64)
+            weights = PARAMETERS["alpha"] * weight_of(
+                data.ratings[known].astype(np.float64), PARAMETERS["weighting"]
+            )
             vectors.append(Evidence(model, rows[data.movies[known]], weights).factors())
             exclude.append(data.movies[first])
             relevant.append(np.sort(liked))

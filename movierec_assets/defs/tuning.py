@@ -45,7 +45,7 @@ def tuned_parameters(
     study = new_study(now.identity, f"sqlite:///{chosen.warehouse / 'tuning.db'}", chosen.seed)
     found = search(study, interactions, newest.day, current, chosen.seed, config.trials)
     metadata: dict[str, Any] = {
-        "day": newest.day, "data": now.digest, "trials": len(study.trials),
+        "day": newest.day, "data": now.digest, "trials": sum(trial.state.is_finished() for trial in study.trials),
         "NDCG@10 on the slices": study.best_value, "with the current parameters": study.trials[0].value,
         **{name: found[name] for name in TUNED}, **search_pictures(study),
     }  # fmt: skip

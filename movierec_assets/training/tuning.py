@@ -71,23 +71,28 @@ def search(
         return float(np.mean(scores))
 
     if not study.trials:
-        mean = weight_of(data.ratings, current["weighting"]).mean()
+        start = {name: current[name] for name in TUNED}
+        mean, (low, high) = weight_of(data.ratings, current["weighting"]).mean(), _range("alpha", current)
         for weighting in (current["weighting"], *(one for one in WEIGHTINGS if one != current["weighting"])):
-            same = float(mean / weight_of(data.ratings, weighting).mean())
-            start = {name: current[name] for name in TUNED}
-            study.enqueue_trial({**start, "weighting": weighting, "alpha": current["alpha"] * same})
+            alpha = current["alpha"] * mean / weight_of(data.ratings, weighting).mean()
+            start |= {"weighting": weighting, "alpha": float(np.clip(alpha, low, high))}
+            study.enqueue_trial(dict(start))
     finished = sum(trial.state.is_finished() for trial in study.trials)
     study.optimize(objective, n_trials=max(trials - finished, 0))
     return {**current, **study.best_params}
 
 
+def _range(name: str, current: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The range that is searched: it holds the current value, too."""
+    low, high = RANGES[name]
+    return min(low, current[name]), max(high, current[name])
+
+
 def _suggest(trial: optuna.Trial, current: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for `TUNED`, from ranges that hold the current ones."""
-    suggested: dict[str, Any] = {
-        "weighting": trial.suggest_categorical("weighting", sorted({*WEIGHTINGS, current["weighting"]}))
-    }
-    for name, (low, high) in RANGES.items():
-        bounds = min(low, current[name]), max(high, current[name])
+    """Values for `TUNED`."""
+    weightings = sorted({*WEIGHTINGS, current["weighting"]})
+    suggested: dict[str, Any] = {"weighting": trial.suggest_categorical("weighting", weightings)}
+    for name, (low, _) in RANGES.items():
         suggest = trial.suggest_int if isinstance(low, int) else trial.suggest_float
-        suggested[name] = suggest(name, *bounds, log=True)
+        suggested[name] = suggest(name, *_range(name, current), log=True)
     return suggested
