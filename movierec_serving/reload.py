@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 import shutil
 import time
@@ -12,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from movierec_serving.bundle import TOP_N, BundleError, Evidence, PublishedModel, kernel, selection
+from movierec_serving.bundle import BundleError
 from movierec_serving.bundle.files import replace_text
+from movierec_serving.inspection import inspect
 from movierec_serving.metrics import RELOADS
 from movierec_serving.pointer import Pointer, PointerError
 
@@ -25,7 +24,6 @@ logger = logging.getLogger(__name__)
 LOCK_TIMEOUT = 60.0  # seconds that a reload waits for the one before it
 KEPT_VERSIONS = 10  # newest in the store; as many nights can be rolled back without publishing again
 POINTER = re.compile(r"\.serving-\d+")
-CANARIES = 8  # users whose answers are computed before a version is committed
 
 
 class ReloadRefused(Exception):
@@ -84,7 +82,13 @@ def _reload(store: Path, path: Path, version: int) -> Reload:
             previous = pointer.load() or None
             if previous == version:
                 return Reload(version, previous, changed=False)
-            check(store, version)
+            if not (store / str(version)).is_dir():
+                raise ReloadRefused("missing", 404, f"version {version} is not in the store")
+            try:
+                inspect(store, version)
+            except BundleError as error:
+                logger.warning("refused version %d: %s", version, error)
+                raise ReloadRefused("refused", 409, str(error)) from error
             pointer.store(version)
             try:
                 _prune(store, keep={version, previous or version})
@@ -94,38 +98,6 @@ def _reload(store: Path, path: Path, version: int) -> Reload:
         raise ReloadRefused("busy", 503, f"another reload has run for {LOCK_TIMEOUT:.0f} s") from None
     logger.info("committed version %d, after %s", version, previous or "none")
     return Reload(version, previous, changed=True)
-
-
-def check(store: Path, version: int) -> None:
-    """Every byte, which also warms the page cache, and the answers of a few users."""
-    if not (store / str(version)).is_dir():
-        raise ReloadRefused("missing", 404, f"version {version} is not in the store")
-    try:
-        model = PublishedModel.open(store, version, verify=True)
-        _answer_canaries(model)
-    except (BundleError, OSError) as error:
-        logger.warning("refused version %d: %s", version, error)
-        raise ReloadRefused("refused", 409, str(error).replace(f"{store}{os.sep}", "")) from error
-
-
-def _answer_canaries(model: PublishedModel) -> None:
-    bundle = model.bundle
-    users = np.unique(np.linspace(0, len(bundle.user_ids) - 1, CANARIES).astype(np.int64))
-    expected, _ = kernel.recommend(bundle, users, TOP_N)
-    for row, items in zip(users.tolist(), expected.tolist(), strict=True):
-        (answer,) = selection.for_users(model, [row], TOP_N)
-        listed = {item for item, _ in answer}
-        # The kernel decides by float64, whose last bit may differ on the machine that published.
-        if len(listed ^ {item for item in items if item >= 0}) > 2:
-            raise BundleError(
-                f"version {model.version}: the list of user row {row} is not what its factors say"
-            )
-        if listed & set(bundle.seen(row).tolist()):
-            raise BundleError(f"version {model.version}: the list of user row {row} has a seen item")
-    if not np.isfinite(Evidence.of_ratings(bundle, {0: 5.0}).factors()).all():
-        raise BundleError(f"version {model.version}: a new user cannot be folded in")
-    if len(kernel.popular(bundle, TOP_N)) == 0:
-        raise BundleError(f"version {model.version}: no popular items")
 
 
 def _prune(store: Path, keep: set[int]) -> None:
