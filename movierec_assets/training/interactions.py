@@ -56,9 +56,8 @@ class Interactions:
         """(U, I) CSR float32 of one value an interaction, column indices sorted (the fit's bits depend on it)."""
         order = self._by_user_and_movie
         shape = (len(self.user_ids), len(self.movie_ids))
-        return sp.csr_matrix(
-            (values.astype(np.float32)[order.data], order.indices, order.indptr), shape=shape
-        )
+        entries = (values.astype(np.float32)[order.data], order.indices, order.indptr)
+        return sp.csr_matrix(entries, shape=shape, copy=True)  # libraries sort and prune in place
 
     @cached_property
     def _by_user_and_movie(self) -> sp.csr_matrix:

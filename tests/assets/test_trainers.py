@@ -51,10 +51,12 @@ class TestEveryTrainer:
         self, name: str, split: tuple[Interactions, Interactions]
     ) -> None:
         data = replace(split[0], ratings=split[0].ratings.copy())
+        before = data.matrix(data.ratings).copy()
         one, two = fitted(name, data)[0], fitted(name, data)[0]
         assert np.array_equal(one.users, two.users)
         assert np.array_equal(one.movies, two.movies)
         assert np.array_equal(data.ratings, split[0].ratings)
+        assert (data.matrix(data.ratings) != before).nnz == 0  # its indices are shared by all matrices
 
     def test_is_evaluated_as_the_others_and_beats_chance(
         self, name: str, split: tuple[Interactions, Interactions]
