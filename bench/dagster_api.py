@@ -57,17 +57,17 @@ class DagsterApi:
             return None
         return (nodes[0]["name"], nodes[0]["location"]["name"]) if nodes else None
 
-    def launch_backfill(self, title: str, ranges: Mapping[str, tuple[str, str]]) -> str:
+    def launch_backfill(
+        self, title: str, ranges: Mapping[str, tuple[str, str]], tags: Mapping[str, str] | None = None
+    ) -> str:
         """Backfill each asset over its (first, last) days; the backfill's id."""
         partitions = [
             {"assetKey": {"path": [asset]}, "partitions": {"range": {"start": first, "end": last}}}
             for asset, (first, last) in ranges.items()
         ]
-        return str(
-            self.query(LAUNCH_BACKFILL, params={"partitionsByAssets": partitions, "title": title})[
-                "backfillId"
-            ]
-        )
+        tagged = [{"key": key, "value": value} for key, value in (tags or {}).items()]
+        params = {"partitionsByAssets": partitions, "title": title, "tags": tagged}
+        return str(self.query(LAUNCH_BACKFILL, params=params)["backfillId"])
 
     def launch_job(self, job: str, tags: Mapping[str, str], assets: Sequence[str] = ()) -> str:
         """Launch a job, or some of its assets; the run's id."""
