@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -15,6 +15,8 @@ BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
 LAUNCH_RUN = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on InvalidSubsetError { message } ... on RunConfigValidationInvalid { errors { message } } } }"""
+REEXECUTE = """mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) { __typename
+  ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
 LOADED = (
     "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name location { name } } } } }"
@@ -55,25 +57,33 @@ class DagsterApi:
             return None
         return (nodes[0]["name"], nodes[0]["location"]["name"]) if nodes else None
 
-    def launch_backfill(self, title: str, ranges: Mapping[str, tuple[str, str]]) -> str:
+    def launch_backfill(
+        self, title: str, ranges: Mapping[str, tuple[str, str]], tags: Mapping[str, str] | None = None
+    ) -> str:
         """Backfill each asset over its (first, last) days; the backfill's id."""
         partitions = [
             {"assetKey": {"path": [asset]}, "partitions": {"range": {"start": first, "end": last}}}
             for asset, (first, last) in ranges.items()
         ]
-        return str(
-            self.query(LAUNCH_BACKFILL, params={"partitionsByAssets": partitions, "title": title})[
-                "backfillId"
-            ]
-        )
+        tagged = [{"key": key, "value": value} for key, value in (tags or {}).items()]
+        params = {"partitionsByAssets": partitions, "title": title, "tags": tagged}
+        return str(self.query(LAUNCH_BACKFILL, params=params)["backfillId"])
 
-    def launch_job(self, job: str, tags: Mapping[str, str]) -> str:
-        """Launch a job; the run's id."""
+    def launch_job(self, job: str, tags: Mapping[str, str], assets: Sequence[str] = ()) -> str:
+        """Launch a job, or some of its assets; the run's id."""
         repository, location = self.location() or ("", "")
-        selector = {"jobName": job, "repositoryName": repository, "repositoryLocationName": location}
+        selector = {
+            "jobName": job, "repositoryName": repository, "repositoryLocationName": location,
+            "assetSelection": [{"path": [asset]} for asset in assets] or None,
+        }  # fmt: skip
         tagged = [{"key": key, "value": value} for key, value in tags.items()]
         params = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tagged}}
         return str(self.query(LAUNCH_RUN, params=params)["run"]["runId"])
+
+    def relaunch(self, run: str) -> str:
+        """Re-execute all steps of a run; the new run's id."""
+        params = {"parentRunId": run, "strategy": "ALL_STEPS"}
+        return str(self.query(REEXECUTE, params=params)["run"]["runId"])
 
     def backfill(self, backfill: str) -> dict[str, Any]:
         """Status, error and runs of a backfill."""

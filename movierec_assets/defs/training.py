@@ -44,7 +44,8 @@ def als_model(
 
     Warm from the model of the day before, cold in a new month, after a change of parameters, or without a
     parent. A day without accepted ratings has its parent's model. Fails naming the delivered days that
-    have not been judged: a model must not miss what a run beside it is still ingesting.
+    have not been judged, and judged ones that the month's chain of models lacks: a model must not miss
+    what a run beside it is still ingesting or about to train.
     """
 
     def due(day: str) -> Due | DayModel | None:
@@ -119,6 +120,9 @@ def _due(
     yesterday = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
     models = warehouse.models([yesterday, day])
     parent, current = models.get(yesterday), models.get(day)
+    if parent is None and (gap := warehouse.days_without_model(day)):
+        # a cold fit here would be another model than the warm one that follows once these are trained
+        raise LookupError(f"{day}: earlier days without a model: {', '.join(gap)}; train them first")
     if parent is not None and parent.identity is None:
         parent = None
     if not partitions or (parent is not None and partitions[-1][0] != day):

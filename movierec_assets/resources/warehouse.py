@@ -187,6 +187,22 @@ class Warehouse(DuckDBFile):
             ).fetchall()
         return [day for (day,) in rows]
 
+    def days_without_model(self, until: str) -> list[str]:
+        """Judged days before `until` that have no model, back to the newest one of the month that does.
+
+        None if the month has no model yet: a chain may begin on any day.
+        """
+        with self.connect(read_only=True) as connection:
+            rows = connection.execute(
+                """SELECT DISTINCT day::VARCHAR AS judged FROM chunks ANTI JOIN als_model USING (day)
+                   WHERE day < CAST($1 AS DATE) AND day > (
+                       SELECT max(day) FROM als_model
+                       WHERE day < CAST($1 AS DATE) AND day >= date_trunc('month', CAST($1 AS DATE)))
+                   ORDER BY judged""",
+                [until],
+            ).fetchall()
+        return [day for (day,) in rows]
+
     def partitions(self, until: str, window_days: int | None) -> list[tuple[str, str]]:
         """(day, data version) of each accepted day with ratings in (until - window, until]."""
         with self.connect(read_only=True) as connection:

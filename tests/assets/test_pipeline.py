@@ -239,6 +239,20 @@ def test_no_model_is_trained_before_the_delivered_days_are_judged(platform: Plat
     assert platform.warehouse.models() == {}
 
 
+def test_a_day_does_not_overtake_the_days_before_it_that_another_run_is_about_to_train(
+    platform: Platform,
+) -> None:
+    first, chain, skipped, last = DAYS[4:]  # of one month
+    platform.deliver(first, chain, skipped, last)
+    platform.run(first, last, "raw_ratings", "validated_ratings")
+    assert platform.run(chain, None, "als_model").success  # a chain may begin on any day
+    result = platform.run(last, None, "als_model")
+    assert f"earlier days without a model: {skipped};" in failed_days(result, "als_model")[last]
+    assert platform.run(skipped, last, "als_model").success
+    fits = dict(platform.query("SELECT day::VARCHAR, fit FROM als_model"))
+    assert fits == {chain: "cold", skipped: "warm", last: "warm"}
+
+
 def test_other_bytes_for_a_day_make_a_new_chunk_beside_the_old(platform: Platform) -> None:
     platform.deliver(*DAYS[:2])
     platform.run(DAYS[0], DAYS[1])
