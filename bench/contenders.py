@@ -48,14 +48,14 @@ def _mlflow_model(home: Path) -> Path:
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     import mlflow
 
-    from movierec_assets.resources import model_registry
+    from movierec_assets.resources import mlflow_bundle
 
     path = home / "mlflow"
     warnings.filterwarnings("ignore", message=".*(type hint|input example)", category=UserWarning)
     mlflow.pyfunc.save_model(
-        path, python_model=str(Path(model_registry.__file__).with_name("pyfunc_model.py")),
+        path, python_model=str(Path(mlflow_bundle.__file__).with_name("pyfunc_model.py")),
         artifacts={"bundle": str(_bundle(home))}, code_paths=[str(Path(sys.modules["movierec_serving"].__path__[0]))],
-        pip_requirements=model_registry._requirements(), signature=model_registry._signature(),
+        pip_requirements=mlflow_bundle._requirements(), signature=mlflow_bundle._signature(),
     )  # fmt: skip
     return path
 

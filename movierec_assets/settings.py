@@ -82,14 +82,9 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "partition_end",
-        "window_days",
-        "half_life_days",
-        "mlflow_tracking_uri",
-        "reload_token",
-        "webhook",
+        "partition_end", "window_days", "half_life_days", "mlflow_tracking_uri", "reload_token", "webhook",
         mode="before",
-    )
+    )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

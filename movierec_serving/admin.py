@@ -17,17 +17,11 @@ from movierec_serving.holder import ModelHolder
 from movierec_serving.reload import ReloadRefused, last_reload, reload
 from movierec_serving.settings import Settings
 
-GUARDED = {
-    **problems(
-        _401="No token, or a wrong one",
-        _403="No token is set, so nobody may",
-        _503="Another change does not end",
-    ),
-    **INVALID,
-}
-RELOAD = problems(
-    _404="The store has no such version", _409="The version must not be served, and why"
-)  # fmt: skip
+REFUSED = "No token is set, so nobody may"
+GUARDED = (
+    problems(_401="No token, or a wrong one", _403=REFUSED, _503="Another change does not end") | INVALID
+)
+RELOAD = problems(_404="The store has no such version", _409="The version must not be served, and why")
 
 bearer = HTTPBearer(auto_error=False, description="MOVIEREC_RELOAD_TOKEN")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
@@ -59,11 +53,8 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
         "/health", response_model=schemas.Health, responses=NO_MODEL, summary="The same as /health/ready"
     )
     @app.get(
-        "/health/ready",
-        response_model=schemas.Health,
-        responses=NO_MODEL,
-        summary="200 while there is a model",
-    )
+        "/health/ready", response_model=schemas.Health, responses=NO_MODEL, summary="200 while there is a model"
+    )  # fmt: skip
     async def get_health() -> Response:
         model = holder.current()
         holder.blocked(model)

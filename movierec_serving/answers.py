@@ -39,14 +39,10 @@ def problem(status: int, detail: str) -> Answer:
 
 def invalid(errors: Sequence[Any], *within: str) -> Answer:
     """Pydantic's errors without the input, which may be what JSON cannot carry back, as NaN is."""
-    fields = [
-        {
-            "loc": [part if isinstance(part, int) else _printable(part) for part in (*within, *error["loc"])],
-            "msg": _printable(error["msg"]),
-            "type": error["type"],
-        }
-        for error in errors
-    ]
+    fields = []
+    for error in errors:
+        loc = [part if isinstance(part, int) else _printable(part) for part in (*within, *error["loc"])]
+        fields.append({"loc": loc, "msg": _printable(error["msg"]), "type": error["type"]})
     return answer({"detail": fields}, 422)
 
 
@@ -95,11 +91,8 @@ class Recommender:
     def _lists(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One call of the kernel for the known users, one for the new ones; popular movies for everybody else."""
         model, bundle = self.model, self.model.bundle
-        rows = {
-            user: row
-            for user in asked
-            if isinstance(user, str) and (row := bundle.user_row(user)) is not None
-        }
+        known = [user for user in asked if isinstance(user, str)]
+        rows = {user: row for user in known if (row := bundle.user_row(user)) is not None}
         own = dict(zip(rows, selection.for_users(model, list(rows.values()), *self._place), strict=True))
         rated = {i: _evidence(bundle, user) for i, user in enumerate(asked) if isinstance(user, NewUser)}
         rated = {i: evidence for i, evidence in rated.items() if len(evidence.rows)}
@@ -131,7 +124,7 @@ class Recommender:
         return selection.most_popular(self.model, *self._place)
 
     def _list(
-        self, ranked: Ranked, source: str, evidence: Evidence | None = None, /, **about: str
+        self, ranked: Ranked, source: str, evidence: Evidence | None = None, **about: str
     ) -> dict[str, Any]:
         card = self.model.card
         items = [{**card(row), "score": round(score, 6), "source": source} for row, score in ranked]
@@ -139,9 +132,8 @@ class Recommender:
             shares = evidence.shares(np.array([row for row, _ in ranked]))
             for item, share in zip(items, shares.T, strict=True):
                 most = [i for i in np.argsort(-share, kind="stable")[:REASONS].tolist() if share[i] > 0]
-                item["because"] = [
-                    {**card(int(evidence.rows[i])), "share": round(float(share[i]), 4)} for i in most
-                ]
+                reasons = ((int(evidence.rows[i]), float(share[i])) for i in most)
+                item["because"] = [{**card(movie), "share": round(part, 4)} for movie, part in reasons]
         id_ = f"{self.model.version}-{secrets.token_hex(12)}"
         return {"recommendation_id": id_, **about, "source": source, "items": items}
 

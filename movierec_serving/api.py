@@ -19,9 +19,7 @@ Documented = dict[int | str, dict[str, Any]]
 
 def problems(**causes: str) -> Documented:
     """Error answers, as `_404="why"`."""
-    return {
-        int(status[1:]): {"model": schemas.Problem, "description": cause} for status, cause in causes.items()
-    }
+    return {int(code[1:]): {"model": schemas.Problem, "description": cause} for code, cause in causes.items()}
 
 
 NO_MODEL = problems(_503="No model, or no place; see Retry-After")
@@ -35,9 +33,8 @@ UNKNOWN: Documented = {**PUBLIC, **problems(_404="The model does not know it")}
 STAMPED = {"X-Model-Version": {"schema": {"type": "integer"}, "description": "as in the body"}}
 LIST: Documented = {200: {"headers": STAMPED}}
 # For the document: the middleware refuses, before anything is read.
-KEY = [
-    Security(APIKeyHeader(name=KEY_HEADER, description="where MOVIEREC_API_KEYS is set", auto_error=False))
-]
+_key = APIKeyHeader(name=KEY_HEADER, description="where MOVIEREC_API_KEYS is set", auto_error=False)
+KEY = [Security(_key)]
 
 User = Annotated[schemas.UserId, Path()]
 Movie = Annotated[schemas.MovieId, Path()]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from movierec_serving.bundle.files import replace_text
+from movierec_serving.bundle.files import replace_file
 from movierec_serving.pointer import Pointer
 
 
@@ -42,7 +42,7 @@ class Blocklist:
             before = self._read()
             after = before | {movie_id} if blocked else before - {movie_id}
             if after != before:
-                replace_text(self._path, json.dumps(sorted(after)))
+                replace_file(self._path, json.dumps(sorted(after)).encode())
             # Also without a change: who wrote the file may have died before the number moved.
             self._generation.store(self._generation.load() + 1)
         return after != before

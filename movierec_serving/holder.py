@@ -100,7 +100,7 @@ class ModelHolder:
             self._failing_since = now if self._failing_since is None else self._failing_since
             if now - self._failing_since > self._patience:
                 logger.error(
-                    "version %d cannot be opened for %g s: this process gives way", version, PATIENCE
+                    "version %d cannot be opened for %g s: this process gives way", version, self._patience
                 )
                 self._failing_since = now
                 self._give_up()

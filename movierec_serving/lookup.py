@@ -56,11 +56,8 @@ class PlainLookup:
             await self._app(scope, receive, send)
             return
         scope["route"] = self._route
-        headers = {
-            "content-length": str(len(answer.body)),
-            "content-type": "application/json",
-            **answer.headers,
-        }
+        length = str(len(answer.body))
+        headers = {"content-length": length, "content-type": "application/json", **answer.headers}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
         await send({"type": "http.response.body", "body": answer.body})

@@ -34,7 +34,7 @@ FALLBACKS = Counter("movierec_fallbacks", "Lists of popular movies instead of a 
 REJECTED = Counter("movierec_overload_rejections", "Requests refused because too many waited for workers")
 OPENED = Gauge(
     "movierec_open_model_version", "What a process has open", ["process"], multiprocess_mode="liveall"
-)  # fmt: skip
+)
 
 count_request = cache(REQUESTS.labels)  # looking labels up costs as much as counting
 time_request = cache(SECONDS.labels)

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from movierec_serving.bundle import BundleError
-from movierec_serving.bundle.files import replace_text
+from movierec_serving.bundle.files import replace_file
 from movierec_serving.inspection import inspect
 from movierec_serving.metrics import RELOADS
 from movierec_serving.pointer import Pointer, PointerError
@@ -64,7 +64,7 @@ def reload(store: Path, path: Path, version: int) -> Reload:
         RELOADS.labels(result).inc()
         seconds = round(time.perf_counter() - started, 3)
         last = {"at": at, "version": version, "result": result, "seconds": seconds, "cause": cause}
-        replace_text(path.with_name(f"{path.name}.last"), json.dumps(last))
+        replace_file(path.with_name(f"{path.name}.last"), json.dumps(last).encode())
 
 
 def last_reload(path: Path) -> dict[str, Any] | None:

@@ -26,9 +26,7 @@ from movierec_serving.schemas import NewUser, RecommendRequest
 logger = logging.getLogger(__name__)
 
 DEADLINE = 2.0  # seconds from a request's arrival to its answer, whatever happens to the worker
-MAX_WAITING = (
-    64  # requests of one API process that wait for workers; beyond it a caller had better come again
-)
+MAX_WAITING = 64  # requests of one API process that wait for workers; more had better come again
 
 
 class RecommendAPI(ls.LitAPI):  # type: ignore[misc]

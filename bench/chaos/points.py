@@ -39,6 +39,7 @@ def _status(*_: Any, **tags: Any) -> bool:
 
 
 REGISTRY = "movierec_assets.resources.model_registry"
+BUNDLES = "movierec_assets.resources.mlflow_bundle"
 CLIENT = "mlflow:MlflowClient"
 FILES = "movierec_serving.bundle.files"
 SENSORS = "dagster:DagsterInstance"
@@ -57,7 +58,7 @@ POINTS = [
     *_commit("model of a day", "train", "record_model", 3),
     Point("MLflow run begun", "register", f"{REGISTRY}:ModelRegistry", "register", "before", 2),
     Point("MLflow run logged, no artifact", "register", "mlflow.pyfunc", "log_model", "before", 2),
-    Point("MLflow artifact, not linked", "register", REGISTRY, "_link_artifacts", "before", 2),
+    Point("MLflow artifact, not linked", "register", BUNDLES, "_link_artifacts", "before", 2),
     Point("MLflow artifact, no version", "register", CLIENT, "create_model_version", "before", 2),
     Point("version made, its run not ended", "register", CLIENT, "create_model_version", "after", 2),
     Point("verdict: its numbers only", "judge", CLIENT, "log_batch", "after", 2,
@@ -72,8 +73,7 @@ POINTS = [
     Point("tags set, move not reported", "judge", SENSORS, "report_runless_asset_event", "before"),
     Point("move reported", "judge", SENSORS, "report_runless_asset_event", "after"),
     *_commit("catalogue", "catalogue", "replace_movies", 1),
-    Point("publication: some files written", "deploy", "movierec_serving.bundle.publication", "write_array",
-          "after", 5),
+    Point("publication: some files written", "deploy", FILES, "write_array", "after", 5),
     Point("publication: written, not renamed", "deploy", FILES, "_move_into_place", "before"),
     Point("publication: renamed, no reload", "deploy", FILES, "_move_into_place", "after"),
     Point("corrupt publication: not replaced", "mend", FILES, "_move_into_place", "before"),

@@ -34,19 +34,12 @@ class UnavailableError(RuntimeError):
 
 @dataclass(frozen=True)
 class Copy:
-    """A place to get a data set from.
+    """A place to get a data set from."""
 
-    Attributes:
-        file: the name of its zip archive in the cache.
-        place: in words.
-        download: put the archive at a path, or raise UnavailableError.
-        sha256: of the members that are read.
-    """
-
-    file: str
-    place: str
-    download: Callable[[Path], None]
-    sha256: Mapping[str, str]
+    file: str  # the name of its zip archive in the cache
+    place: str  # in words
+    download: Callable[[Path], None]  # puts the archive at a path, or raises UnavailableError
+    sha256: Mapping[str, str]  # of the members that are read
 
 
 @dataclass(frozen=True)
@@ -103,34 +96,27 @@ def download_wheel(requirement: str, to: Path) -> None:
         wheels[0].replace(to)
 
 
+_WHEEL = "recbole/dataset_example/ml-100k/ml-100k"
+_COPIES = (
+    Copy(
+        "ml-100k.zip", "GroupLens",
+        partial(download_url, "https://files.grouplens.org/datasets/movielens/ml-100k.zip"),
+        {
+            "ml-100k/u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
+            "ml-100k/u.item": "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
+        },
+    ),
+    Copy(
+        "ml-100k-recbole-1.2.1.zip", "the wheel of RecBole 1.2.1", partial(download_wheel, "recbole==1.2.1"),
+        {
+            f"{_WHEEL}.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+            f"{_WHEEL}.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+        },
+    ),
+)  # fmt: skip
 KNOWN = {
     "ml-100k": Published(
-        name="ml-100k",
-        ratings="0f9ba901a197d4caa4ae824888c4e31fdfd5c4eff5549c9e42647f2027ac1bce",
-        copies=(
-            Copy(
-                file="ml-100k.zip",
-                place="GroupLens",
-                download=partial(download_url, "https://files.grouplens.org/datasets/movielens/ml-100k.zip"),
-                sha256={
-                    "ml-100k/u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
-                    "ml-100k/u.item": "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
-                },
-            ),
-            Copy(
-                file="ml-100k-recbole-1.2.1.zip",
-                place="the wheel of RecBole 1.2.1",
-                download=partial(download_wheel, "recbole==1.2.1"),
-                sha256={
-                    "recbole/dataset_example/ml-100k/ml-100k.inter": (
-                        "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff"
-                    ),
-                    "recbole/dataset_example/ml-100k/ml-100k.item": (
-                        "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"
-                    ),
-                },
-            ),
-        ),
+        "ml-100k", "0f9ba901a197d4caa4ae824888c4e31fdfd5c4eff5549c9e42647f2027ac1bce", _COPIES
     )
 }
 

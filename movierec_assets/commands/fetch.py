@@ -35,36 +35,23 @@ class Delivery:
 
 
 def fetch(
-    source: str | None,
-    from_path: Path | None,
-    landing: LandingZone,
-    cache: Path,
-    *,
-    every: float | None = None,
-    since: date | None = None,
-    until: date | None = None,
-    console: Console | None = None,
-) -> Delivery:
+    source: str | None, from_path: Path | None, landing: LandingZone, cache: Path, *, console: Console,
+    every: float | None = None, since: date | None = None, until: date | None = None,
+) -> Delivery:  # fmt: skip
     """Deliver a data set to the landing zone, its movies first, then its days ascending.
 
     What is there already with the same content is left alone, so a fetch that was cut short goes on.
 
     Args:
-        source: a name in `KNOWN`; None with `from_path`.
-        from_path: an archive or a folder; None with `source`.
-        landing: where it goes.
-        cache: folder of downloads.
+        source: a name in `KNOWN`; None with `from_path`, an archive or a folder.
         every: seconds to wait after each day that was written.
-        since: the first day to deliver, None for the first with ratings.
-        until: the last day to deliver, None for the last with ratings.
-        console: where to tell of it; None for the terminal.
+        since, until: the first and last day to deliver; None for those with ratings.
 
     Raises:
         ValueError: not one of `source` and `from_path`, a source not in `KNOWN`, or no day in the limits.
         ChunkError: the data is not what it should be.
         UnavailableError: it could not be downloaded.
     """
-    console = console or Console()
     if (source is None) == (from_path is None) or (source is not None and source not in KNOWN):
         raise ValueError(f"expected one of {', '.join(KNOWN)}, or a path")
     dataset = read_path(from_path) if from_path else obtain(KNOWN[source or ""], cache, console)
@@ -103,21 +90,14 @@ def fetch_command(
     landing = LandingZone(path=str(warehouse / "landing"))
     try:
         done = fetch(
-            source,
-            from_path,
-            landing,
-            warehouse / "cache",
-            every=every,
-            since=since and since.date(),
-            until=until and until.date(),
-            console=console,
-        )
+            source, from_path, landing, warehouse / "cache", console=console,
+            every=every, since=since and since.date(), until=until and until.date(),
+        )  # fmt: skip
     except (ValueError, OSError, UnavailableError) as error:
         typer.echo(f"fetch: {error}", err=True)
         raise typer.Exit(1) from error
     console.print(
         f"{done.ratings:,} ratings, {done.movies:,} movies, {done.days} days, {done.first} to {done.last}, "
         f"{done.without_ratings} of them without ratings; files written: {done.written}, to {landing.path}",
-        highlight=False,
-        markup=False,
-    )
+        highlight=False, markup=False,
+    )  # fmt: skip

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -23,15 +20,6 @@ class LineageError(RuntimeError):
     """There is nothing to be traced; the message says what is missing."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """A day that a model was trained on, the archived chunk that its data version names, and what is wrong with it."""
-
-    day: str
-    sha256: str
-    problem: str | None
-
-
 def version_of(text: str) -> int:
     """The version number in `12`, `v12`, or a recommendation id such as `12-7f3a…`.
 
@@ -44,8 +32,8 @@ def version_of(text: str) -> int:
     return int(found[1])
 
 
-def sources(bundle: Bundle, archive: ChunkArchive, *, rehash: bool) -> list[Source]:
-    """Each day of the bundle's training data with its archived chunk; read and hashed again with `rehash`."""
+def sources(bundle: Bundle, archive: ChunkArchive, *, rehash: bool) -> list[tuple[str, str, str | None]]:
+    """(day, sha256, what is wrong) of each archived chunk it was trained on; read and hashed again with `rehash`."""
     found = []
     for day, data_version in bundle.manifest.partitions:
         sha256 = data_version.partition("/")[0]
@@ -55,7 +43,7 @@ def sources(bundle: Bundle, archive: ChunkArchive, *, rehash: bool) -> list[Sour
                 archive.read(day, sha256)
             except (OSError, ValueError) as error:
                 problem = "altered" if isinstance(error, ValueError) else str(error)
-        found.append(Source(day, sha256, problem))
+        found.append((day, sha256, problem))
     return found
 
 
@@ -73,20 +61,6 @@ def ancestors(bundle: Bundle, store: BundleStore) -> Iterator[tuple[str, Bundle 
             return
         yield parent, ancestor
         parent = ancestor.manifest.parent
-
-
-def best_movies(bundle: Bundle, user: str, n: int = 10) -> tuple[str, list[tuple[str, float]]]:
-    """(als or popular, (movie id, score) best first): what this bundle answers for a user."""
-    row = bundle.user_row(user)
-    if row is None:
-        items = popular(bundle, n)
-        return "popular", [(bundle.item_id(int(item)), float(bundle.popularity[item])) for item in items]
-    (found,), (scores,) = recommend(bundle, np.array([row]), n)
-    return "als", [
-        (bundle.item_id(int(item)), float(score))
-        for item, score in zip(found, scores, strict=True)
-        if item >= 0
-    ]
 
 
 def show_lineage(chosen: Settings, text: str, *, rehash: bool, user: str | None, console: Console) -> bool:
@@ -110,24 +84,20 @@ def show_lineage(chosen: Settings, text: str, *, rehash: bool, user: str | None,
         _print_best(console, version, bundle, user, titles)
         return True
     manifest, tags = bundle.manifest, version.tags
-    _print_pairs(
-        console,
-        f"version {number}",
-        {
-            "identity": version.identity,
-            "data until": version.data_until,
-            "gate": f"{version.gate or 'not judged'}: {tags.get('gate_reason', '')}",
-            **{key: tags[key] for key in ("status", "pinned", "revoked", "git_commit", "dagster_run") if key in tags},
-            "MLflow run": version.run_id,
-            "training code": manifest.training_version,
-            "seed": manifest.seed,
-            **manifest.parameters,
-            **{f"library {name}": value for name, value in manifest.libraries.items()},
-            "BLAS": manifest.blas,
-            "partitions digest": manifest.partitions_digest,
-            "bundle": bundle.path,
-        },
-    )  # fmt: skip
+    facts = {
+        "identity": version.identity, "data until": version.data_until,
+        "gate": f"{version.gate or 'not judged'}: {tags.get('gate_reason', '')}",
+        **{key: tags[key] for key in ("status", "pinned", "revoked", "git_commit", "dagster_run") if key in tags},
+        "MLflow run": version.run_id, "training code": manifest.training_version, "seed": manifest.seed,
+        **manifest.parameters, **{f"library {name}": value for name, value in manifest.libraries.items()},
+        "BLAS": manifest.blas, "partitions digest": manifest.partitions_digest, "bundle": bundle.path,
+    }  # fmt: skip
+    table = Table(
+        "", Column(overflow="fold"), show_header=False, title=f"version {number}", title_justify="left"
+    )
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    console.print(table)
     chain = list(ancestors(bundle, store))
     table = Table("identity", "fit", "data until", title="parents", title_justify="left")
     table.add_row(f"{version.identity[:12]} (this one)", manifest.fit, manifest.data_until)
@@ -137,29 +107,28 @@ def show_lineage(chosen: Settings, text: str, *, rehash: bool, user: str | None,
     console.print(table)
     found = sources(bundle, adapters["chunk_archive"], rehash=rehash)
     console.print(f"trained on, each at {adapters['chunk_archive'].path}/<day>/<sha256>")
-    for one in found:
-        state = f"[red]{one.problem}[/]" if one.problem else "hashed again" if rehash else "there"
-        console.print(f"{one.day}  {one.sha256}  {state}", soft_wrap=True)
-    lost = [one.day for one in found if one.problem]
+    for day, sha256, problem in found:
+        state = f"[red]{problem}[/]" if problem else "hashed again" if rehash else "there"
+        console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
+    lost = [day for day, _, problem in found if problem]
     console.print(
         f"{len(found)} days, {len(lost)} of their chunks missing or altered{': ' + ', '.join(lost) if lost else ''}"
     )
     return not lost and all(ancestor for _, ancestor in chain)
 
 
-def _print_pairs(console: Console, title: str, pairs: dict[str, Any]) -> None:
-    table = Table("", Column(overflow="fold"), show_header=False, title=title, title_justify="left")
-    for name, value in pairs.items():
-        table.add_row(name, str(value))
-    console.print(table)
-
-
 def _print_best(
     console: Console, version: Version, bundle: Bundle, user: str, titles: dict[str, str]
 ) -> None:
-    source, best = best_movies(bundle, user)
+    """What this bundle answers for a user."""
+    row = bundle.user_row(user)
+    source = "popular" if row is None else "als"
+    (items,), (scores,) = (
+        ([popular(bundle, 10)], [bundle.popularity]) if row is None else recommend(bundle, [row], 10)
+    )
     title = f"version {version.number}, data until {version.data_until}, for user {user}: {source}"
     table = Table("rank", "movie", "title", "score", title=title, title_justify="left")
-    for rank, (movie, score) in enumerate(best, 1):
-        table.add_row(str(rank), movie, titles.get(movie, ""), f"{score:.4f}")
+    for place, item in enumerate(items[items >= 0].tolist()):
+        movie, score = bundle.item_id(item), scores[item if row is None else place]
+        table.add_row(str(place + 1), movie, titles.get(movie, ""), f"{score:.4f}")
     console.print(table)

@@ -22,29 +22,23 @@ def show_status() -> bool:
     load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
     console = Console(highlight=False)
     adapters: dict[str, Any] = resources(settings())
-    ledger, models = adapters["warehouse"].chunks(), adapters["warehouse"].models()
-    landed = adapters["landing_zone"].days()
+    warehouse, registry = adapters["warehouse"], adapters["model_registry"]
+    landed, ledger, models = adapters["landing_zone"].days(), warehouse.chunks(), warehouse.models()
     current = {day: effective(chunks) for day, chunks in ledger.items()}
     accepted = [one.day for one in current.values() if one.verdict == "accepted"]
-    refused = adapters["warehouse"].refused(unreadable=True) | adapters["warehouse"].refused(unreadable=False)
+    refused = warehouse.refused(unreadable=True) | warehouse.refused(unreadable=False)
     trained = [day for day, model in models.items() if model.identity]
-    versions = adapters["model_registry"].versions()
-    production = adapters["model_registry"].production()
-    table = Table("stage", "count", "last day", "")
-    table.add_row(
-        "delivered", str(len(landed)), max(landed, default="–"), f"in {adapters['landing_zone'].path}"
-    )
+    versions, production = registry.versions(), registry.production()
+    registered = [one.data_until for one in versions]
     rows = f"{sum(one.rows for one in current.values()):,} rows"
-    table.add_row("ingested", str(len(ledger)), max(ledger, default="–"), rows)
-    table.add_row("validated", str(len(accepted)), max(accepted, default="–"), f"{len(refused)} days refused")
-    table.add_row("trained", str(len(trained)), max(trained, default="–"), "")
-    registered = max((one.data_until for one in versions), default="–")
-    table.add_row(
-        "registered",
-        str(len(versions)),
-        registered,
-        f"{sum(one.gate == 'passed' for one in versions)} passed the gate",
-    )
+    passed = f"{sum(one.gate == 'passed' for one in versions)} passed the gate"
+    table = Table("stage", "count", "last day", "")
+    for stage, days, note in (
+        ("delivered", landed, f"in {adapters['landing_zone'].path}"), ("ingested", ledger, rows),
+        ("validated", accepted, f"{len(refused)} days refused"), ("trained", trained, ""),
+        ("registered", registered, passed),
+    ):  # fmt: skip
+        table.add_row(stage, str(len(days)), max(days, default="–"), note)
     if production is not None:
         pin = f", pinned: {production.tags['pinned']}" if "pinned" in production.tags else ""
         table.add_row("in production", "1", production.data_until, f"version {production.number}{pin}")
@@ -59,7 +53,7 @@ def show_status() -> bool:
         differ.append(
             f"{len(untrained)} validated days have no model, {untrained[0]} to {untrained[-1]}: materialize als_model"
         )
-    partitions = adapters["warehouse"].partitions(max(models), None) if models else []
+    partitions = warehouse.partitions(max(models), None) if models else []
     stale = stale_days(models.values(), partitions, settings().window_days)
     if stale:
         differ.append(

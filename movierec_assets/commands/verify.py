@@ -111,9 +111,8 @@ def _ratings(archive: Any, files: Mapping[str, str], day: str, data_version: str
         content = archive.read(day, sha256)
     except (OSError, ValueError) as error:
         raise VerifyError(f"{day}: {error}") from error
-    valid = validate_chunk(
-        parse_chunk(content, files.get(sha256, f"{day}.csv")), date.fromisoformat(day)
-    ).valid
+    raw = parse_chunk(content, files.get(sha256, f"{day}.csv"))
+    valid = validate_chunk(raw, date.fromisoformat(day)).valid
     seconds = valid["rated_at"].astype("datetime64[s]").astype("int64")
     return valid.assign(day=day, rated_at=seconds)
 

@@ -60,12 +60,7 @@ def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: Landin
     if "movies" in changed:
         requests.append(dg.RunRequest(run_key=f"movies-{stamp}", job_name=catalogue_job.name))
     for first, last in contiguous(partitions, changed):
-        requests.append(
-            dg.RunRequest(
-                run_key=f"{first}-{last}-{stamp}",
-                job_name=daily_job.name,
-                tags={RANGE_START: first, RANGE_END: last},
-            )
-        )
-    reason = None if requests else dg.SkipReason("no chunk is new or changed")
+        tags = {RANGE_START: first, RANGE_END: last}
+        requests.append(dg.RunRequest(f"{first}-{last}-{stamp}", job_name=daily_job.name, tags=tags))
+    reason = None if requests else "no chunk is new or changed"
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(found), skip_reason=reason)

@@ -49,9 +49,7 @@ def each_day(
             if day in lost:
                 continue
             try:
-                with threadpool_limits(
-                    1, "blas"
-                ):  # products this small are slower on more threads, which spin
+                with threadpool_limits(1, "blas"):  # more threads only spin at products this small
                     work(day)
                 done.append(day)
             except Exception as error:
@@ -89,9 +87,7 @@ def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
         given = event.step_failure_data.user_failure_data
         failed = given.metadata.get("failed") if given else None
         if isinstance(failed, dg.TableMetadataValue):
-            lost = {
-                str(record.data["day"]): f"not done by {event.step_key}" for record in failed.records
-            } | lost
+            lost = {str(one.data["day"]): f"not done by {event.step_key}" for one in failed.records} | lost
     return {day: why for day, why in lost.items() if day in context.partition_keys}
 
 

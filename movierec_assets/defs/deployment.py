@@ -21,6 +21,7 @@ from movierec_assets.resources.warehouse import Warehouse
 from movierec_serving.bundle import BundleError, Movie, PublishedModel, publish
 
 ATTEMPT, VERSION = "movierec/attempt", "movierec/version"
+UNFINISHED = [one for one in dg.DagsterRunStatus if one.value not in ("SUCCESS", "FAILURE", "CANCELED")]
 LONGEST_PAUSE_S = 300.0  # between attempts at an endpoint that stays down
 
 
@@ -73,17 +74,13 @@ def served_model(
             metadata={"failed": table(("endpoint", "cause"), failed.items())},
             allow_retries=False,  # the sensor asks again, with a new run for each attempt
         )
+    reloads = [(one.url, one.previous or 0, one.changed, round(one.seconds, 4)) for one in done]
     return dg.MaterializeResult(
         metadata={
-            "version": production.number,
-            "data until": production.data_until,
-            "dagster/row_count": rows,
-            "endpoints": table(
-                ("endpoint", "previous", "changed", "seconds"),
-                [(one.url, one.previous or 0, one.changed, round(one.seconds, 4)) for one in done],
-            ),
+            "version": production.number, "data until": production.data_until, "dagster/row_count": rows,
+            "endpoints": table(("endpoint", "previous", "changed", "seconds"), reloads),
         }
-    )
+    )  # fmt: skip
 
 
 def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
@@ -123,47 +120,29 @@ def deploy_production(
     wanted = reported_production(context.instance)
     if wanted is None:
         return dg.SkipReason("nothing is in production yet")
-    differ: dict[str, str] = {}
+    differ: list[str] = []
     down: list[str] = []
     for url in serving_client.endpoints:
         try:
-            served = serving_client.served(url)
+            if (served := serving_client.served(url)) != wanted:
+                differ.append(f"{url} serves {served or 'nothing'}")
         except EndpointError as error:
-            differ[url] = str(error)
+            differ.append(str(error))
             down.append(url)
-        else:
-            if served != wanted:
-                differ[url] = f"{url} serves {served or 'nothing'}"
     state = json.loads(context.cursor or "{}")
     if not differ:
         if state.get("attempt", 1) > 1:  # its failure was told of
             notifier.send(f"every endpoint serves version {wanted} again, after {state['attempt']} attempts")
-        return dg.SensorResult(
-            cursor="", skip_reason=dg.SkipReason(f"every endpoint serves version {wanted}")
-        )
-    under_way = context.instance.get_run_records(
-        dg.RunsFilter(job_name=deploy_job.name, statuses=UNFINISHED), limit=1
-    )
-    if under_way:
-        return dg.SkipReason(f"run {under_way[0].dagster_run.run_id[:8]} is deploying")
+        return dg.SensorResult(cursor="", skip_reason=f"every endpoint serves version {wanted}")
+    unfinished = dg.RunsFilter(job_name=deploy_job.name, statuses=UNFINISHED)
+    if under_way := context.instance.get_runs(unfinished, limit=1):
+        return dg.SkipReason(f"run {under_way[0].run_id[:8]} is deploying")
     attempt = state["attempt"] + 1 if state.get("version") == wanted else 1
     now = time.time()
     if attempt > 1 and now < state["not_before"] and not set(state["down"]) - set(down):
-        reason = f"attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ.values())}"
-        return dg.SensorResult(cursor=json.dumps({**state, "down": down}), skip_reason=dg.SkipReason(reason))
+        reason = f"attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}"
+        return dg.SensorResult(cursor=json.dumps({**state, "down": down}), skip_reason=reason)
     pause = min(5.0 * 2 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
-    return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(
-                run_key=f"version-{wanted}-attempt-{attempt}-{now:.0f}",
-                tags={VERSION: str(wanted), ATTEMPT: str(attempt)},
-            )
-        ],
-        cursor=json.dumps({"version": wanted, "attempt": attempt, "not_before": now + pause, "down": down}),
-    )
-
-
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
-]  # fmt: skip
+    cursor = {"version": wanted, "attempt": attempt, "not_before": now + pause, "down": down}
+    key, tags = f"version-{wanted}-attempt-{attempt}-{now:.0f}", {VERSION: str(wanted), ATTEMPT: str(attempt)}
+    return dg.SensorResult([dg.RunRequest(key, tags=tags)], cursor=json.dumps(cursor))

@@ -81,15 +81,11 @@ def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg
 
 def _metadata(chunks: list[Chunk], delivered: str) -> Metadata:
     chunk = next(one for one in chunks if one.sha256 == delivered)
-    current = next((one for one in chunks if one.current), None)
     return {
-        "dagster/row_count": chunk.rows,
-        "file": chunk.file,
-        "sha256": chunk.sha256,
+        "dagster/row_count": chunk.rows, "file": chunk.file, "sha256": chunk.sha256,
         "status": "current" if chunk.current else f"refused: {chunk.reason}",
-        "current chunk": current.sha256 if current else "none",
-        "chunks delivered": len(chunks),
-    }
+        "current chunk": next((one.sha256 for one in chunks if one.current), "none"), "chunks delivered": len(chunks),
+    }  # fmt: skip
 
 
 @dg.asset(group_name="ingestion", kinds={"duckdb"}, pool="warehouse")

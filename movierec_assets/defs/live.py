@@ -25,6 +25,7 @@ SERVED = dg.AssetKey("served_model")
 SAMPLE = 200  # users asked about after a deployment
 MOST_USERS = 1000  # of those who rated since, asked about: a deployment waits for the answers
 N = 10
+NOT_YET = "not yet: no day after the served version's was accepted"
 LEVEL = 0.95  # one-sided confidence that the lists are worse than popularity's, to say so
 
 Client = dg.ResourceParam[ServingClient]
@@ -61,10 +62,8 @@ def _compare(store: BundleStore, client: ServingClient) -> Outcome:
         alone = client.recommended(url, ids, N)
         for answers in (alone, client.recommended_together(url, ids, N)):
             lists = {one.user_id: one.movies for one in answers if one.version == version}
-            wrong += [
-                (url, one.user_id, f"version {one.version}") for one in answers if one.version != version
-            ]
-            causes = wrong_lists(bundle, lists, N, blocked)
+            causes = {one.user_id: f"version {one.version}" for one in answers if one.version != version}
+            causes |= wrong_lists(bundle, lists, N, blocked)
             wrong += [(url, user, cause) for user, cause in causes.items()]
         seconds += [one.seconds for one in alone]
         versions.append(str(version))
@@ -88,9 +87,7 @@ def live_accuracy(
     """What the endpoint answers now, on the ratings of accepted days after those its version has seen."""
     late = later_day(warehouse, bundle_store, serving_client)
     if late is None:
-        return dg.AssetCheckResult(
-            passed=True, description="not yet: no day after the served version's was accepted"
-        )
+        return dg.AssetCheckResult(passed=True, description=NOT_YET)
     outcome = _outcome(
         context, notifier, "live_accuracy", lambda: _accuracy(warehouse, serving_client, *late)
     )
@@ -98,12 +95,9 @@ def live_accuracy(
 
 
 def report_accuracy(
-    context: dg.AssetExecutionContext,
-    warehouse: Warehouse,
-    store: BundleStore,
-    client: ServingClient,
+    context: dg.AssetExecutionContext, warehouse: Warehouse, store: BundleStore, client: ServingClient,
     notifier: Notifier,
-) -> None:
+) -> None:  # fmt: skip
     """Evaluate `live_accuracy` while the version before is still served: a day's ratings and its model come together.
 
     Never raises, and asks about 1,000 users at most: a deployment does not depend on it.
@@ -152,28 +146,23 @@ def _accuracy(
     text = (
         "NDCG@10 {ndcg_at_10:.3f} (popularity's {popularity_ndcg_at_10:.3f}), hit rate {hit_rate_at_10:.3f}"
     )
-    return not worse, text.format_map(found.metrics) + f", of {found.metrics['users']:.0f} users", figures
+    return not worse, (text + ", of {users:.0f} users").format_map(found.metrics), figures
 
 
 live_job = dg.define_asset_job(
-    "live",
-    selection=dg.AssetSelection.checks(live_accuracy),
-    description="How good the endpoint's answers were.",
+    "live", dg.AssetSelection.checks(live_accuracy), description="How good the endpoint's answers were."
 )
 
 
 @dg.schedule(
-    job=live_job,
-    cron_schedule="0 6 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+    "0 6 * * *", job=live_job, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING
 )
 def evaluate_live(
     warehouse: Warehouse, bundle_store: BundleStore, serving_client: Client
 ) -> dg.RunRequest | dg.SkipReason:
     """For days on which nothing was deployed: pinned, refused by the gate. A deployment evaluates by itself."""
     if later_day(warehouse, bundle_store, serving_client) is None:
-        return dg.SkipReason("not yet: no day after the served version's was accepted, or nothing is served")
+        return dg.SkipReason(f"{NOT_YET}, or nothing is served")
     return dg.RunRequest()
 
 

@@ -36,12 +36,13 @@ def differences(
         return 75 + 170 * (value - low) / ((high - low) or 1)
 
     bottom = 20 * len(intervals) + 5
-    shapes = _line(x(-margin), 0, bottom, "#c0392b", 'stroke-dasharray="4 3"') + _line(
-        x(0), 0, bottom, "#888888"
-    )
-    shapes += _text(x(-margin), bottom + 12, f"{-margin:+.0%}", "middle") + _text(
-        x(0), bottom + 12, "0", "middle"
-    )
+    shapes = ""
+    for value, text, style in (
+        (-margin, f"{-margin:+.0%}", 'c0392b" stroke-dasharray="4 3'),
+        (0.0, "0", "888888"),
+    ):
+        shapes += f'<path d="M{x(value):.1f} 0V{bottom}" stroke="#{style}"/>'
+        shapes += _text(x(value), bottom + 12, text, "middle")
     for place, (name, (lower, middle, upper)) in enumerate(intervals.items()):
         y = 20 * place + 14
         shapes += _text(2, y + 4, name, "start")
@@ -80,10 +81,9 @@ def search_pictures(study: Any) -> dict[str, dg.MarkdownMetadataValue]:
         warnings.simplefilter("ignore", ExperimentalWarning)  # optuna.visualization.matplotlib as a whole
         mpl.use("agg")
         for name, plot in (
-            ("history", plots.plot_optimization_history),
-            ("importances", plots.plot_param_importances),
+            ("history", plots.plot_optimization_history), ("importances", plots.plot_param_importances),
             ("slices", plots.plot_slice),
-        ):
+        ):  # fmt: skip
             plot(study)
             found[name] = _png(pyplot.gcf(), f"{name} of the search")
             pyplot.close("all")
@@ -99,10 +99,6 @@ def _png(figure: Any, title: str) -> dg.MarkdownMetadataValue:
 def _text(x: float, y: float, text: str, anchor: str) -> str:
     style = f'font-size="11" font-family="sans-serif" fill="#666666" text-anchor="{anchor}"'
     return f'<text x="{x:.1f}" y="{y}" {style}>{text}</text>'
-
-
-def _line(x: float, top: float, bottom: float, colour: str, style: str = "") -> str:
-    return f'<path d="M{x:.1f} {top}V{bottom}" stroke="{colour}" {style}/>'
 
 
 def _markdown(shapes: str, width: int, height: int, title: str) -> dg.MarkdownMetadataValue:

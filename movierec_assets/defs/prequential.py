@@ -81,18 +81,12 @@ def _picture(scores: Sequence[Score]) -> Metadata:
     if not judged:
         return {"note": "no model is a month old yet"}
     users = list(accumulate(one.users for one in judged))
-    lines = {
-        name.replace("_", " "): [
-            total / count
-            for total, count in zip(
-                accumulate(one.users * getattr(one, name) for one in judged), users, strict=True
-            )
-        ]
-        for name in CONTENDERS
-    }
-    found = lead(scores)
+    lines = {}
+    for name in CONTENDERS:
+        totals = accumulate(one.users * getattr(one, name) for one in judged)
+        lines[name.replace("_", " ")] = [total / count for total, count in zip(totals, users, strict=True)]
     title = "NDCG@10 on the next day's ratings, all days so far"
-    if found:
+    if found := lead(scores):
         low, middle, high = found
         title += f": daily over monthly {middle:+.1%} ({low:+.1%} to {high:+.1%})"
     return {"daily retraining": curves(lines, [one.day for one in judged], title)}

@@ -50,19 +50,16 @@ def set_production() -> None:
 def days_current(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Finds re-delivered and repaired days, and all that were trained on them, as ranges for the backfill dialog."""
     models = list(warehouse.models().values())
-    window = settings().window_days
     partitions = warehouse.partitions(models[-1].day, None) if models else []
-    stale = set(stale_days(models, partitions, window))
-    ranges = [
-        first if first == last else f"[{first}...{last}]"
-        for first, last in contiguous(daily.get_partition_keys(), stale)
-    ]
+    stale = set(stale_days(models, partitions, settings().window_days))
     if not stale:
         return dg.AssetCheckResult(passed=True, metadata={"days": len(models)})
+    stretches = contiguous(daily.get_partition_keys(), stale)
+    ranges = ", ".join(first if first == last else f"[{first}...{last}]" for first, last in stretches)
     return dg.AssetCheckResult(
         passed=False, severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(stale)} days are stale; paste into the backfill dialog: {', '.join(ranges)}",
-        metadata={"days": len(models), "stale": len(stale), "backfill": ", ".join(ranges)},
+        description=f"{len(stale)} days are stale; paste into the backfill dialog: {ranges}",
+        metadata={"days": len(models), "stale": len(stale), "backfill": ranges},
     )  # fmt: skip
 
 
@@ -116,19 +113,13 @@ def refused_days(
     try:  # a tick that waits for a shell as long as a run does would be ended by Dagster
         ledger = Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).chunks()
     except WarehouseHeld as error:
-        return dg.SensorResult(skip_reason=dg.SkipReason(f"{error}; asked again in a minute"))
-    refused = {
-        f"{day}/{one.sha256}": one.reason
-        for day, chunks in ledger.items()
-        for one in chunks
-        if one.verdict == "refused"
-    }
+        return dg.SensorResult(skip_reason=f"{error}; asked again in a minute")
+    chunks = [one for some in ledger.values() for one in some]
+    refused = {f"{one.day}/{one.sha256}": one.reason for one in chunks if one.verdict == "refused"}
     new = sorted(refused.keys() - set(json.loads(context.cursor or "[]")))
     if new:  # one message: a webhook that hangs must not outlast the tick, which would tell it again
         lines = "\n".join(f"{key[:10]} is refused and not trained on: {refused[key]}" for key in new)
         notifier.send(f"{lines}\n{webserver()}/assets/validated_ratings")
     told = ", ".join(key[:10] for key in new)
-    return dg.SensorResult(
-        cursor=json.dumps(sorted(refused)),
-        skip_reason=dg.SkipReason(f"told of {told}" if new else "no day was refused since"),
-    )
+    reason = f"told of {told}" if new else "no day was refused since"
+    return dg.SensorResult(cursor=json.dumps(sorted(refused)), skip_reason=reason)

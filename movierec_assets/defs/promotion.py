@@ -14,7 +14,7 @@ from movierec_assets.evaluation.comparison import compare, overlap
 from movierec_assets.evaluation.gate import Decision, Verdict, judge, references
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
-from movierec_assets.resources.model_registry import ModelRegistry, Move, Version
+from movierec_assets.resources.model_registry import ModelRegistry, Version
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_assets.training.identity import DayModel
@@ -39,7 +39,6 @@ def gate_verdict(
     on the challenger's holdout; the served bundle itself is opened and compared with its twin.
     """
     models = warehouse.models()
-    own = {one.identity: one.metrics.get("ndcg_at_10") for one in models.values()}
     versions = {one.identity: one for one in reversed(model_registry.versions())}  # the lowest number of each
     described: dict[str, Metadata] = {}
 
@@ -53,12 +52,9 @@ def gate_verdict(
         version = versions.get(model.identity)
         if version is None:
             raise LookupError(f"{day}: its model is not registered; materialize registered_model first")
-        found = Verdict(cast(Decision, version.gate), version.tags.get("gate_reason", ""))
-        if version.gate is None:
-            verdict = judge_version(model, version, list(versions.values()), bundle_store, own)
-            found = model_registry.record_verdict(version, verdict)
-            tags = {**version.tags, "gate": found.decision, "gate_reason": found.reason}
-            versions[model.identity] = replace(version, tags=tags)
+        found = verdict_on(model, version, list(versions.values()), models, bundle_store, model_registry)
+        tags = {**version.tags, "gate": found.decision, "gate_reason": found.reason}
+        versions[model.identity] = replace(version, tags=tags)
         described[day] = _metadata(version.number, found)
 
     try:
@@ -67,22 +63,26 @@ def gate_verdict(
         reconcile_production(context.instance, model_registry, f"gate, run {context.run.run_id}")
 
 
-def judge_version(
-    model: DayModel, version: Version, versions: list[Version], store: BundleStore,
-    own: Mapping[str | None, float | None],
+def verdict_on(
+    model: DayModel, version: Version, versions: list[Version], models: Mapping[str, DayModel], store: BundleStore,
+    registry: ModelRegistry,
 ) -> Verdict:  # fmt: skip
-    """The verdict on a version; `own` is each model's NDCG@10 on the holdout of its own day, by identity."""
+    """The verdict on a version: the recorded one, else the gate's, which is recorded."""
+    if version.gate is not None:
+        return Verdict(cast(Decision, version.gate), version.tags.get("gate_reason", ""))
     chosen = settings()
     by_number = {one.number: one.identity for one in versions}
     found = references(version.candidate, [one.candidate for one in versions])
     against = {name: by_number[number] for name, number in found.items()}
+    rival = next((one.metrics for one in models.values() if one.identity == against.get("production")), {})
     served, twin = Bundle.open(store.served(version.identity)), Bundle.open(store.twin(version.identity))
     theirs = {name: Bundle.open(store.twin(identity)) for name, identity in against.items()}
     whole = {name: value for name, value in model.metrics.items() if "/" not in name}  # not by segment
-    return judge(
+    verdict = judge(
         whole, compare(served, twin, theirs), overlap(served, twin), margin=chosen.gate_margin,
-        level=chosen.gate_level, manual=chosen.gate == "manual", before=own.get(against.get("production")),
+        level=chosen.gate_level, manual=chosen.gate == "manual", before=rival.get("ndcg_at_10"),
     )  # fmt: skip
+    return registry.record_verdict(version, verdict)
 
 
 def _metadata(number: int, verdict: Verdict) -> Metadata:
@@ -104,14 +104,11 @@ def _metadata(number: int, verdict: Verdict) -> Metadata:
 def reconcile_production(instance: dg.DagsterInstance, registry: ModelRegistry, by: str) -> int | None:
     """Make production what the verdicts ask for; `production_model` gets an event exactly when it moved."""
 
-    def report(move: Move) -> None:
+    def report(version: Version | None, previous: int | None, why: str) -> None:
         metadata: dict[str, int | str] = {
-            "version": move.version.number if move.version else 0,
-            "from": move.previous or 0,
-            "data until": move.version.data_until if move.version else "none",
-            "why": move.why,
-            "by": by,
-        }
+            "version": version.number if version else 0, "from": previous or 0,
+            "data until": version.data_until if version else "none", "why": why, "by": by,
+        }  # fmt: skip
         instance.report_runless_asset_event(dg.AssetMaterialization(PRODUCTION, metadata=metadata))
 
     chosen = registry.reconcile(lambda: reported_production(instance), report)

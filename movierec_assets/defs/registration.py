@@ -1,6 +1,5 @@
 """Registration: one MLflow version for each model identity."""
 
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,9 +57,8 @@ def register_version(
     """The version of a model, registered in an MLflow run of its own."""
     fit = bundle.manifest.fit  # the bundle's: an empty day's model was fitted on another day
     tags = {**tags, "partition": model.day, "fit": fit}
-    with mlflow.start_run(
-        nested=True, run_name=model.day, tags={**tags, "identity": bundle.manifest.identity}
-    ):
+    known = {**tags, "identity": bundle.manifest.identity}
+    with mlflow.start_run(nested=True, run_name=model.day, tags=known):
         return registry.register(bundle, tags=tags, metrics=model.metrics)
 
 
@@ -68,21 +66,15 @@ def _metadata(version: Version | None) -> Metadata:
     if version is None:
         return {"version": "none", "note": "no rating has been accepted yet"}
     return {
-        "version": version.number,
-        "identity": version.identity,
-        "data until": version.data_until,
+        "version": version.number, "identity": version.identity, "data until": version.data_until,
         "MLflow run": version.run_id,
-    }
+    }  # fmt: skip
 
 
 def _git_commit() -> str:
     """The checkout's commit, or `unknown` outside one."""
+    command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
-            check=True,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )  # fmt: skip
+        return subprocess.check_output(command, text=True, timeout=10, stderr=subprocess.DEVNULL).strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return done.stdout.strip()

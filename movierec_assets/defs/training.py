@@ -29,6 +29,11 @@ from movierec_assets.training.identity import TRAINING_VERSION, DayModel, model_
 from movierec_assets.training.interactions import Interactions, confidence
 from movierec_serving.bundle import Bundle, write_bundle
 
+NOTES = {  # by the fit of a day that has none
+    "inherited": "no accepted ratings on this day: the model is the day before's",
+    "none": "no rating has been accepted yet",
+}
+
 
 @dg.asset(
     deps=[validated_ratings], partitions_def=daily, backfill_policy=ONE_RUN, group_name="training",
@@ -175,21 +180,13 @@ def _open_parent(
     store: BundleStore, parent: DayModel | None, until: str, parameters: Mapping[str, Any]
 ) -> Bundle | None:
     """The bundle a warm fit starts from: the day before's, in the same month, of the same parameters."""
-    if (
-        parent is None
-        or parent.identity is None
-        or parent.data_until is None
-        or not store.complete(parent.identity)
-    ):
+    if parent is None or parent.identity is None or (parent.data_until or "")[:7] != until[:7]:
         return None
-    if parent.data_until[:7] != until[:7]:
+    if not store.complete(parent.identity):
         return None
     bundle = Bundle.open(store.served(parent.identity))
-    same = (
-        bundle.manifest.parameters == dict(parameters)
-        and bundle.manifest.training_version == TRAINING_VERSION
-    )
-    return bundle if same else None
+    found = bundle.manifest.parameters, bundle.manifest.training_version
+    return bundle if found == (dict(parameters), TRAINING_VERSION) else None
 
 
 def _twin_parent(store: BundleStore, start: Bundle | None, training: Interactions) -> Bundle | None:
@@ -205,10 +202,6 @@ def _twin_parent(store: BundleStore, start: Bundle | None, training: Interaction
 
 
 def _metadata(model: DayModel) -> Metadata:
-    notes = {
-        "inherited": "no accepted ratings on this day: the model is the day before's",
-        "none": "no rating has been accepted yet",
-    }
     whole = {name: round(value, 5) for name, value in model.metrics.items() if "/" not in name}
     segments: dict[str, dict[str, float]] = {}
     for name, value in model.metrics.items():
@@ -218,11 +211,8 @@ def _metadata(model: DayModel) -> Metadata:
     columns = list(dict.fromkeys(metric for found in segments.values() for metric in found))
     rows = [[part, *(found.get(name, 0.0) for name in columns)] for part, found in segments.items()]
     return {
-        "identity": model.identity or "none",
-        "fit": model.fit,
-        "data until": model.data_until or "none",
-        "parent": model.parent or "none",
-        **whole,
+        "identity": model.identity or "none", "fit": model.fit, "data until": model.data_until or "none",
+        "parent": model.parent or "none", **whole,
         **({"by segment": table(("segment", *columns), rows)} if rows else {}),
-        **({"note": notes[model.fit]} if model.fit in notes else {}),
-    }
+        **({"note": NOTES[model.fit]} if model.fit in NOTES else {}),
+    }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from movierec_assets.defs.pictures import search_pictures
-from movierec_assets.defs.promotion import judge_version, reconcile_production
+from movierec_assets.defs.promotion import reconcile_production, verdict_on
 from movierec_assets.defs.registration import origin, register_version
 from movierec_assets.defs.training import Due, als_model, fit_model
 from movierec_assets.resources.bundle_store import BundleStore
@@ -50,28 +50,18 @@ def tuned_parameters(
         **{name: found[name] for name in TUNED}, **search_pictures(study),
     }  # fmt: skip
     if found == current:
-        return dg.MaterializeResult(
-            metadata={**metadata, "verdict": "the current parameters are the best found"}
-        )
-
+        metadata["verdict"] = "the current parameters are the best found"
+        return dg.MaterializeResult(metadata=metadata)
     model = fit_model(replace(now, parameters=found), bundle_store)
     bundle = Bundle.open(bundle_store.served(str(model.identity)))
     version = register_version(mlflow, model_registry, bundle, model, {**origin(context), "tuned": "true"})
-    decision, reason = version.gate, version.tags.get("gate_reason", "")
-    if decision is None:
-        own = {one.identity: one.metrics.get("ndcg_at_10") for one in models.values()}
-        verdict = judge_version(model, version, model_registry.versions(), bundle_store, own)
-        verdict = model_registry.record_verdict(version, verdict)
-        decision, reason = verdict.decision, verdict.reason
-    warehouse.record_tuned(model, version.number, base, found, decision)
+    verdict = verdict_on(model, version, model_registry.versions(), models, bundle_store, model_registry)
+    warehouse.record_tuned(model, version.number, base, found, verdict.decision)
     reconcile_production(context.instance, model_registry, f"tuned_parameters, run {context.run.run_id}")
-    return dg.MaterializeResult(
-        metadata={**metadata, "version": version.number, "verdict": decision, "reason": reason}
-    )
+    judged = {"version": version.number, "verdict": verdict.decision, "reason": verdict.reason}
+    return dg.MaterializeResult(metadata={**metadata, **judged})
 
 
 tuning_job = dg.define_asset_job(
-    "tuning",
-    selection=[tuned_parameters],
-    description="Search for better parameters of ALS; launch it by hand.",
+    "tuning", [tuned_parameters], description="Search for better parameters of ALS; launch it by hand."
 )

@@ -35,12 +35,8 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
         if not ledger.get(day):
             raise LookupError(f"{day}: no chunk was ingested; materialize raw_ratings first")
         chunk = effective(ledger[day])
-        judged = (
-            (chunk.schema_version, chunk.max_rejected_share) == (SCHEMA_VERSION, limit)
-            if chunk.current
-            else True
-        )
-        if not judged or chunk.verdict is None:
+        by = chunk.schema_version, chunk.max_rejected_share
+        if chunk.verdict is None or (chunk.current and by != (SCHEMA_VERSION, limit)):
             warehouse.judge(day, lambda raw: _judgement(raw, day, limit))
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
@@ -68,14 +64,9 @@ def _metadata(chunk: Chunk, summary: DaySummary) -> Metadata:
         "dagster/row_count": chunk.validated,
         "verdict": chunk.verdict or "",
         **({"reason": chunk.reason} if chunk.reason else {}),
-        "raw": chunk.rows,
-        "rejected": chunk.rejected,
-        "superseded": chunk.superseded,
-        "late": chunk.late,
-        "users": summary.users,
-        "movies": summary.movies,
-        "not in catalogue": summary.not_in_catalogue,
+        "raw": chunk.rows, "rejected": chunk.rejected, "superseded": chunk.superseded, "late": chunk.late,
+        "users": summary.users, "movies": summary.movies, "not in catalogue": summary.not_in_catalogue,
         "mean rating": round(summary.mean, 4) if summary.mean is not None else "none",
         "data version": f"{chunk.sha256}/{chunk.schema_version}",
         "rejected by reason": table(("reason", "rows"), summary.reasons.items()),
-    }
+    }  # fmt: skip

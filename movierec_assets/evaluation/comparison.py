@@ -66,24 +66,19 @@ def compare(served: Bundle, twin: Bundle, references: Mapping[str, Bundle]) -> d
     for name, reference in references.items():
         places, knows = rows_of(reference.user_ids, sampled[users])
         lists = rank(reference, twin.item_ids, reference.user_factors[places], knows, exclude)
-        compared[name] = Comparison(
-            own_ndcg,
+        theirs_ndcg, leaked = (
             ndcg(hits_of(relevant, users, lists, movies), counts, K),
-            knows,
-            coverage(own, movies, K),
-            coverage(lists, movies, K),
             len(held) - len(relevant),
         )
+        shown = coverage(own, movies, K), coverage(lists, movies, K)
+        compared[name] = Comparison(own_ndcg, theirs_ndcg, knows, *shown, leaked)
     return compared
 
 
 def rank(
-    model: Bundle,
-    movie_ids: NDArray[np.bytes_],
-    vectors: NDArray[np.float32],
-    known: NDArray[np.bool_],
+    model: Bundle, movie_ids: NDArray[np.bytes_], vectors: NDArray[np.float32], known: NDArray[np.bool_],
     exclude: Sequence[NDArray[np.integer[Any]]],
-) -> NDArray[np.int32]:
+) -> NDArray[np.int32]:  # fmt: skip
     """(B, 10) places among `movie_ids` that the model would show, of those it knows; -1 where none is left.
 
     Args:

@@ -74,15 +74,9 @@ def interval(
 
 
 def judge(
-    metrics: Mapping[str, float],
-    comparisons: Mapping[str, Comparison],
-    overlap: float,
-    *,
-    margin: float,
-    level: float,
-    manual: bool = False,
-    before: float | None = None,
-) -> Verdict:
+    metrics: Mapping[str, float], comparisons: Mapping[str, Comparison], overlap: float, *, margin: float, level: float,
+    manual: bool = False, before: float | None = None,
+) -> Verdict:  # fmt: skip
     """Judge a challenger: sane by itself, and not worse than each reference by more than the margin.
 
     Not worse is proven, not assumed: the one-sided lower bound of the relative difference of NDCG@10 must be
@@ -201,11 +195,8 @@ def references(challenger: Candidate, versions: Sequence[Candidate]) -> dict[str
     verdict does not depend on what came after. The anchor is the newest cold one of them, fixed for a month: a
     chain of small losses, each within the margin, ends there. It is left out where it is production itself.
     """
-    earlier = [
-        one
-        for one in versions
-        if one.gate == "passed" and not one.revoked and one.data_until < challenger.data_until
-    ]
+    passed = [one for one in versions if one.gate == "passed" and not one.revoked]
+    earlier = [one for one in passed if one.data_until < challenger.data_until]
     cold = [one for one in earlier if one.fit == "cold"]
     found = {
         name: max(some, key=lambda one: (one.data_until, one.version)).version

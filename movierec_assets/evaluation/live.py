@@ -51,6 +51,5 @@ def as_rows(bundle: Bundle, lists: Sequence[Sequence[str]], width: int) -> NDArr
     """(B, width) item rows of lists of movie ids; -1 for no movie, or one that the bundle lacks."""
     rows = np.full((len(lists), width), -1, np.int32)
     for place, movies in enumerate(lists):
-        found = [bundle.item_row(movie) for movie in movies[:width]]
-        rows[place, : len(found)] = [-1 if row is None else row for row in found]
+        rows[place, : len(movies)] = bundle.item_rows(movies[:width])
     return rows

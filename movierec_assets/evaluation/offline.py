@@ -35,9 +35,8 @@ class Evaluation:
     popularity_ndcg_at_10: NDArray[np.float64]
 
 
-Rank = Callable[
-    [NDArray[np.int64]], NDArray[np.int32]
-]  # (B,) user rows to (B, LONGEST) movie rows, -1 for none
+# (B,) user rows to (B, LONGEST) movie rows, -1 for none
+Rank = Callable[[NDArray[np.int64]], NDArray[np.int32]]
 
 
 def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Evaluation:
@@ -56,11 +55,8 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
     movie_rows, found_movie = rows_of(bundle.item_ids, encode(held.movie_ids))
     sampled = np.zeros(len(bundle.user_ids), bool)
     sampled[sample(bundle.user_ids)] = True
-    keep = (
-        (held.ratings >= RELEVANT_STARS)
-        & (found_user & sampled[user_rows])[held.users]
-        & found_movie[held.movies]
-    )
+    judged = (found_user & sampled[user_rows])[held.users] & found_movie[held.movies]
+    keep = judged & (held.ratings >= RELEVANT_STARS)
     pairs = np.sort(user_rows[held.users[keep]].astype(np.int64) * movies + movie_rows[held.movies[keep]])
     users, relevant = np.unique(pairs // max(movies, 1), return_counts=True)
     metrics = {"users": float(len(users)), "holdout_ratings": float(len(held))}

@@ -18,12 +18,10 @@ def temporal_holdout(users: NDArray[np.int32]) -> NDArray[np.bool_]:
     Args:
         users: (N,) user rows of interactions ordered by user, then time, then movie.
     """
-    counts = np.bincount(users) if len(users) else np.zeros(0, np.int64)
-    held = np.minimum(np.floor(counts * HOLDOUT_SHARE), np.maximum(counts - MIN_TRAINING_RATINGS, 0)).astype(
-        np.int64
-    )
-    ends = np.cumsum(counts)
-    return np.arange(len(users)) >= (ends - held)[users] if len(users) else np.zeros(0, bool)
+    counts = np.bincount(users)
+    most = np.maximum(counts - MIN_TRAINING_RATINGS, 0)
+    held = np.minimum(np.floor(counts * HOLDOUT_SHARE), most).astype(np.int64)
+    return np.asarray(np.arange(len(users)) >= (np.cumsum(counts) - held)[users])
 
 
 def sample(user_ids: NDArray[np.bytes_], most: int = MAX_USERS) -> NDArray[np.int64]:

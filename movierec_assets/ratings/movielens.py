@@ -29,20 +29,9 @@ _FIELDS = (("user id", _ID), ("movie id", _ID), ("rating", _STARS), ("timestamp"
 _TYPES = {column: pa.int64() for column in COLUMNS} | {"rating": pa.dictionary(pa.int32(), pa.string())}
 # The order of the flags at the end of a line of u.item, as u.genre gives it.
 _FLAGS = (
-    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
-    *(
-        "Fantasy",
-        "Film-Noir",
-        "Horror",
-        "Musical",
-        "Mystery",
-        "Romance",
-        "Sci-Fi",
-        "Thriller",
-        "War",
-        "Western",
-    ),
-)
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)  # fmt: skip
 _NO_GENRE = {"", "unknown", "(no genres listed)"}
 
 

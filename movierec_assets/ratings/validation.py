@@ -28,14 +28,12 @@ class Outcome:
         rejected: `record` and the text columns as delivered, with `reasons`, a list of str in the order of
             the schema, by record.
         superseded: how many valid rows gave way to a later one of the same user and movie.
-        superseded_records: their record numbers, ascending.
         late: how many of `valid` were rated before the day began.
     """
 
     valid: pd.DataFrame
     rejected: pd.DataFrame
     superseded: int
-    superseded_records: list[int]
     late: int
 
 
@@ -63,14 +61,8 @@ def validate_chunk(raw: pd.DataFrame, day: datetime.date) -> Outcome:
     in_time = good.sort_values("rated_at", kind="stable")
     last = ~in_time.duplicated(["user_id", "movie_id"], keep="last").sort_index()
     valid = good[last].reset_index(drop=True)
-    superseded = [int(record) for record in good.loc[~last, "record"]]
-    return Outcome(
-        valid=valid,
-        rejected=rejected,
-        superseded=len(superseded),
-        superseded_records=superseded,
-        late=int((valid["rated_at"] < pd.Timestamp(day)).sum()),
-    )
+    late = int((valid["rated_at"] < pd.Timestamp(day)).sum())
+    return Outcome(valid, rejected, len(good) - len(valid), late)
 
 
 def _typed(raw: pd.DataFrame, day: datetime.date) -> pd.DataFrame:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import dagster as dg
+
+from movierec_serving.bundle.files import replace_file
 
 
 class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -20,12 +21,7 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
         target = self.file(day, digest)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{digest}.{os.getpid()}")
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
+            replace_file(target, content)
         return digest
 
     def read(self, day: str, digest: str) -> bytes:

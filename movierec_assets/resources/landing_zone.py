@@ -3,13 +3,13 @@
 import datetime
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 
 from movierec_assets.ratings.chunks import ChunkError
+from movierec_serving.bundle.files import replace_file
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SUFFIXES = (".csv", ".parquet")
@@ -137,19 +137,5 @@ def _write(path: Path, content: bytes) -> bool:
     if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name is durable only with its folder
-    finally:
-        os.close(folder)
+    replace_file(path, content)
     return True

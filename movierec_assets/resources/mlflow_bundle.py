@@ -7,11 +7,13 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import movierec_serving
 from movierec_serving.bundle import Bundle, Manifest
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def log_bundle(client: MlflowClient, run_id: str, bundle: Bundle, metrics: Mappi
             name="bundle",
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"bundle": str(bundle.path)},
-            code_paths=[str(_reader_package())],
+            code_paths=[str(Path(movierec_serving.__file__).parent)],
             pip_requirements=_requirements(),
             signature=_signature(),
         )
@@ -66,15 +68,7 @@ def _log_dataset(client: MlflowClient, run_id: str, manifest: Manifest) -> None:
     client.log_inputs(run_id, [DatasetInput(data)])
 
 
-def _reader_package() -> Path:
-    import movierec_serving
-
-    return Path(next(iter(movierec_serving.__path__)))
-
-
 def _requirements() -> list[str]:
-    from importlib.metadata import version
-
     return [f"{name}=={version(name)}" for name in ("mlflow", "numpy")]
 
 
@@ -82,12 +76,16 @@ def _signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
-    columns: Sequence[tuple[str, str]] = (
-        ("string", "user_id"), ("long", "rank"), ("string", "movie_id"), ("double", "score"), ("string", "source"),
-    )  # fmt: skip
+    columns = {
+        "user_id": "string",
+        "rank": "long",
+        "movie_id": "string",
+        "score": "double",
+        "source": "string",
+    }
     return ModelSignature(
         inputs=Schema([ColSpec("string", "user_id")]),
-        outputs=Schema([ColSpec(kind, name) for kind, name in columns]),
+        outputs=Schema([ColSpec(kind, name) for name, kind in columns.items()]),
         params=ParamSchema([ParamSpec("n", "integer", 10)]),
     )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -43,23 +42,8 @@ class Version:
 
     @property
     def candidate(self) -> Candidate:
-        return Candidate(
-            self.number,
-            self.data_until,
-            self.gate,
-            revoked="revoked" in self.tags,
-            pinned="pinned" in self.tags,
-            fit=self.tags.get("fit"),
-        )
-
-
-@dataclass(frozen=True)
-class Move:
-    """The alias moved."""
-
-    version: Version | None
-    previous: int | None
-    why: str
+        revoked, pinned = "revoked" in self.tags, "pinned" in self.tags
+        return Candidate(self.number, self.data_until, self.gate, revoked, pinned, self.tags.get("fit"))
 
 
 class ChangeError(ValueError):
@@ -102,11 +86,9 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> FileLock:
         """One process at a time changes the registry."""
-        with FileLock(Path(self.root) / "registry.lock"):
-            yield
+        return FileLock(Path(self.root) / "registry.lock")
 
     def versions(self) -> list[Version]:
         """All complete versions, oldest first."""
@@ -182,24 +164,18 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 known = f"{min(versions)} to {max(versions)}" if versions else "none"
                 raise ChangeError(f"there is no version {number}: there are {known}")
             tags = versions[number].tags
-            refusal = _refusal(action, tags)
-            if refusal:
+            if refusal := _refusal(action, tags):
                 raise ChangeError(f"{action} version {number}: {refusal}")
             if action == "pin":
                 for other in versions.values():  # first: two pins would leave the newer data in production
                     if "pinned" in other.tags and other.number != number:
                         self._tag(other.number, pinned=None)
-                self._tag(number, pinned=reason)
-            elif action == "unpin":
-                self._tag(number, pinned=None)
-            elif action == "revoke":
-                self._tag(number, revoked=reason)
-            elif action == "unrevoke":
-                self._tag(number, revoked=None)
-            else:
-                self._tag(
-                    number, gate_reason=f"approved: {reason} ({tags.get('gate_reason', '')})", gate="passed"
-                )
+            approval = f"approved: {reason} ({tags.get('gate_reason', '')})"
+            changes: dict[Action, dict[str, str | None]] = {
+                "pin": {"pinned": reason}, "unpin": {"pinned": None}, "revoke": {"revoked": reason},
+                "unrevoke": {"revoked": None}, "approve": {"gate_reason": approval, "gate": "passed"},
+            }  # fmt: skip
+            self._tag(number, **changes[action])
 
     def _tag(self, number: int, **tags: str | None) -> None:
         """Set tags in this order; None removes one."""
@@ -215,7 +191,9 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         aliases = self.client().get_registered_model(MODEL_NAME).aliases
         return self.get(int(aliases[ALIAS])) if ALIAS in aliases else None
 
-    def reconcile(self, reported: Callable[[], int | None], report: Callable[[Move], None]) -> Version | None:
+    def reconcile(
+        self, reported: Callable[[], int | None], report: Callable[[Version | None, int | None, str], None]
+    ) -> Version | None:
         """Make alias and status tags what the verdicts ask for, and report the move if production was not reported.
 
         Idempotent, and heals a crash at any point: each step compares before it writes, and the report compares
@@ -223,7 +201,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Args:
             reported: the production version of the last report.
-            report: called once if the alias is now another version than that.
+            report: called once, with the new version, that number and why, if the alias is now another version.
 
         Returns:
             The production version.
@@ -239,15 +217,13 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             elif wanted is not None and wanted != current:
                 client.set_registered_model_alias(MODEL_NAME, ALIAS, str(wanted))
             for one in versions:
-                status = (
-                    "production" if one.number == wanted else "archived" if "status" in one.tags else None
-                )
-                if status is not None and one.tags.get("status") != status:
+                status = "production" if one.number == wanted else "archived"
+                if one.tags.get("status", "archived") != status:
                     self._tag(one.number, status=status)
             before = reported()
             chosen = next((one for one in versions if one.number == wanted), None)
             if before != wanted:
-                report(Move(chosen, before, _why(chosen, versions)))
+                report(chosen, before, _why(chosen, versions))
         return chosen
 
 

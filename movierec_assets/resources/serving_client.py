@@ -13,6 +13,11 @@ import tenacity
 from pydantic import SecretStr
 
 A_CONNECTION = 25  # users asked about over one connection
+RELOAD_S = 60.0  # it re-hashes the whole bundle
+_persistently = tenacity.Retrying(
+    retry=tenacity.retry_if_exception_type(httpx.TransportError), stop=tenacity.stop_after_attempt(3),
+    wait=tenacity.wait_exponential(multiplier=0.2), reraise=True,
+)  # fmt: skip
 
 
 class EndpointError(RuntimeError):
@@ -49,7 +54,6 @@ class ServingClient:
 
     endpoints: tuple[str, ...]
     token: SecretStr | None = None
-    timeout_s: float = 60.0  # a reload re-hashes the whole bundle
 
     def served(self, url: str) -> int | None:
         """The version an endpoint serves, None while it has none.
@@ -57,10 +61,8 @@ class ServingClient:
         Raises:
             EndpointError: it does not answer, or not as an endpoint does.
         """
-        try:
-            answer = httpx.get(f"{url}/model", timeout=2.0)
-        except httpx.HTTPError as error:
-            raise EndpointError(f"{url} does not answer: {error}") from error
+        with self._connection(url, 2.0) as client:
+            answer = client.get("/model")
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             return None
         return int(_body(url, answer)["version"])
@@ -71,24 +73,13 @@ class ServingClient:
         Raises:
             EndpointError: no answer, a wrong token, or a bundle that it refused, with its reason.
         """
-        try:
-            answer = self._post(f"{url}/reload", {"version": version}, self._headers)
-        except httpx.HTTPError as error:
-            raise EndpointError(f"{url} does not answer: {error}") from error
+        with self._connection(url, RELOAD_S) as client:
+            answer = _persistently(client.post, "/reload", json={"version": version})
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             raise EndpointError(f"{url} has another MOVIEREC_RELOAD_TOKEN than this process")
         body = _body(url, answer)
-        return Reload(
-            url,
-            body["version"],
-            body.get("previous"),
-            bool(body.get("changed")),
-            answer.elapsed.total_seconds(),
-        )
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
+        seconds = answer.elapsed.total_seconds()
+        return Reload(url, body["version"], body.get("previous"), bool(body.get("changed")), seconds)
 
     def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
         """The list of each user, asked for one after the other as applications do.
@@ -98,7 +89,7 @@ class ServingClient:
         """
         found: list[Answer] = []
         for start in range(0, len(user_ids), A_CONNECTION):  # a connection is one process of the endpoint
-            with _connection(url, self._headers) as client:
+            with self._connection(url) as client:
                 for user_id in user_ids[start : start + A_CONNECTION]:
                     answer = client.get(f"/recommend/{quote(user_id, safe='')}", params={"n": n})
                     found.append(_answer(user_id, _body(url, answer, "model_version"), answer))
@@ -110,7 +101,7 @@ class ServingClient:
         Raises:
             EndpointError: no answer, or no list for one of the users.
         """
-        with _connection(url, self._headers) as client:
+        with self._connection(url) as client:
             answer = client.post("/recommend", json={"users": list(user_ids), "n": n})
             body = _body(url, answer, "model_version")
             lists = zip(user_ids, body.get("results", ()), strict=True)
@@ -122,28 +113,19 @@ class ServingClient:
         Raises:
             EndpointError: it does not say.
         """
-        with _connection(url, self._headers) as client:
+        with self._connection(url) as client:
             answer = client.get(f"/movies/{quote(movie_id, safe='')}")
             return bool(_body(url, answer, "model_version").get("blocked"))
 
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(httpx.TransportError),
-        stop=tenacity.stop_after_attempt(3),
-        wait=tenacity.wait_exponential(multiplier=0.2),
-        reraise=True,
-    )
-    def _post(self, url: str, body: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
-        return httpx.post(url, json=body, headers=headers, timeout=self.timeout_s)
-
-
-@contextmanager
-def _connection(url: str, headers: dict[str, str]) -> Iterator[httpx.Client]:
-    """A client of an endpoint, whose own deadline is 2 s; what fails in the block is the endpoint's failure."""
-    try:
-        with httpx.Client(base_url=url, headers=headers, timeout=5.0) as client:
-            yield client
-    except httpx.HTTPError as error:
-        raise EndpointError(f"{url} does not answer: {error!r}") from error
+    @contextmanager
+    def _connection(self, url: str, timeout_s: float = 5.0) -> Iterator[httpx.Client]:
+        """A client of an endpoint, whose own deadline is 2 s; what fails in the block is the endpoint's failure."""
+        headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
+        try:
+            with httpx.Client(base_url=url, headers=headers, timeout=timeout_s) as client:
+                yield client
+        except httpx.HTTPError as error:
+            raise EndpointError(f"{url} does not answer: {str(error) or type(error).__name__}") from error
 
 
 def _answer(user_id: str, body: Mapping[str, Any], answer: httpx.Response) -> Answer:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import duckdb
 import pandas as pd
 
 from movierec_assets.evaluation.prequential import Score
@@ -18,6 +17,8 @@ from movierec_assets.resources.duckdb_file import DuckDBFile
 from movierec_assets.training.identity import DayModel
 from movierec_assets.training.interactions import Interactions
 
+COLUMNS_OF_ENTRY = "(day, sha256, file, received_at, current, verdict, reason, rows)"
+
 
 class Warehouse(DuckDBFile):
     """Tables of ratings, partitioned by UTC day, in one DuckDB file."""
@@ -26,14 +27,13 @@ class Warehouse(DuckDBFile):
 
     def chunks(self, days: Sequence[str] | None = None) -> dict[str, list[Chunk]]:
         """The ledger's rows by day, in order of arrival; of these days if given."""
-        with self.connect(read_only=True) as connection:
-            rows = connection.execute(
-                """SELECT day::VARCHAR, sha256, file, current, verdict, reason, schema_version, max_rejected_share,
-                          rows, validated, rejected, superseded, late
-                   FROM chunks WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day)
-                   ORDER BY chunks.day, received_at""",
-                [days, days],
-            ).fetchall()
+        rows = self._rows(
+            """SELECT day::VARCHAR, sha256, file, current, verdict, reason, schema_version, max_rejected_share,
+                      rows, validated, rejected, superseded, late
+               FROM chunks WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day)
+               ORDER BY chunks.day, received_at""",
+            days, days,
+        )  # fmt: skip
         found: dict[str, list[Chunk]] = {}
         for row in rows:
             found.setdefault(row[0], []).append(Chunk(*row))
@@ -42,12 +42,11 @@ class Warehouse(DuckDBFile):
     def refused(self, *, unreadable: bool) -> dict[str, str]:
         """Reason by day, of all days: those whose newest chunk could not be read, or whose current one was refused."""
         which = "NOT current" if unreadable else "current"
-        with self.connect(read_only=True) as connection:
-            rows = connection.execute(
-                f"""SELECT day::VARCHAR, reason FROM (
-                        SELECT *, received_at = max(received_at) OVER (PARTITION BY day) AS newest FROM chunks) c
-                    WHERE verdict = 'refused' AND {which} AND (newest OR current) ORDER BY c.day"""
-            ).fetchall()
+        rows = self._rows(
+            f"""SELECT day::VARCHAR, reason FROM (
+                    SELECT *, received_at = max(received_at) OVER (PARTITION BY day) AS newest FROM chunks) c
+                WHERE verdict = 'refused' AND {which} AND (newest OR current) ORDER BY c.day"""
+        )
         return dict(rows)
 
     def load_chunk(self, day: str, sha256: str, file: str, rows: pd.DataFrame) -> None:
@@ -61,34 +60,17 @@ class Warehouse(DuckDBFile):
                 [day, file],
             )
             connection.execute("UPDATE chunks SET current = false WHERE day = ? AND current", [day])
-            self._enter(
-                connection, day, sha256, file, current=True, verdict=None, reason=None, rows=len(rows)
-            )
+            self._put(f"chunks {COLUMNS_OF_ENTRY}", day, sha256, file, _now(), True, None, None, len(rows))
 
     def touch_chunk(self, day: str, sha256: str) -> None:
         """Make a known chunk the newest delivery of its day."""
+        sql = "UPDATE chunks SET received_at = ? WHERE day = ? AND sha256 = ?"
         with self.connect() as connection:
-            now = datetime.now(UTC).replace(tzinfo=None)
-            connection.execute(
-                "UPDATE chunks SET received_at = ? WHERE day = ? AND sha256 = ?", [now, day, sha256]
-            )
+            connection.execute(sql, [_now(), day, sha256])
 
     def refuse_chunk(self, day: str, sha256: str, file: str, reason: str) -> None:
         """Enter a chunk that cannot be parsed; what was current stays so."""
-        with self.connect() as connection:
-            self._enter(
-                connection, day, sha256, file, current=False, verdict="refused", reason=reason, rows=0
-            )
-
-    def _enter(
-        self, connection: duckdb.DuckDBPyConnection, day: str, sha256: str, file: str, *, current: bool,
-        verdict: str | None, reason: str | None, rows: int,
-    ) -> None:  # fmt: skip
-        connection.execute(
-            """INSERT OR REPLACE INTO chunks (day, sha256, file, received_at, current, verdict, reason, rows)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-            [day, sha256, file, datetime.now(UTC).replace(tzinfo=None), current, verdict, reason, rows],
-        )
+        self._put(f"chunks {COLUMNS_OF_ENTRY}", day, sha256, file, _now(), False, "refused", reason, 0)
 
     def judge(self, day: str, judge: Callable[[pd.DataFrame], Judgement]) -> None:
         """Validate the day's current chunk and store outcome and verdict, in one transaction.
@@ -104,19 +86,14 @@ class Warehouse(DuckDBFile):
             judgement = judge(raw)
             outcome = judgement.outcome
             for table, frame, columns in (
-                ("validated_ratings", outcome.valid, "record, user_id, movie_id, rating, rated_at"),
-                (
-                    "rejected_ratings",
-                    outcome.rejected,
-                    'record, user_id, movie_id, rating, "timestamp", reasons',
-                ),
+                ("validated_ratings", outcome.valid, "rating, rated_at"),
+                ("rejected_ratings", outcome.rejected, 'rating, "timestamp", reasons'),
             ):
                 connection.execute(f"DELETE FROM {table} WHERE day = ?", [day])
                 if len(frame):
                     connection.register("judged", frame)
-                    connection.execute(
-                        f"INSERT INTO {table} SELECT CAST(? AS DATE), {columns} FROM judged", [day]
-                    )
+                    chosen = f"SELECT CAST(? AS DATE), record, user_id, movie_id, {columns} FROM judged"
+                    connection.execute(f"INSERT INTO {table} {chosen}", [day])
             connection.execute(
                 """UPDATE chunks SET verdict = ?, reason = ?, schema_version = ?, max_rejected_share = ?,
                           validated = ?, rejected = ?, superseded = ?, late = ? WHERE day = ? AND current""",
@@ -164,27 +141,23 @@ class Warehouse(DuckDBFile):
 
     def movies(self) -> list[tuple[str, str, list[str]]]:
         """(movie_id, title, genres) of the catalogue."""
-        with self.connect(read_only=True) as connection:
-            return connection.execute("SELECT movie_id, title, genres FROM movies").fetchall()
+        return self._rows("SELECT movie_id, title, genres FROM movies")
 
     # -- what a model is trained on ---------------------------------------------------------------------
 
-    def days_without_verdict(
-        self, delivered: Iterable[str], until: str, window_days: int | None
-    ) -> list[str]:
+    def days_without_verdict(self, delivered: list[str], until: str, window_days: int | None) -> list[str]:
         """Delivered days in (until - window, until] that have not been judged: no model may be trained yet.
 
         Args:
             delivered: days with a file in the landing zone, ingested or not.
         """
-        with self.connect(read_only=True) as connection:
-            rows = connection.execute(
-                """SELECT day::VARCHAR FROM (
-                       SELECT day FROM chunks WHERE current AND verdict IS NULL
-                       UNION (SELECT unnest(CAST(? AS DATE[])) EXCEPT SELECT day FROM chunks)) AS unjudged(day)
-                   WHERE day > CAST(? AS DATE) AND day <= CAST(? AS DATE) ORDER BY unjudged.day""",
-                [list(delivered), _since(until, window_days), until],
-            ).fetchall()
+        rows = self._rows(
+            """SELECT day::VARCHAR FROM (
+                   SELECT day FROM chunks WHERE current AND verdict IS NULL
+                   UNION (SELECT unnest(CAST(? AS DATE[])) EXCEPT SELECT day FROM chunks)) AS unjudged(day)
+               WHERE day > CAST(? AS DATE) AND day <= CAST(? AS DATE) ORDER BY unjudged.day""",
+            delivered, _since(until, window_days), until,
+        )  # fmt: skip
         return [day for (day,) in rows]
 
     def days_without_model(self, until: str) -> list[str]:
@@ -205,14 +178,13 @@ class Warehouse(DuckDBFile):
 
     def partitions(self, until: str, window_days: int | None) -> list[tuple[str, str]]:
         """(day, data version) of each accepted day with ratings in (until - window, until]."""
-        with self.connect(read_only=True) as connection:
-            return connection.execute(
-                """SELECT day::VARCHAR, sha256 || '/' || schema_version FROM chunks
-                   WHERE current AND verdict = 'accepted' AND validated > 0
-                     AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)
-                   ORDER BY chunks.day""",
-                [_since(until, window_days), until],
-            ).fetchall()
+        return self._rows(
+            """SELECT day::VARCHAR, sha256 || '/' || schema_version FROM chunks
+               WHERE current AND verdict = 'accepted' AND validated > 0
+                 AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)
+               ORDER BY chunks.day""",
+            _since(until, window_days), until,
+        )  # fmt: skip
 
     def interactions(self, until: str, window_days: int | None) -> Interactions:
         """Each (user, movie) once, with its latest accepted rating in (until - window, until]."""
@@ -226,7 +198,7 @@ class Warehouse(DuckDBFile):
                    WHERE day > CAST(? AS DATE) AND day <= CAST(? AS DATE) GROUP BY user_id, movie_id""",
                 [_since(until, window_days), until],
             )
-            ids: dict[str, list[str]] = {}
+            ids: list[Any] = []
             for key in ("user_id", "movie_id"):  # row_number over ids sorted by their bytes: the dense rows
                 connection.execute(
                     f"""CREATE TEMP TABLE {key}s AS
@@ -234,64 +206,53 @@ class Warehouse(DuckDBFile):
                         FROM (SELECT DISTINCT {key} FROM latest)"""
                 )
                 found = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
-                ids[key] = list(found[key])
-            found_columns = connection.execute(
+                ids.append(tuple(found[key]))
+            columns = connection.execute(
                 """SELECT u.dense AS users, m.dense AS movies, rating, epoch(rated_at)::BIGINT AS rated_at
                    FROM latest JOIN user_ids u USING (user_id) JOIN movie_ids m USING (movie_id)
                    ORDER BY users, latest.rated_at, movies"""
             ).fetchnumpy()
-        columns: dict[str, Any] = dict(found_columns)
-        return Interactions(
-            tuple(ids["user_id"]), tuple(ids["movie_id"]), columns["users"], columns["movies"], columns["rating"],
-            columns["rated_at"],
-        )  # fmt: skip
+        rows: list[Any] = [columns[name] for name in ("users", "movies", "rating", "rated_at")]
+        return Interactions(*ids, *rows)
 
     # -- models -------------------------------------------------------------------------------------
 
     def models(self, days: Sequence[str] | None = None) -> dict[str, DayModel]:
         """The model of each day, oldest first; of these days if given. A day for which none was trained is absent."""
-        with self.connect(read_only=True) as connection:
-            rows = connection.execute(
-                """SELECT day::VARCHAR, identity, parent, fit, data_until::VARCHAR, partitions_digest, metrics::VARCHAR
-                   FROM als_model WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day) ORDER BY als_model.day""",
-                [days, days],
-            ).fetchall()
-        rows = [(*row[:6], json.loads(row[6])) for row in rows]
-        return {row[0]: DayModel(*row) for row in rows}
+        rows = self._rows(
+            """SELECT day::VARCHAR, identity, parent, fit, data_until::VARCHAR, partitions_digest, metrics::VARCHAR
+               FROM als_model WHERE ? IS NULL OR list_contains(CAST(? AS DATE[]), day) ORDER BY als_model.day""",
+            days, days,
+        )  # fmt: skip
+        return {row[0]: DayModel(*[*row[:6], json.loads(row[6])]) for row in rows}
 
     def record_model(self, model: DayModel) -> None:
         """Make `model` the day's."""
-        with self.connect() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO als_model VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    model.day, model.identity, model.parent, model.fit, model.data_until, model.partitions_digest,
-                    _json(model.metrics),
-                ],
-            )  # fmt: skip
+        self._put("als_model", *list(astuple(model))[:-1], _json(model.metrics))
 
     def tuned(self, settings: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """(day, parameters) of each set that passed the gate and was found from these settings, newest first."""
-        with self.connect(read_only=True) as connection:
-            rows = connection.execute(
-                """SELECT t.day::VARCHAR, parameters::VARCHAR FROM tuned_parameters t
-                   WHERE verdict = 'passed' AND settings::VARCHAR = ? ORDER BY t.day DESC, version DESC""",
-                [_json(settings)],
-            ).fetchall()
+        rows = self._rows(
+            """SELECT t.day::VARCHAR, parameters::VARCHAR FROM tuned_parameters t
+               WHERE verdict = 'passed' AND settings::VARCHAR = ? ORDER BY t.day DESC, version DESC""",
+            _json(settings),
+        )
         return [(day, json.loads(parameters)) for day, parameters in rows]
 
     def record_tuned(
         self, model: DayModel, version: int, settings: Mapping[str, Any], parameters: Mapping[str, Any], verdict: str
     ) -> None:  # fmt: skip
         """Record a proposed set and what the gate said to it; one that passed makes `model` the day's."""
-        with self.connect() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO tuned_parameters VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    model.identity, version, model.day, model.partitions_digest, _json(settings), _json(parameters),
-                    verdict,
-                ],
-            )  # fmt: skip
+        given = (
+            model.identity,
+            version,
+            model.day,
+            model.partitions_digest,
+            _json(settings),
+            _json(parameters),
+        )
+        with self.connect():
+            self._put("tuned_parameters", *given, verdict)
             if verdict == "passed":
                 self.record_model(model)
 
@@ -299,30 +260,38 @@ class Warehouse(DuckDBFile):
 
     def record_score(self, score: Score) -> None:
         """Make `score` the day's."""
-        with self.connect() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO prequential_evaluation VALUES (?, ?, ?, ?, ?, ?, ?)",
-                list(astuple(score)),
-            )
+        self._put("prequential_evaluation", *astuple(score))
 
     def scores(self, until: str) -> list[Score]:
         """Of each evaluated day up to `until`, oldest first."""
-        with self.connect(read_only=True) as connection:
-            rows = connection.execute(
-                """SELECT day::VARCHAR, * EXCLUDE (day) FROM prequential_evaluation
-                   WHERE day <= CAST(? AS DATE) ORDER BY prequential_evaluation.day""",
-                [until],
-            ).fetchall()
+        rows = self._rows(
+            """SELECT day::VARCHAR, * EXCLUDE (day) FROM prequential_evaluation
+               WHERE day <= CAST(? AS DATE) ORDER BY prequential_evaluation.day""",
+            until,
+        )
         return [Score(*row) for row in rows]
 
     def replace_served(self, version: int, served: pd.DataFrame) -> None:
         """Make one version's recommendations (user_id, rank, movie_id, score) the content of `served_model`."""
         with self.connect() as connection:
             connection.execute("DELETE FROM served_model")
-            connection.register("served", served)
+            connection.register("served", served.assign(version=version))
+            connection.execute("INSERT INTO served_model BY NAME SELECT * FROM served")
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.connect(read_only=True) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def _put(self, table: str, *values: Any) -> None:
+        """One row, in place of the one with its key."""
+        with self.connect() as connection:
             connection.execute(
-                "INSERT INTO served_model SELECT ?, user_id, rank, movie_id, score FROM served", [version]
+                f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(values))})", values
             )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _json(value: Mapping[str, Any]) -> str:

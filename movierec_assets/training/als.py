@@ -12,9 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from movierec_assets.training.factors import Factors
 from movierec_assets.training.interactions import Interactions
 
-PARALLEL_FROM = (
-    1_000_000  # interactions; with fewer, threads that wait for each other cost more than they save
-)
+PARALLEL_FROM = 1_000_000  # interactions; with fewer, threads that wait cost more than they save
 INITIAL_SCALE = 0.01  # of random factors, as implicit's own
 
 
@@ -45,13 +43,10 @@ def fit(
     start_movies = _start(data.movie_ids, known.movie_ids, known.movies, factors, random)
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
-            factors=factors,
-            regularization=parameters["regularization"],
-            alpha=1.0,
+            factors=factors, regularization=parameters["regularization"], alpha=1.0, random_state=seed,
             iterations=parameters["iterations" if parent is None else "warm_iterations"],
-            random_state=seed,
             num_threads=1 if len(data) < PARALLEL_FROM else 0,  # the bits do not depend on it
-        )
+        )  # fmt: skip
         model.user_factors, model.item_factors = start_users, start_movies
         model.fit(data.matrix(weights), show_progress=False)
     return Factors(data.user_ids, data.movie_ids, model.user_factors, model.item_factors)
@@ -70,12 +65,9 @@ def loss(data: Interactions, weights: NDArray[np.float32], factors: Factors, reg
 
 
 def _start(
-    ids: tuple[str, ...],
-    known_ids: tuple[str, ...],
-    known: NDArray[np.float32],
-    factors: int,
+    ids: tuple[str, ...], known_ids: tuple[str, ...], known: NDArray[np.float32], factors: int,
     random: np.random.Generator,
-) -> NDArray[np.float32]:
+) -> NDArray[np.float32]:  # fmt: skip
     """(len(ids), F) start: the known rows by id, small random ones for the others."""
     if known.shape[1] != factors:
         raise ValueError(f"the parent has {known.shape[1]} factors, {factors} are asked for")

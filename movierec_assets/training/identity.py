@@ -31,14 +31,9 @@ def partitions_digest(partitions: Sequence[tuple[str, str]]) -> str:
 
 
 def model_identity(
-    *,
-    parameters: Mapping[str, object],
-    seed: int,
-    fit: str,
-    parent: str | None,
-    partitions_digest: str,
+    *, parameters: Mapping[str, object], seed: int, fit: str, parent: str | None, partitions_digest: str,
     data_until: str,
-) -> str:
+) -> str:  # fmt: skip
     """sha256 (hex) of all that decides a model: the same inputs have one identity, others have another.
 
     The git commit, libraries and the BLAS kernel are recorded beside it and are not part of it: the declared

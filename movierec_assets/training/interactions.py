@@ -44,13 +44,9 @@ class Interactions:
         user_rows, users = _dense(self.users[mask], len(self.user_ids))
         movie_rows, movies = _dense(self.movies[mask], len(self.movie_ids))
         return Interactions(
-            tuple(self.user_ids[row] for row in user_rows),
-            tuple(self.movie_ids[row] for row in movie_rows),
-            users,
-            movies,
-            self.ratings[mask],
-            self.rated_at[mask],
-        )
+            tuple(self.user_ids[row] for row in user_rows), tuple(self.movie_ids[row] for row in movie_rows),
+            users, movies, self.ratings[mask], self.rated_at[mask],
+        )  # fmt: skip
 
     def matrix(self, values: NDArray[np.float32]) -> sp.csr_matrix:
         """(U, I) CSR float32 of one value an interaction, column indices sorted (the fit's bits depend on it)."""
@@ -94,13 +90,9 @@ def interactions_of(ratings: pd.DataFrame) -> Interactions:
     rated_at = last["rated_at"].to_numpy(np.int64)
     order = np.lexsort((movies, rated_at, users))
     return Interactions(
-        tuple(user_ids.tolist()),
-        tuple(movie_ids.tolist()),
-        users[order].astype(np.int32),
-        movies[order].astype(np.int32),
-        last["rating"].to_numpy(np.float32)[order],
-        rated_at[order],
-    )
+        tuple(user_ids.tolist()), tuple(movie_ids.tolist()), users[order].astype(np.int32),
+        movies[order].astype(np.int32), last["rating"].to_numpy(np.float32)[order], rated_at[order],
+    )  # fmt: skip
 
 
 def confidence(interactions: Interactions, until: str, parameters: Mapping[str, Any]) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ from movierec_serving.bundle.bundle import Bundle as Bundle
 from movierec_serving.bundle.evidence import Evidence as Evidence
 from movierec_serving.bundle.evidence import weight_of as weight_of
 from movierec_serving.bundle.files import BundleError as BundleError
-from movierec_serving.bundle.files import FileEntry as FileEntry
 from movierec_serving.bundle.kernel import popular as popular
 from movierec_serving.bundle.kernel import recommend as recommend
 from movierec_serving.bundle.kernel import top_items as top_items
@@ -20,10 +19,5 @@ from movierec_serving.bundle.publication import PublishedModel as PublishedModel
 from movierec_serving.bundle.publication import publish as publish
 from movierec_serving.bundle.selection import Ranked as Ranked
 from movierec_serving.bundle.selection import UnknownGenreError as UnknownGenreError
-from movierec_serving.bundle.selection import for_users as for_users
-from movierec_serving.bundle.selection import for_vectors as for_vectors
-from movierec_serving.bundle.selection import left_out as left_out
-from movierec_serving.bundle.selection import most_popular as most_popular
-from movierec_serving.bundle.selection import similar as similar
 from movierec_serving.bundle.writer import BundleContent as BundleContent
 from movierec_serving.bundle.writer import write_bundle as write_bundle

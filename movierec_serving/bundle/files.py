@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,6 @@ class FileEntry:
     bytes: int
     dtype: str
     shape: tuple[int, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "shape": list(self.shape)}
 
     @classmethod
     def from_json(cls, value: object, where: str) -> "FileEntry":
@@ -130,18 +127,23 @@ def read_text(path: Path) -> bytes:
         raise BundleError(f"{path}: {error.strerror or error}") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+def write_file(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Whoever reads the file finds the old text or the new, also after a crash."""
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
-    write_text(fresh, text)
-    fresh.replace(path)
+def replace_file(path: Path, content: bytes) -> None:
+    """Whoever reads the file finds the old content or the new, also after a crash."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        write_file(fresh, content)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)  # the new name is durable only with its folder
 
 
 @contextmanager

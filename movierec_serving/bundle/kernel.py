@@ -1,6 +1,6 @@
 """The one exact kernel: the best unseen items of a user, for evaluation, publication and requests alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,9 +72,7 @@ def top_items(
         thresholds = np.maximum(_bound_of_nth(approximate, wanted) - margin, lowest)
         for offset, (scored, threshold) in enumerate(zip(approximate, thresholds, strict=True)):
             candidates = np.flatnonzero(scored >= threshold)
-            exact = (item_factors[candidates].astype(np.float64) * part[offset].astype(np.float64)).sum(
-                axis=1
-            )
+            exact = (item_factors[candidates].astype(np.float64) * part[offset].astype(np.float64)).sum(1)
             best = np.argsort(-exact, kind="stable")[:wanted]
             rows[start + offset, : len(best)] = candidates[best]
             scores[start + offset, : len(best)] = exact[best]
@@ -97,10 +95,10 @@ def _bound_of_nth(scores: NDArray[np.float32], n: int) -> NDArray[np.float64]:
 
 
 def popular(
-    bundle: Bundle, n: int, exclude: Iterable[int] | NDArray[np.integer[Any]] = ()
+    bundle: Bundle, n: int, exclude: Sequence[int] | NDArray[np.integer[Any]] = ()
 ) -> NDArray[np.int32]:
     """At most `n` item rows, the most rated first, without the excluded."""
-    rows = exclude if isinstance(exclude, np.ndarray) else np.fromiter(exclude, dtype=np.int64)
+    rows = np.asarray(exclude, dtype=np.int64)
     if not rows.size:
         return bundle.popular_items[:n]
     left_out = np.zeros(len(bundle.popular_items), dtype=np.bool_)

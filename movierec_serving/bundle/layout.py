@@ -78,29 +78,21 @@ def check_values(arrays: Arrays, where: str) -> None:
         demand((arrays[name] >= 0).all(), name, "negative")
     for name in ("user_ids", "item_ids"):
         demand(_ascending(arrays[name]), name, "not unique and ascending by UTF-8 bytes")
-        demand(
-            all(map(_well_formed, arrays[name].tolist())), name, "an id is not 1 to 64 characters of UTF-8"
-        )
+        formed = all(map(_well_formed, arrays[name].tolist()))
+        demand(formed, name, "an id is not 1 to 64 characters of UTF-8")
 
     indptr, seen = arrays["seen_indptr"], arrays["seen_items"]
-    demand(
-        indptr[0] == 0 and indptr[-1] == len(seen) and (np.diff(indptr) >= 0).all(),
-        "seen_indptr",
-        f"does not rise from 0 to the {len(seen)} interactions",
-    )
+    rising = indptr[0] == 0 and indptr[-1] == len(seen) and (np.diff(indptr) >= 0).all()
+    demand(rising, "seen_indptr", f"does not rise from 0 to the {len(seen)} interactions")
     items = len(arrays["popularity"])
-    demand(
-        len(seen) == 0 or (seen.min() >= 0 and seen.max() < items), "seen_items", f"outside 0..{items - 1}"
-    )
+    inside = len(seen) == 0 or (seen.min() >= 0 and seen.max() < items)
+    demand(inside, "seen_items", f"outside 0..{items - 1}")
     rises = np.diff(seen) > 0
     starts = indptr[1:-1]
     rises[starts[(starts > 0) & (starts < len(seen))] - 1] = True  # a new user begins anew
     demand(rises.all(), "seen_items", "not ascending inside a user")
-    demand(
-        np.array_equal(arrays["popular_items"], popularity_order(arrays["popularity"])),
-        "popular_items",
-        "not the order of popularity",
-    )
+    ordered = np.array_equal(arrays["popular_items"], popularity_order(arrays["popularity"]))
+    demand(ordered, "popular_items", "not the order of popularity")
 
 
 def _ascending(ids: NDArray[np.bytes_]) -> bool:

@@ -1,7 +1,7 @@
 """The manifest: what a bundle was made from, and what its files must be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -43,9 +43,7 @@ class Manifest:
     files: Mapping[str, FileEntry]
 
     def to_json(self) -> str:
-        document = {field.name: getattr(self, field.name) for field in fields(self)}
-        document["files"] = {name: entry.to_json() for name, entry in self.files.items()}
-        return seal(document)
+        return seal(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str = MANIFEST) -> "Manifest":

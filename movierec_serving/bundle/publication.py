@@ -6,7 +6,7 @@ Titles and genres are here and not in the bundle, since a corrected title must n
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,15 +88,14 @@ class PublishedModel:
 
     def card(self, row: int) -> dict[str, Any]:
         """An item as answers show it; made once, since answers are mostly of the same few items."""
-        try:
-            return self._cards[row]
-        except KeyError:
+        if (made := self._cards.get(row)) is None:
             made = {
                 "movie_id": self.bundle.item_id(row),
                 "title": self.title(row),
                 "genres": self.genres(row),
             }
-            return self._cards.setdefault(row, made)
+            self._cards[row] = made
+        return made
 
     @cached_property
     def _cards(self) -> dict[int, dict[str, Any]]:
@@ -125,10 +124,8 @@ class PublishedModel:
         }
         for name, (dtype, shape) in expected.items():
             array = getattr(self, name)
-            if array.dtype.str != dtype or array.shape != shape:
-                raise BundleError(
-                    f"{where}: {name} is {array.dtype.str} {array.shape}, must be {dtype} {shape}"
-                )
+            if (found := (array.dtype.str, array.shape)) != (dtype, shape):
+                raise BundleError(f"{where}: {name} is {found[0]} {found[1]}, must be {dtype} {shape}")
 
     def _check_values(self, where: str) -> None:
         offsets, items, left = self.title_offsets, len(self.bundle.item_ids), self.top_items >= 0
@@ -171,9 +168,9 @@ def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, M
         entries = {f"{name}.npy": files.write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS}
         document = {
             "format_version": FORMAT_VERSION, "version": version, "identity": identity, "genres": genres,
-            "files": {name: entry.to_json() for name, entry in entries.items()},
+            "files": {name: asdict(entry) for name, entry in entries.items()},
         }  # fmt: skip
-        files.write_text(staged / PUBLICATION, files.seal(document))
+        files.write_file(staged / PUBLICATION, files.seal(document).encode())
     return final
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.files import BundleError, staged_directory, write_array, write_text
+from movierec_serving.bundle.files import BundleError, staged_directory, write_array, write_file
 from movierec_serving.bundle.layout import ARRAYS, check_shapes, check_values, encode_ids, popularity_order
 from movierec_serving.bundle.manifest import FORMAT_VERSION, MANIFEST, Manifest
 
@@ -60,7 +60,7 @@ def write_bundle(path: Path, content: BundleContent, *, identity: str, **provena
         manifest = Manifest(FORMAT_VERSION, identity, counts=counts, files=files, **provenance)
         text = manifest.to_json()
         written = Manifest.from_json(text)  # what cannot be read back must not be written
-        write_text(staged / MANIFEST, text)
+        write_file(staged / MANIFEST, text.encode())
     return written
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.chaos.points import POINTS, Point
 from bench.client import Connection, get, post
 from bench.endpoint import tree
 from bench.generator import Truth, frame, generate, optimal_ndcg
@@ -108,3 +110,10 @@ def test_the_memory_of_a_process_is_its_own_and_what_it_shares() -> None:
     own = tree(os.getpid())[os.getpid()]
     assert own.private > 1
     assert own.cpu > 0
+
+
+@pytest.mark.parametrize("point", [one for one in POINTS if one.owner.startswith("movierec")])
+def test_each_point_of_a_kill_is_there(point: Point) -> None:
+    module, _, name = point.owner.partition(":")
+    owner = importlib.import_module(module)
+    assert hasattr(getattr(owner, name) if name else owner, point.name.removeprefix("commit of "))

@@ -100,7 +100,7 @@ def test_a_crash_between_tags_and_report_is_reported(platform: Platform) -> None
 
     class Crash(RuntimeError): ...
 
-    def crash(_: object) -> None:
+    def crash(*_: object) -> None:
         raise Crash
 
     with pytest.raises(Crash):

@@ -10,10 +10,10 @@ import pytest
 from bench.models import PARAMETERS
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.training import als, ease
+from movierec_assets.training import als
 from movierec_assets.training.factors import Factors, content, in_memory
 from movierec_assets.training.interactions import Interactions, confidence
-from movierec_assets.training.trainers import TRAINERS
+from movierec_assets.training.trainers import MAX_MOVIES, TRAINERS, TooManyMoviesError, ease
 from movierec_serving.bundle import Bundle, write_bundle
 from tests.models import SMALL, interactions_of_tastes
 
@@ -93,16 +93,14 @@ def test_ease_is_the_closed_form_worked_by_hand() -> None:
         ("a", "b"), ("x", "y"), np.array([0, 0, 1, 1], np.int32), np.array([0, 1, 0, 1], np.int32),
         np.full(4, 5, np.float32), np.arange(4),
     )  # fmt: skip
-    factors = ease.fit(data, np.ones(4, np.float32), {"regularization": 1.0}, 0)
+    factors = ease(data, np.ones(4, np.float32), {"regularization": 1.0}, 0)
     assert factors.users @ factors.movies.T == pytest.approx(np.full((2, 2), 2 / 3))
 
 
 @pytest.mark.parametrize("name", ["EASE", "item-kNN"])
 def test_a_model_of_pairs_of_movies_refuses_more_than_fit(name: str) -> None:
-    data = replace(
-        interactions_of_tastes(1), movie_ids=tuple(f"m{n:05d}" for n in range(ease.MAX_MOVIES + 1))
-    )
-    with pytest.raises(ease.TooManyMoviesError, match="10,001 movies"):
+    data = replace(interactions_of_tastes(1), movie_ids=tuple(f"m{n:05d}" for n in range(MAX_MOVIES + 1)))
+    with pytest.raises(TooManyMoviesError, match="10,001 movies"):
         fitted(name, data)
 
 

@@ -12,7 +12,7 @@ from movierec_assets.cli import app
 from movierec_assets.commands.verify import Rebuilt, VerifyError, compare, digest, verify
 from movierec_assets.settings import settings
 from movierec_assets.training.factors import factors_of
-from movierec_serving.bundle import FileEntry
+from movierec_serving.bundle.files import FileEntry
 from tests.conftest import Platform
 from tests.generate import as_csv, days_from, ratings_of_day
 from tests.models import interactions_of_tastes, trained

@@ -5,6 +5,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _rewrite(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[Path],
         entry = write_array(path, f"{name}.npy", array)
         document = json.loads((path / "manifest.json").read_text())
         document.pop("checksum")
-        document["files"][f"{name}.npy"] = entry.to_json()
+        document["files"][f"{name}.npy"] = asdict(entry)
         (path / "manifest.json").write_text(seal(document))
 
     return corrupt

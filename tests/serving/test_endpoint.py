@@ -11,7 +11,8 @@ import pytest
 import sample_models as models
 from endpoint_process import TOKEN, EndpointProcess, descendants
 
-from movierec_serving.bundle import PublishedModel, for_users
+from movierec_serving.bundle import PublishedModel
+from movierec_serving.bundle.selection import for_users
 
 WAYS = ["GET", "POST"]
 

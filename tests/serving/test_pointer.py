@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
     entry = write_array(path, "top_items.npy", items)
     document = json.loads((path / "publication.json").read_text())
     document.pop("checksum")
-    document["files"]["top_items.npy"] = entry.to_json()
+    document["files"]["top_items.npy"] = asdict(entry)
     (path / "publication.json").write_text(seal(document))
     with pytest.raises(ReloadRefused, match="the list of user row"):
         reload(store, store / ".serving-1", 3)

@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sample_models as models
 
-from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, for_users, publish, recommend
+from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, publish, recommend
 from movierec_serving.bundle.files import seal
+from movierec_serving.bundle.selection import for_users
 
 
 def test_a_users_list_is_what_the_kernel_says(store: Path) -> None:
@@ -124,7 +126,7 @@ def test_values_that_would_break_a_request_are_refused(
     array = change(np.load(path / f"{name}.npy"))
     (path / f"{name}.npy").unlink()
     document = json.loads((path / "publication.json").read_text())
-    files = {**document["files"], f"{name}.npy": write_array(path, f"{name}.npy", array).to_json()}
+    files = {**document["files"], f"{name}.npy": asdict(write_array(path, f"{name}.npy", array))}
     _overwrite("publication.json", files=files)(path)
     with pytest.raises(BundleError, match=cause):
         PublishedModel.open(store, 3, verify=True)

@@ -8,19 +8,8 @@ import sample_models as models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movierec_serving.bundle import (
-    TOP_N,
-    BundleError,
-    Evidence,
-    PublishedModel,
-    UnknownGenreError,
-    for_users,
-    for_vectors,
-    left_out,
-    most_popular,
-    publish,
-    similar,
-)
+from movierec_serving.bundle import TOP_N, BundleError, Evidence, PublishedModel, UnknownGenreError, publish
+from movierec_serving.bundle.selection import for_users, for_vectors, left_out, most_popular, similar
 
 USERS, ITEMS = 12, 300
 
