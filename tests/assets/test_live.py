@@ -69,6 +69,10 @@ def test_each_deployment_is_evaluated_over_http(platform: Platform, endpoint: En
     figures = {name: value.value for name, value in accuracy.metadata.items()}
     assert (figures["version"], figures["days"]) == (2, f"after {DAYS[1]}, until {DAYS[2]}")
     assert figures["hit_rate_at_10"] > 0
+    history = platform.instance.event_log_storage.get_asset_check_execution_history
+    (record,) = history(dg.AssetCheckKey(SERVED, "live_accuracy"), limit=1)
+    (served,) = platform.instance.fetch_materializations(SERVED, limit=1).records
+    assert record.run_id == served.run_id  # else Dagster shows it as not evaluated
     assert not due(platform)
     assert endpoint.client.put("/blocklist/m1", headers={"Authorization": f"Bearer {TOKEN}"}).is_success
     assert platform.run("-", job="deploy").success  # what is blocked is no error
