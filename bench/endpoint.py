@@ -65,7 +65,10 @@ class Server:
 
 
 def ours(home: Path) -> Server:
-    return Server([sys.executable, "-m", "movierec_serving", "--port", "{port}"], home)
+    return Server(
+        [sys.executable, "-m", "movierec_serving", "--port", "{port}"], home,
+        MOVIEREC_SERVING_WORKERS=os.environ.get("BENCH_WORKERS", "2"),  # as many as the others have processes
+    )  # fmt: skip
 
 
 @contextmanager
