@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bench.dagster_api import DagsterApi, DagsterApiError
 from bench.processes import free_port, running, wait_until
-from bench.stream import Stream
+from bench.stream import Stream, served_at
 from movierec_assets.commands.fetch import fetch
 from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
@@ -83,6 +83,10 @@ def _run(root: Path, chosen: Settings, phases: Phases, console: Console, stack: 
     def start(name: str) -> Any:
         return stack.enter_context(running(name, calls[name], phases.logs / f"{name}.log", environment, root))
 
+    def follow(version: int) -> None:
+        what = "the endpoint does not serve production"
+        wait_until(lambda: served_at(endpoint) == version, what, 120, daemon)
+
     before = LAST - timedelta(days=1)
     with phases("deliver", "ratings of all days but the last"):
         fetch("ml-100k", None, staged, chosen.warehouse / "cache", console=console)
@@ -115,12 +119,7 @@ def _run(root: Path, chosen: Settings, phases: Phases, console: Console, stack: 
         production = registry.production()
         if production is None:
             raise DemoError("no version passed the gate: see gate_verdict in Dagster's UI")
-        wait_until(
-            lambda: _served(endpoint) == production.number,
-            "the endpoint does not serve production",
-            120,
-            daemon,
-        )
+        follow(production.number)
     for user in (*USERS, "somebody-new"):
         _show(console, endpoint, user)
     with phases("one more day", f"{LAST} under a steady stream of requests"):
@@ -131,12 +130,7 @@ def _run(root: Path, chosen: Settings, phases: Phases, console: Console, stack: 
             newest = registry.production()
             if newest is None or newest.number == production.number:
                 raise DemoError("the last day's version was not promoted: see gate_verdict in Dagster's UI")
-            wait_until(
-                lambda: _served(endpoint) == newest.number,
-                "the endpoint does not serve production",
-                120,
-                daemon,
-            )
+            follow(newest.number)
             stream.run_on(100)
     if stream.failures:
         raise DemoError(
@@ -146,7 +140,7 @@ def _run(root: Path, chosen: Settings, phases: Phases, console: Console, stack: 
         f"\nversion {production.number} → {newest.number} under load: {stream.sent} requests, none failed, "
         f"versions seen {sorted(stream.versions)}, p99 {stream.percentile(99) * 1000:.1f} ms"
     )
-    _summary(console, warehouse, registry, _served(endpoint))
+    _summary(console, warehouse, registry, served_at(endpoint))
 
 
 class Phases:
@@ -250,14 +244,6 @@ def _finished(api: DagsterApi, run: str) -> bool:
     if status in ("FAILURE", "CANCELED"):
         raise DagsterApiError(f"run {run} ended as {status}")
     return status == "SUCCESS"
-
-
-def _served(endpoint: str) -> int | None:
-    try:
-        answer = httpx.get(f"{endpoint}/model", timeout=5)
-    except httpx.TransportError:
-        return None
-    return int(answer.json()["version"]) if answer.is_success else None
 
 
 def _show(console: Console, endpoint: str, user: str) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import httpx
 
 from bench.chaos.jobs import ROOT, environment
 from bench.processes import free_port, stop, wait_until
+from bench.stream import served_at
 from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
 from movierec_assets.definitions import assemble, resources
@@ -67,19 +67,12 @@ class Platform:
         self.run("set_production", action="pin", version=version, reason="the bench's turn")
         self.wanted = version
 
-    def served(self, url: str) -> int | None:
-        try:
-            answer = httpx.get(f"{url}/model", timeout=5)
-        except httpx.HTTPError:
-            return None
-        return int(answer.json()["version"]) if answer.is_success else None
-
     def converged(self, *urls: str) -> float:
         """Seconds until these endpoints, or all, serve what is wanted."""
         began = time.perf_counter()
         for url in urls or self.urls:
             wait_until(
-                lambda url=url: self.served(url) == self.wanted, f"{url} serves {self.wanted}", DEADLINE_S
+                lambda url=url: served_at(url) == self.wanted, f"{url} serves {self.wanted}", DEADLINE_S
             )
         return time.perf_counter() - began
 

@@ -60,3 +60,12 @@ class Stream:
                 with self._more:
                     self.sent += 1
                     self._more.notify_all()
+
+
+def served_at(endpoint: str) -> int | None:
+    """The version that an endpoint answers from; None while it has none or does not answer."""
+    try:
+        answer = httpx.get(f"{endpoint}/model", timeout=5)
+    except httpx.TransportError:
+        return None
+    return int(answer.json()["version"]) if answer.is_success else None

@@ -85,13 +85,8 @@ def live_accuracy(
     notifier: dg.ResourceParam[Notifier],
 ) -> dg.AssetCheckResult:
     """What the endpoint answers now, on the ratings of accepted days after those its version has seen."""
-    late = later_day(warehouse, bundle_store, serving_client)
-    if late is None:
-        return dg.AssetCheckResult(passed=True, description=NOT_YET)
-    outcome = _outcome(
-        context, notifier, "live_accuracy", lambda: _accuracy(warehouse, serving_client, *late)
-    )
-    return dg.AssetCheckResult(**outcome)
+    outcome = _accuracy_since(context, warehouse, bundle_store, serving_client, notifier)
+    return dg.AssetCheckResult(**(outcome or {"passed": True, "description": NOT_YET}))
 
 
 def report_accuracy(
@@ -103,15 +98,22 @@ def report_accuracy(
     Never raises, and asks about 1,000 users at most: a deployment does not depend on it.
     """
     try:
-        late = later_day(warehouse, store, client)
-        if late is not None:
-            outcome = _outcome(
-                context, notifier, "live_accuracy", lambda: _accuracy(warehouse, client, *late)
-            )
+        outcome = _accuracy_since(context, warehouse, store, client, notifier)
+        if outcome is not None:
             found = dg.AssetCheckEvaluation(asset_key=SERVED, check_name="live_accuracy", **outcome)
             context.log_event(found)  # an event of this run is of its materialization
     except Exception:
         context.log.exception("the accuracy of what was served is not known")
+
+
+def _accuracy_since(
+    context: Context, warehouse: Warehouse, store: BundleStore, client: ServingClient, notifier: Notifier
+) -> dict[str, Any] | None:
+    """What `live_accuracy` finds; None while no day after the served version's was accepted."""
+    late = later_day(warehouse, store, client)
+    if late is None:
+        return None
+    return _outcome(context, notifier, "live_accuracy", lambda: _accuracy(warehouse, client, *late))
 
 
 def later_day(

@@ -165,15 +165,14 @@ class Warehouse(DuckDBFile):
 
         None if the month has no model yet: a chain may begin on any day.
         """
-        with self.connect(read_only=True) as connection:
-            rows = connection.execute(
-                """SELECT DISTINCT day::VARCHAR AS judged FROM chunks ANTI JOIN als_model USING (day)
-                   WHERE day < CAST($1 AS DATE) AND day > (
-                       SELECT max(day) FROM als_model
-                       WHERE day < CAST($1 AS DATE) AND day >= date_trunc('month', CAST($1 AS DATE)))
-                   ORDER BY judged""",
-                [until],
-            ).fetchall()
+        rows = self._rows(
+            """SELECT DISTINCT day::VARCHAR AS judged FROM chunks ANTI JOIN als_model USING (day)
+               WHERE day < CAST($1 AS DATE) AND day > (
+                   SELECT max(day) FROM als_model
+                   WHERE day < CAST($1 AS DATE) AND day >= date_trunc('month', CAST($1 AS DATE)))
+               ORDER BY judged""",
+            until,
+        )
         return [day for (day,) in rows]
 
     def partitions(self, until: str, window_days: int | None) -> list[tuple[str, str]]:

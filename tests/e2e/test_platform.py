@@ -11,7 +11,7 @@ import pytest
 
 from bench.dagster_api import DagsterApi
 from bench.processes import free_port, running, wait_until
-from bench.stream import Stream
+from bench.stream import Stream, served_at
 from movierec_assets.commands.processes import commands
 from movierec_assets.commands.setup import set_up
 from movierec_assets.definitions import resources
@@ -49,21 +49,13 @@ def started(home: Path) -> Iterator[tuple[DagsterApi, str]]:
         yield api, endpoint
 
 
-def version_at(endpoint: str) -> int | None:
-    try:
-        answer = httpx.get(f"{endpoint}/model", timeout=5)
-    except httpx.TransportError:
-        return None
-    return int(answer.json()["version"]) if answer.is_success else None
-
-
 @pytest.mark.timeout(600)
 def test_days_become_answers_and_a_new_day_moves_the_endpoint_under_load(
     started: tuple[DagsterApi, str],
 ) -> None:
     api, endpoint = started
     wait_until(
-        lambda: version_at(endpoint) == 5, "the endpoint serves the backfill's last version", DEADLINE_S
+        lambda: served_at(endpoint) == 5, "the endpoint serves the backfill's last version", DEADLINE_S
     )
     answer = httpx.get(f"{endpoint}/recommend/u1", params={"n": 5}).json()
     assert (answer["model_version"], answer["data_until"], answer["source"]) == (5, DAYS[4], "als")
@@ -73,7 +65,7 @@ def test_days_become_answers_and_a_new_day_moves_the_endpoint_under_load(
     resources(settings())["landing_zone"].deliver(DAYS[5], as_csv(ratings_of_day(DAYS[5])))
     with Stream(endpoint, ["u1", "u2", "nobody"]) as stream:
         api.launch_job("daily", {RANGE_START: DAYS[5], RANGE_END: DAYS[5]})
-        wait_until(lambda: version_at(endpoint) == 6, "the endpoint serves the new day's version", DEADLINE_S)
+        wait_until(lambda: served_at(endpoint) == 6, "the endpoint serves the new day's version", DEADLINE_S)
         stream.run_on(50)
     assert stream.failures == []
     assert stream.versions == {5, 6}
