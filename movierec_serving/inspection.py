@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from movierec_serving.bundle import TOP_N, BundleError, Evidence, PublishedModel, kernel, selection
+from movierec_serving.orphans import die_with_parent
 
 CANARIES = 8  # users whose answers are computed
 UNSOUND = 3  # the exit code that stands for a cause on stdout
@@ -60,6 +61,7 @@ def check(store: Path, version: int) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     os.nice(19)  # answers come first
     try:
         check(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,13 +1,9 @@
-"""The endpoint's processes: none is missed when it dies, none is left when the main process does."""
+"""The endpoint's API processes: none is missed when it dies."""
 
 import copy
-import ctypes
 import logging
 import multiprocessing
-import os
-import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait
@@ -21,23 +17,7 @@ from movierec_serving.holder import ModelHolder
 
 logger = logging.getLogger(__name__)
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PAUSE = 0.5  # seconds before a process is replaced: one that dies at once must not keep a core busy
-
-
-def die_with_parent() -> None:
-    """Called in a child: be killed by the kernel when the parent ends in a way that it cannot handle."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():  # it had ended before the line above
-        os._exit(1)
-
-
-def kill_children() -> None:
-    for child in multiprocessing.active_children():
-        child.kill()
-        child.join()
 
 
 class LastingServer(ls.LitServer):  # type: ignore[misc]

@@ -21,7 +21,8 @@ from movierec_serving.api import KEY, LIST, PUBLIC, add_error_answers, add_route
 from movierec_serving.holder import ModelHolder
 from movierec_serving.lookup import ApiKeys, PlainLookup
 from movierec_serving.metrics import Observed
-from movierec_serving.processes import LastingServer, die_with_parent, kill_children
+from movierec_serving.orphans import die_with_parent, kill_children
+from movierec_serving.processes import LastingServer
 from movierec_serving.settings import Settings
 from movierec_serving.worker import DEADLINE, RecommendAPI, by_workers, configure_logging
 
@@ -112,14 +113,18 @@ def _end_on_signal(server: ls.LitServer) -> threading.Event:
         number = signals.get()
         ending.set()
         logger.info("ending on %s", signal.Signals(number).name)
-        while server._shutdown_event is None:
-            time.sleep(0.05)
-        with suppress(OSError, EOFError):  # the manager is gone, which ends the server as well
-            server._shutdown_event.set()
+        threading.Thread(target=tell, name="tell", daemon=True).start()
         time.sleep(PATIENCE)
         logger.error("not ended within %g s: killed", PATIENCE)
         kill_children()
         os._exit(1)
+
+    def tell() -> None:
+        """By the manager, which may be gone, which ends the server as well, or hang."""
+        while server._shutdown_event is None:
+            time.sleep(0.05)
+        with suppress(OSError, EOFError):
+            server._shutdown_event.set()
 
     threading.Thread(target=end, name="end", daemon=True).start()
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -4,14 +4,16 @@ import asyncio
 import logging
 import multiprocessing
 import signal
+import time
+import uuid
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import litserve as ls  # type: ignore[import-untyped]
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from litserve.server import RegularRequestHandler  # type: ignore[import-untyped]
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
@@ -20,7 +22,7 @@ from movierec_serving.api import unknown_genre
 from movierec_serving.bundle import UnknownGenreError
 from movierec_serving.holder import ModelHolder, ModelUnavailableError
 from movierec_serving.metrics import REJECTED
-from movierec_serving.processes import die_with_parent
+from movierec_serving.orphans import die_with_parent
 from movierec_serving.schemas import NewUser, RecommendRequest
 
 logger = logging.getLogger(__name__)
@@ -81,37 +83,40 @@ def _recommend(holder: ModelHolder, request: RecommendRequest) -> Answer:
 
 def by_workers(server: ls.LitServer, api: RecommendAPI) -> type[APIRoute]:
     """A route that is documented by its signature, and hands the body to a worker as it came."""
+    putting = ThreadPoolExecutor(1, "put")  # its thread begins with the first request, so after any fork
 
     class ByWorkers(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             async def handle(request: Request) -> Response:
-                return await _ask_worker(server, api, await request.body())
+                return await _ask_worker(server, api, putting, await request.body())
 
             return handle
 
     return ByWorkers
 
 
-async def _ask_worker(server: ls.LitServer, api: RecommendAPI, body: bytes) -> Response:
+async def _ask_worker(server: ls.LitServer, api: RecommendAPI, putting: Executor, body: bytes) -> Response:
     """Queue the request and wait for its answer, not longer than the deadline.
 
-    LitServe's own handler waits for ever when a worker dies with the request, and keeps the place
-    of an answer that comes too late.
+    LitServe's own handler waits for ever when a worker dies with the request, keeps the place of an answer
+    that comes too late, and on the event loop for the manager process, which holds the queue: while that
+    one hangs, no GET would be answered.
     """
     if len(server.response_buffer) >= MAX_WAITING:
         REJECTED.inc()
         return problem(503, "too many requests are waiting").response()
-    try:
-        uid, _ = await RegularRequestHandler(api, server)._submit_request(body)
-    except (OSError, EOFError) as error:
-        logger.error("the request queue is gone: %r", error)
-        return problem(503, "the workers cannot be reached").response()
+    uid, queue = str(uuid.uuid4()), server._get_request_queue(api.api_path)
     place = server.response_buffer[uid] = ResponseBufferItem(asyncio.Event())
+    item = (server.app.response_queue_id, uid, time.monotonic(), body)
     try:
         async with asyncio.timeout(DEADLINE):
+            await asyncio.get_running_loop().run_in_executor(putting, queue.put, item)
             await place.event.wait()
     except TimeoutError:
         return problem(504, f"no answer within {DEADLINE:g} s").response()
+    except (OSError, EOFError) as error:
+        logger.error("the request queue is gone: %r", error)
+        return problem(503, "the workers cannot be reached").response()
     finally:
         server.response_buffer.pop(uid, None)
     output, status = place.response

@@ -138,6 +138,59 @@ def test_a_worker_that_dies_is_replaced_and_nobody_waits_for_ever(fresh: Endpoin
     )
 
 
+def manager_of(endpoint: EndpointProcess) -> int:
+    """LitServe's first child."""
+    return min(pid for pid in descendants(endpoint.process.pid) if b"movierec_serving" in command_of(pid))
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_while_the_manager_hangs_everybody_has_an_answer_within_the_deadline(fresh: EndpointProcess) -> None:
+    """It holds the queue that POST puts into."""
+    fresh.start()
+    fresh.reload(3)
+    os.kill(manager := manager_of(fresh), signal.SIGSTOP)
+
+    def ask(number: int) -> tuple[int, int]:
+        with httpx.Client(base_url=fresh.url, timeout=5, trust_env=False) as client:
+            return (
+                client.post("/recommend", json={"user_id": "u1"}).status_code,
+                client.get("/recommend/u1").status_code,
+            )
+
+    with ThreadPoolExecutor(8) as pool:  # both API processes are asked
+        assert set(pool.map(ask, range(8))) == {(504, 200)}
+    os.kill(manager, signal.SIGCONT)
+    wait_for(lambda: ask(0) == (200, 200), "the worker answers again")
+
+
+def test_a_signal_ends_it_while_the_manager_hangs(fresh: EndpointProcess) -> None:
+    fresh.start()
+    family = descendants(fresh.process.pid)
+    os.kill(manager_of(fresh), signal.SIGSTOP)
+    fresh.process.send_signal(signal.SIGTERM)
+    assert fresh.process.wait(15) == 1
+    wait_until_gone(family)
+
+
+def test_a_stop_leaves_no_check_of_a_version_behind(fresh: EndpointProcess) -> None:
+    models.publish_version(fresh.store, 4)
+    (fresh.store / "4" / "manifest.json").unlink()
+    os.mkfifo(fresh.store / "4" / "manifest.json")  # reading it does not end
+    fresh.start()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(fresh.reload, 4)
+
+        def checking() -> bool:
+            return any(b"inspection" in command_of(pid) for pid in descendants(fresh.process.pid))
+
+        wait_for(checking, "version 4 is checked")
+        fresh.stop()
+        assert isinstance(waiting.exception(5), httpx.TransportError)
+
+
 def test_an_api_process_that_dies_is_replaced_and_its_counts_stay(fresh: EndpointProcess) -> None:
     fresh.start()
     fresh.reload(3)
