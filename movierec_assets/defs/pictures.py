@@ -61,7 +61,7 @@ def curves(lines: Mapping[str, Sequence[float]], days: Sequence[str], title: str
         axes.plot(range(len(days)), values, label=name)
     places = sorted({0, len(days) // 2, len(days) - 1})
     axes.set_xticks(places, [days[place] for place in places], fontsize=8)
-    axes.set_title(title, fontsize=9)
+    figure.suptitle(title, fontsize=8)
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return _png(figure, title)

@@ -72,11 +72,11 @@ def search(
 
     if not study.trials:
         start = {name: current[name] for name in TUNED}
+        study.enqueue_trial(start)
         mean, (low, high) = weight_of(data.ratings, current["weighting"]).mean(), _range("alpha", current)
-        for weighting in (current["weighting"], *(one for one in WEIGHTINGS if one != current["weighting"])):
-            alpha = current["alpha"] * mean / weight_of(data.ratings, weighting).mean()
-            start |= {"weighting": weighting, "alpha": float(np.clip(alpha, low, high))}
-            study.enqueue_trial(dict(start))
+        for weighting in (one for one in WEIGHTINGS if one != current["weighting"]):
+            alpha = float(current["alpha"] * mean / weight_of(data.ratings, weighting).mean())
+            study.enqueue_trial({**start, "weighting": weighting, "alpha": min(max(alpha, low), high)})
     finished = sum(trial.state.is_finished() for trial in study.trials)
     study.optimize(objective, n_trials=max(trials - finished, 0))
     return {**current, **study.best_params}

@@ -107,3 +107,9 @@ def test_a_search_is_reproducible_and_resumes(tmp_path) -> None:  # type: ignore
     search(resumed, data, "1998-03-04", small, 0, 3)
     assert sum(trial.state.is_finished() for trial in resumed.trials) == 3
     assert resumed.trials[0].params["factors"] == SMALL["factors"]
+
+
+def test_current_parameters_that_nothing_beats_are_what_is_found() -> None:
+    """To the last bit: a rounded one would be another model, put to the gate for nothing."""
+    current = {**SMALL, "iterations": 5, "alpha": 1.494382593103588, "regularization": 8.127065608431847}
+    assert search(new_study("one", None, 0), interactions_of_tastes(), "1998-03-04", current, 0, 1) == current
