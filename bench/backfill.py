@@ -138,7 +138,7 @@ def loop(days: list[str]) -> Figures:
                     continue
                 interactions = warehouse.interactions(day, None)
             start = previous if previous and previous.manifest.data_until[:7] == day[:7] else None
-            held = temporal_holdout(interactions.users)
+            held = temporal_holdout(interactions)
             kept = interactions.select(~held)
             origins = (training._twin_parent(store, start, kept), start)
             for path, data, origin in (

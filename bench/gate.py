@@ -54,7 +54,7 @@ class World:
 
     @cached_property
     def held(self) -> Mask:
-        return temporal_holdout(self.data.users)
+        return temporal_holdout(self.data)
 
 
 @cache
@@ -98,7 +98,7 @@ def world(seed: int) -> World:
     for day in chain[1:]:
         models.append(train_day(until(data, day), parent=models[-1], seed=seed))
     before = until(data, chain[-2])
-    own = evaluate(models[-2].twin, before.select(temporal_holdout(before.users))).metrics["ndcg_at_10"]
+    own = evaluate(models[-2].twin, before.select(temporal_holdout(before))).metrics["ndcg_at_10"]
     return World(until(data, chain[-1]), models[0], models[-2], own, models[-1], random, seed)
 
 
@@ -218,10 +218,10 @@ def known_accounts(given: World) -> tuple[Day, Interactions]:
         data.users.astype(np.int64) * movies + data.movies,
     )
     rows = np.concatenate([data.users, codes // movies])
-    order = np.argsort(rows, kind="stable")  # the new ones are each user's last
+    columns = np.concatenate([data.movies, codes % movies])
+    order = np.lexsort((columns, rows))
     poisoned = Interactions(
-        data.user_ids, data.movie_ids, rows[order].astype(np.int32),
-        np.concatenate([data.movies, codes % movies])[order].astype(np.int32),
+        data.user_ids, data.movie_ids, rows[order].astype(np.int32), columns[order].astype(np.int32),
         np.concatenate([data.ratings, random.integers(1, 6, len(codes)).astype(np.float32)])[order],
         np.concatenate([data.rated_at, np.full(len(codes), data.rated_at.max())])[order],
     )  # fmt: skip
@@ -231,7 +231,7 @@ def known_accounts(given: World) -> tuple[Day, Interactions]:
 def half_delivered(given: World) -> tuple[Day, Interactions]:
     """Half of the ratings are gone before the holdout is taken: it is of what is left."""
     data = given.data.select(given.random.random(len(given.data)) < 0.5)
-    training = data.select(~temporal_holdout(data.users))
+    training = data.select(~temporal_holdout(data))
     served = train(data, parent=given.yesterday.served, seed=given.seed)
     return Day(served, train(training, seed=given.seed)), data
 
@@ -259,7 +259,7 @@ DELIVERIES: dict[str, Callable[[World], tuple[Day, Interactions]]] = {
 
 def judged(given: World, day: Day, data: Interactions) -> tuple[bool, bool, bool]:
     """Whether it passes the product's gate, the comparison alone (without the checks beside it), the naive rule."""
-    metrics = evaluate(day.twin, data.select(temporal_holdout(data.users))).metrics
+    metrics = evaluate(day.twin, data.select(temporal_holdout(data))).metrics
     against = {"production": given.yesterday.twin, "anchor": given.anchor.twin}
     found = compare(day.served, day.twin, against)
     kinds = {"margin": MARGIN, "level": LEVEL}

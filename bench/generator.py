@@ -94,7 +94,7 @@ def optimal_ndcg(truth: Truth, data: Interactions, held: NDArray[np.bool_], samp
         liked = data.movies[mine & held & (data.ratings >= RELEVANT_STARS)]
         liked = liked[trained[liked]]
         if len(liked):
-            nth = int(data.rated_at[mine & held][0]) // 86_400 - first
+            nth = int(data.rated_at[mine & held].min()) // 86_400 - first
             likes = truth.likes(int(data.user_ids[user]), nth)[names]
             likes[~trained] = likes[data.movies[mine & ~held]] = -1
             best = np.argsort(-likes, kind="stable")[:10]
@@ -207,7 +207,7 @@ def main() -> bool:
     ]
     size = {"users": 3000, "movies": 3000, "days": 300, "seed": 0, "drift": 0.0}
     data = interactions_of(frame(generate(**size, ratings=400_000)))
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     found = evaluate(train(data.select(~held)), data.select(held)).metrics
     best = optimal_ndcg(Truth.of(**size), data, held)
     print(

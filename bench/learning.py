@@ -46,7 +46,7 @@ def fitted(name: str, data: Interactions, parameters: Mapping[str, Any]) -> Bund
 
 
 def split(data: Interactions) -> tuple[Interactions, Interactions]:
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     return data.select(~held), data.select(held)
 
 

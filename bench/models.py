@@ -57,7 +57,7 @@ def train_day(
     data: Interactions, parameters: Mapping[str, Any] = PARAMETERS, parent: Day | None = None, seed: int = 0
 ) -> Day:
     """Served model and twin, as `als_model` trains them while history is appended."""
-    training = data.select(~temporal_holdout(data.users))
+    training = data.select(~temporal_holdout(data))
     return Day(
         train(data, parameters, parent.served if parent else None, seed),
         train(training, parameters, parent.twin if parent else None, seed),

@@ -178,7 +178,7 @@ def fits() -> Figures:
     def work() -> None:
         nonlocal used
         everything = resources(chosen)["warehouse"].interactions(DAY, None)
-        for data in (everything.select(~temporal_holdout(everything.users)), everything):
+        for data in (everything.select(~temporal_holdout(everything)), everything):
             matrix = data.matrix(np.float32(chosen.alpha) * data.ratings)
             model = AlternatingLeastSquares(
                 chosen.factors, regularization=chosen.regularization, iterations=ITERATIONS

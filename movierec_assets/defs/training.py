@@ -11,12 +11,12 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import scipy.sparse as sp
 
 from movierec_assets.defs.days import Metadata, Results, each_day, table
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.validation import validated_ratings
-from movierec_assets.evaluation.comparison import pairs
-from movierec_assets.evaluation.offline import encode, evaluate
+from movierec_assets.evaluation.offline import encode, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
@@ -147,7 +147,7 @@ def fit_model(due: Due, store: BundleStore) -> DayModel:
     """Fit the twin and the served model, write both, evaluate the twin."""
     interactions, identity, until = due.interactions, due.identity, due.partitions[-1][0]
     assert interactions is not None
-    held = temporal_holdout(interactions.users)
+    held = temporal_holdout(interactions)
     training = interactions.select(~held)
     twin_start = _twin_parent(store, due.start, training)
     parameters, seed = due.parameters, settings().seed
@@ -194,11 +194,14 @@ def _twin_parent(store: BundleStore, start: Bundle | None, training: Interaction
     if start is None:
         return None
     twin = Bundle.open(store.twin(start.manifest.identity))
-    users, movies = encode(training.user_ids), encode(training.movie_ids)
-    theirs, _ = pairs(twin, users, movies)
-    ours = np.sort(training.users.astype(np.int64) * len(movies) + training.movies)
-    complete = len(theirs) == len(twin.seen_items)
-    return twin if complete and bool(np.isin(theirs, ours, assume_unique=True).all()) else None
+    users, known_users = rows_of(encode(training.user_ids), twin.user_ids)
+    movies, known_movies = rows_of(encode(training.movie_ids), twin.item_ids)
+    if not (known_users.all() and known_movies.all()):
+        return None
+    ours = training.matrix(np.ones(len(training), np.float32))[users]
+    entries = np.ones(len(twin.seen_items), np.float32), movies[twin.seen_items], twin.seen_indptr
+    theirs = sp.csr_matrix(entries, shape=ours.shape)
+    return twin if theirs.multiply(ours).nnz == theirs.nnz else None
 
 
 def _metadata(model: DayModel) -> Metadata:

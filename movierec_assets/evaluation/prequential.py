@@ -45,9 +45,9 @@ def next_day(day: str, today: Interactions, production: Bundle, month_before: Bu
     rated. A user whom a model does not know is folded in from the first half, and gets popular movies where that
     holds nothing the model knows; nobody is shown what production has seen of them, or the first half.
     """
-    counts = np.bincount(today.users)
-    nth = np.arange(len(today)) - np.repeat(np.cumsum(counts) - counts, counts)
-    first = nth < counts[today.users] // 2
+    begin, end = today.indptr[:-1], today.indptr[1:]
+    first = np.empty(len(today), bool)
+    first[today.in_time()] = np.arange(len(today)) < (begin + (end - begin) // 2)[today.users]
     width = len(production.item_ids)
     rows, here = rows_of(production.item_ids, encode(today.movie_ids))
     users, known = rows_of(production.user_ids, encode(today.user_ids))

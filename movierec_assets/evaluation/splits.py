@@ -7,21 +7,21 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_assets.training.interactions import Interactions
+
 HOLDOUT_SHARE = 0.2
 MIN_TRAINING_RATINGS = 5
 MAX_USERS = 5_000  # evaluated; the gate's standard error is then below 1 % of the mean (docs/benchmarks.md)
 
 
-def temporal_holdout(users: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(N,) true for each user's last 20 % of ratings; a user keeps at least 5 to train on.
-
-    Args:
-        users: (N,) user rows of interactions ordered by user, then time, then movie.
-    """
-    counts = np.bincount(users)
+def temporal_holdout(data: Interactions) -> NDArray[np.bool_]:
+    """(N,) true for each user's last 20 % of ratings, by time, then movie; a user keeps at least 5 to train on."""
+    counts = np.diff(data.indptr)
     most = np.maximum(counts - MIN_TRAINING_RATINGS, 0)
-    held = np.minimum(np.floor(counts * HOLDOUT_SHARE), most).astype(np.int64)
-    return np.asarray(np.arange(len(users)) >= (np.cumsum(counts) - held)[users])
+    count = np.minimum(np.floor(counts * HOLDOUT_SHARE), most).astype(np.int64)
+    held = np.empty(len(data), bool)
+    held[data.in_time()] = np.arange(len(data)) >= (data.indptr[1:] - count)[data.users]
+    return held
 
 
 def sample(user_ids: NDArray[np.bytes_], most: int = MAX_USERS) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from movierec_assets.ratings.ledger import Chunk, DaySummary, Judgement
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.resources.duckdb_file import DuckDBFile
 from movierec_assets.training.identity import DayModel
-from movierec_assets.training.interactions import Interactions
+from movierec_assets.training.interactions import Interactions, latest
 
 COLUMNS_OF_ENTRY = "(day, sha256, file, received_at, current, verdict, reason, rows)"
 
@@ -189,12 +189,8 @@ class Warehouse(DuckDBFile):
         """Each (user, movie) once, with its latest accepted rating in (until - window, until]."""
         with self.connect(read_only=True) as connection:
             connection.execute(
-                """CREATE TEMP TABLE latest AS
-                   SELECT user_id, movie_id, max_by(rating, {'at': rated_at, 'day': day, 'record': record}) AS rating,
-                          max(rated_at) AS rated_at
-                   FROM validated_ratings
-                   SEMI JOIN (SELECT day FROM chunks WHERE current AND verdict = 'accepted') USING (day)
-                   WHERE day > CAST(? AS DATE) AND day <= CAST(? AS DATE) GROUP BY user_id, movie_id""",
+                """CREATE TEMP TABLE accepted AS SELECT day FROM chunks
+                   WHERE current AND verdict = 'accepted' AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)""",
                 [_since(until, window_days), until],
             )
             ids: list[Any] = []
@@ -202,17 +198,17 @@ class Warehouse(DuckDBFile):
                 connection.execute(
                     f"""CREATE TEMP TABLE {key}s AS
                         SELECT {key}, (row_number() OVER (ORDER BY {key}) - 1)::INTEGER AS dense
-                        FROM (SELECT DISTINCT {key} FROM latest)"""
+                        FROM (SELECT DISTINCT {key} FROM validated_ratings SEMI JOIN accepted USING (day))"""
                 )
                 found = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
                 ids.append(tuple(found[key]))
-            columns = connection.execute(
-                """SELECT u.dense AS users, m.dense AS movies, rating, epoch(rated_at)::BIGINT AS rated_at
-                   FROM latest JOIN user_ids u USING (user_id) JOIN movie_ids m USING (movie_id)
-                   ORDER BY users, latest.rated_at, movies"""
+            rows: Any = connection.execute(
+                """SELECT u.dense AS "user", m.dense AS movie, rating, day, record,
+                          epoch_us(rated_at) // 1000000 AS rated_at
+                   FROM validated_ratings SEMI JOIN accepted USING (day)
+                   JOIN user_ids u USING (user_id) JOIN movie_ids m USING (movie_id)"""
             ).fetchnumpy()
-        rows: list[Any] = [columns[name] for name in ("users", "movies", "rating", "rated_at")]
-        return Interactions(*ids, *rows)
+        return latest(ids[0], ids[1], rows)
 
     # -- models -------------------------------------------------------------------------------------
 

@@ -37,11 +37,10 @@ def factors_of(bundle: Bundle) -> Factors:
 
 def content(interactions: Interactions, confidence: NDArray[np.float32], factors: Factors) -> BundleContent:
     """What a bundle holds: the factors, and each user's movies with their stars and confidence."""
-    weighted, stars = interactions.matrix(confidence), interactions.matrix(interactions.ratings)
     return BundleContent(
         user_ids=factors.user_ids, item_ids=factors.movie_ids, user_factors=factors.users, item_factors=factors.movies,
-        seen_indptr=weighted.indptr.astype(np.int64), seen_items=weighted.indices.astype(np.int32),
-        seen_ratings=stars.data, seen_confidence=weighted.data, popularity=interactions.popularity(),
+        seen_indptr=interactions.indptr, seen_items=interactions.movies, seen_ratings=interactions.ratings,
+        seen_confidence=confidence, popularity=interactions.popularity(),
     )  # fmt: skip
 
 

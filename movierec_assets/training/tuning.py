@@ -28,9 +28,9 @@ def walk_forward(data: Interactions, slices: int = SLICES) -> list[tuple[Interac
     The gate's holdout is taken off first: it is to judge what was found here.
     """
     found = []
-    left = data.select(~temporal_holdout(data.users))
+    left = data.select(~temporal_holdout(data))
     for _ in range(slices):
-        held = temporal_holdout(left.users)
+        held = temporal_holdout(left)
         found.append((left.select(~held), left.select(held)))
         left = found[-1][0]
     return found

@@ -44,14 +44,14 @@ def test_users_and_movies_arrive_over_time_with_a_long_tail() -> None:
 
 def test_there_is_a_taste_to_learn() -> None:
     data = interactions_of(frame(generate(**SIZE)))
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     found = evaluate(trained(data.select(~held)), data.select(held)).metrics
     assert found["ndcg_at_10"] > 1.5 * found["popularity_ndcg_at_10"]
 
 
 def test_whoever_knows_the_truth_ranks_best() -> None:
     data = interactions_of(frame(generate(**SIZE)))
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     truth = Truth.of(users=300, movies=400, days=20, seed=0, drift=0.0)
     found = evaluate(trained(data.select(~held)), data.select(held)).metrics
     assert optimal_ndcg(truth, data, held, 100) > found["ndcg_at_10"]

@@ -91,7 +91,7 @@ def test_a_repaired_day_leaves_the_models_before_it_and_makes_others_from_it_on(
 
 def test_the_stars_of_the_holdout_do_not_reach_the_twin() -> None:
     data = interactions_of_tastes()
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     stars = data.ratings.copy()
     stars[held] = np.random.default_rng(0).permutation(stars[held])
     other = replace(data, ratings=stars)
@@ -103,7 +103,7 @@ def test_the_stars_of_the_holdout_do_not_reach_the_twin() -> None:
 def test_a_signal_planted_in_the_holdout_moves_no_metric() -> None:
     """Movies that everybody will like and nobody has rated yet are no candidates, and no miss either."""
     data = interactions_of_tastes()
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     twin = trained(data.select(~held))
     honest = evaluate(twin, data.select(held)).metrics
     users = np.arange(len(data.user_ids), dtype=np.int32)

@@ -19,6 +19,7 @@ from movierec_assets.evaluation.metrics import (
 )
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
+from movierec_assets.training.interactions import Interactions
 from tests.models import interactions_of_tastes, trained
 
 
@@ -70,7 +71,7 @@ def test_a_third_of_the_ratings_each_is_head_torso_and_tail() -> None:
 
 def test_the_segments_of_users_make_up_the_whole_and_those_of_movies_share_out_the_relevant() -> None:
     data = interactions_of_tastes()
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     twin = trained(data.select(~held))
     found = evaluate(twin, data.select(held)).metrics
     users = [found[f"{part}/users"] for part in USER_SEGMENTS]
@@ -107,7 +108,7 @@ def test_ndcg_and_map_are_implicits(seed: int) -> None:
 
 def test_an_evaluation_is_what_implicit_finds_on_the_same_lists() -> None:
     data = interactions_of_tastes()
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     twin = trained(data.select(~held))
     found = evaluate(twin, data.select(held)).metrics
     users = {key.decode(): row for row, key in enumerate(twin.user_ids.tolist())}
@@ -128,7 +129,10 @@ def test_an_evaluation_is_what_implicit_finds_on_the_same_lists() -> None:
 
 def test_the_holdout_is_the_last_fifth_and_leaves_five() -> None:
     users = np.repeat(np.arange(4, dtype=np.int32), [4, 5, 6, 20])
-    held = temporal_holdout(users)
-    assert np.bincount(users[held], minlength=4).tolist() == [0, 0, 1, 4]
-    assert held[-4:].all()
-    assert temporal_holdout(np.zeros(0, np.int32)).shape == (0,)
+    movies = np.concatenate([np.arange(count, dtype=np.int32) for count in (4, 5, 6, 20)])
+    rated_at = np.array([7] * 9 + [3, 9, 9, 1, 2, 4] + [5] * 3 + [0] * 16 + [4], np.int64)
+    names = tuple(f"{row:02d}" for row in range(20))
+    data = Interactions(names[:4], names, users, movies, np.ones(35, np.float32), rated_at)
+    held = temporal_holdout(data)
+    assert np.flatnonzero(held).tolist() == [11, 15, 16, 17, 34]  # of the same moment, the later movie
+    assert len(temporal_holdout(data.select(np.zeros(35, bool)))) == 0

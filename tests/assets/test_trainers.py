@@ -30,7 +30,7 @@ def fitted(name: str, data: Interactions, seed: int = 0) -> tuple[Factors, Bundl
 @pytest.fixture(scope="module")
 def split() -> tuple[Interactions, Interactions]:
     data = interactions_of_tastes()
-    held = temporal_holdout(data.users)
+    held = temporal_holdout(data)
     return data.select(~held), data.select(held)
 
 

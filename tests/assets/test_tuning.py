@@ -86,8 +86,8 @@ def test_parameters_whose_model_the_gate_refuses_change_nothing(
 
 def test_slices_lie_before_the_gates_holdout_and_before_each_other() -> None:
     data = interactions_of_tastes()
-    data = replace(data, rated_at=np.arange(len(data)))  # by user, then time: a moment names a rating
-    later = set(data.rated_at[temporal_holdout(data.users)].tolist())
+    data = replace(data, rated_at=np.arange(len(data)))  # a moment names a rating
+    later = set(data.rated_at[temporal_holdout(data)].tolist())
     for training, test in walk_forward(data):
         tested = set(test.rated_at.tolist())
         assert tested

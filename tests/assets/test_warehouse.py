@@ -12,11 +12,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.resources.duckdb_file import MIGRATIONS, NewerWarehouse
 from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.training.interactions import Interactions, interactions_of
 from tests.conftest import ROOT
 from tests.generate import as_csv, ratings_of_day
 from tests.processes import started
@@ -133,6 +136,7 @@ def test_a_writer_waits_for_a_shell_that_holds_the_file_and_names_it(
 
 WRITE = """
 from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.training.interactions import Interactions, interactions_of
 from tests.assets.test_warehouse import load
 import sys
 for nth in range(10):
@@ -151,3 +155,40 @@ def test_writers_in_two_processes_do_not_disturb_each_other(warehouse: Warehouse
     assert len(chunks) == 20
     (current,) = [one for one in chunks if one.current]
     assert current.rows == rows(warehouse) == 19
+
+
+def test_of_each_user_and_movie_the_last_rating_by_time_then_delivery_is_trained_on(
+    warehouse: Warehouse,
+) -> None:
+    random, count = np.random.default_rng(0), 600
+    days = ["1998-04-01", "1998-04-02", "1998-04-03"]
+    given = pd.DataFrame(
+        {
+            "day": random.choice(days, count),
+            "record": random.permutation(count),
+            "user_id": random.choice(["u1", "u10", "u9", "é", "z"], count),
+            "movie_id": random.choice([f"m{n}" for n in range(20)], count),
+            "rating": random.choice([1.0, 2.5, 5.0], count).astype(np.float32),
+            "rated_at": random.integers(891_000_000, 891_000_004, count),
+        }
+    )
+    with warehouse.connect() as connection:
+        connection.execute(
+            """INSERT INTO validated_ratings BY NAME
+               SELECT * REPLACE (CAST(day AS DATE) AS day, make_timestamp(rated_at * 1000000) AS rated_at) FROM given"""
+        )
+        for day, verdict in zip(days, ("accepted", "accepted", "refused"), strict=True):
+            entry = [day, "0", "f", "1998-04-04", True, verdict, 1]
+            columns = "(day, sha256, file, received_at, current, verdict, rows)"
+            connection.execute(f"INSERT INTO chunks {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", entry)
+    accepted = given[given["day"] < days[2]]
+    in_order = accepted.sort_values(["rated_at", "day", "record"])
+    last = {(one.user_id, one.movie_id): (one.rating, one.rated_at) for one in in_order.itertuples()}
+    for found in (warehouse.interactions(days[2], None), interactions_of(accepted)):
+        assert as_rows(found) == [(*pair, *last[pair]) for pair in sorted(last)]
+        assert found.user_ids == ("u1", "u10", "u9", "z", "é")
+
+
+def as_rows(data: Interactions) -> list[tuple[str, str, float, int]]:
+    rows = zip(data.users, data.movies, data.ratings.tolist(), data.rated_at.tolist(), strict=True)
+    return [(data.user_ids[user], data.movie_ids[movie], *values) for user, movie, *values in rows]
