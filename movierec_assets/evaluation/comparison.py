@@ -54,10 +54,10 @@ def compare(served: Bundle, twin: Bundle, references: Mapping[str, Bundle]) -> d
     held = everything[(everything >= 0) & (served.seen_ratings[places] >= RELEVANT_STARS)]
     held = np.setdiff1d(held, trained, assume_unique=True)
     theirs = [pairs(reference, sampled, twin.item_ids)[0] for reference in references.values()]
-    known = np.unique(np.concatenate([some[some >= 0] for some in theirs]))
+    known = _union(*(some[some >= 0] for some in theirs))
     relevant = np.setdiff1d(held, known, assume_unique=True)
     users, counts = np.unique(relevant // movies, return_counts=True)
-    rated = np.union1d(trained, known)
+    rated = _union(trained, known)
     bounds = np.searchsorted(rated, [users * movies, (users + 1) * movies]).T
     exclude = [rated[start:end] % movies for start, end in bounds]
     own, _ = top_items(twin.item_factors, twin.user_factors[rows[users]], exclude, K)
@@ -73,6 +73,12 @@ def compare(served: Bundle, twin: Bundle, references: Mapping[str, Bundle]) -> d
         shown = coverage(own, movies, K), coverage(lists, movies, K)
         compared[name] = Comparison(own_ndcg, theirs_ndcg, knows, *shown, leaked)
     return compared
+
+
+def _union(*some: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs, ascending, each once. np.unique hashes them, in thirty times the time."""
+    found = np.sort(np.concatenate(some))
+    return found[np.diff(found, prepend=-1) > 0]
 
 
 def rank(

@@ -21,7 +21,7 @@ from movierec_assets.evaluation.metrics import (
 )
 from movierec_assets.evaluation.splits import sample
 from movierec_assets.training.interactions import Interactions
-from movierec_serving.bundle import Bundle, recommend, top_items
+from movierec_serving.bundle import Bundle, popular, recommend
 
 RELEVANT_STARS = 4.0
 
@@ -63,13 +63,14 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
     if not len(users):
         return Evaluation(metrics, np.zeros(0), np.zeros(0))
     popularity = np.asarray(bundle.popularity)
-    seen = [bundle.seen(user) for user in users]
     with threadpool_limits(1, "blas"):  # of 32 users at a time: threads cost several times what they save
         lists = rank(users) if rank else recommend(bundle, users, LONGEST)[0]
-        # popularity is a model of one factor: the same kernel ranks it
-        popular, _ = top_items(popularity.reshape(-1, 1), np.ones((len(users), 1), np.float32), seen, LONGEST)
+    by_popularity = np.full(lists.shape, -1, np.int32)
+    for place, user in enumerate(users.tolist()):
+        best = popular(bundle, LONGEST, bundle.seen(user))
+        by_popularity[place, : len(best)] = best
     each: list[NDArray[np.float64]] = []
-    for prefix, ranked in (("popularity_", popular), ("", lists)):
+    for prefix, ranked in (("popularity_", by_popularity), ("", lists)):
         hits = hits_of(pairs, users, ranked, movies)
         each.append(ndcg(hits, relevant, 10))
         whole = {

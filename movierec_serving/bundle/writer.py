@@ -85,7 +85,7 @@ def _arrays(content: BundleContent) -> dict[str, NDArray[Any]]:
         if given.dtype.kind not in "iuf":
             raise BundleError(f"{name}: has dtype {given.dtype}, must be numbers")
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
-            array = given.astype(dtype)
+            array = given.astype(dtype, copy=False)
         if dtype.startswith("<i") and not np.array_equal(array, given):
             raise BundleError(f"{name}: has values that {dtype} cannot hold")
         arrays[name] = array
