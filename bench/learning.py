@@ -28,7 +28,7 @@ from movierec_serving.bundle import Bundle, Evidence
 
 UNTIL = "2030-01-01"  # no decay here
 DAYS = 100  # consecutive, the last ones
-FOLDS = 20  # of users: with fewer, the movies of a model without one of them are worse, and their users with them
+FOLDS = 20  # of users; with fewer, each model lacks more of what its movies are learnt from
 EASE_L2 = (30.0, 50.0, 100.0, 200.0, 400.0, 800.0)
 EASE_WEIGHTINGS = ("ones", "positives", "power:2")
 SHOWN = ("ndcg_at_10", "recall_at_20", "map_at_10", "coverage_at_10", "novelty_at_10")
