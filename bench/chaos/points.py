@@ -41,6 +41,7 @@ def _status(*_: Any, **tags: Any) -> bool:
 REGISTRY = "movierec_assets.resources.model_registry"
 BUNDLES = "movierec_assets.resources.mlflow_bundle"
 CLIENT = "mlflow:MlflowClient"
+TAGS = "mlflow.tracking._model_registry.client:ModelRegistryClient"
 FILES = "movierec_serving.bundle.files"
 SENSORS = "dagster:DagsterInstance"
 
@@ -63,9 +64,9 @@ POINTS = [
     Point("version made, its run not ended", "register", CLIENT, "create_model_version", "after", 2),
     Point("verdict: its numbers only", "judge", CLIENT, "log_batch", "after", 2,
           lambda *_, **given: any(one.key.startswith("gate_") for one in given.get("metrics", ()))),
-    Point("verdict: reason, not decision", "judge", CLIENT, "set_model_version_tag", "before", 2,
+    Point("verdict: reason, not decision", "judge", TAGS, "set_model_version_tag", "before", 2,
           lambda *given, **_: given[3] == "gate"),
-    Point("verdict recorded", "judge", CLIENT, "set_model_version_tag", "after", 2,
+    Point("verdict recorded", "judge", TAGS, "set_model_version_tag", "after", 2,
           lambda *given, **_: given[3] == "gate"),
     Point("alias: before it moves", "judge", CLIENT, "set_registered_model_alias", "before"),
     Point("alias moved, tags not", "judge", CLIENT, "set_registered_model_alias", "after"),

@@ -45,19 +45,19 @@ def each_day(
     lost = _lost_before(context)
     done: list[str] = []
     try:
-        for day in days:
-            if day in lost:
-                continue
-            try:
-                with threadpool_limits(1, "blas"):  # more threads only spin at products this small
+        with threadpool_limits(1, "blas"):  # more threads only spin at products this small
+            for day in days:
+                if day in lost:
+                    continue
+                try:
                     work(day)
-                done.append(day)
-            except Exception as error:
-                context.log.exception(f"{day} failed")
-                lost[day] = f"{type(error).__name__}: {error}"
-                if ordered:
-                    later = days[days.index(day) + 1 :]
-                    lost |= {one: f"not tried, it needs {day}" for one in later if one not in lost}
+                    done.append(day)
+                except Exception as error:
+                    context.log.exception(f"{day} failed")
+                    lost[day] = f"{type(error).__name__}: {error}"
+                    if ordered:
+                        later = days[days.index(day) + 1 :]
+                        lost |= {one: f"not tried, it needs {day}" for one in later if one not in lost}
     finally:  # also when the run is cancelled
         complete = len(done) == len(days)
         for day, metadata in describe(done).items() if done else ():
@@ -88,7 +88,7 @@ def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
         failed = given.metadata.get("failed") if given else None
         if isinstance(failed, dg.TableMetadataValue):
             lost = {str(one.data["day"]): f"not done by {event.step_key}" for one in failed.records} | lost
-    return {day: why for day, why in lost.items() if day in context.partition_keys}
+    return {day: lost[day] for day in context.partition_keys if day in lost}
 
 
 def table(columns: tuple[str, ...], rows: Any) -> dg.TableMetadataValue:

@@ -33,50 +33,41 @@ def prequential_evaluation(
     """NDCG@10 on the day's ratings of the model in production before it, of popularity, and of a month-old model.
 
     By the recorded verdicts, so that a range gives what daily runs give; a leaf, so that promotion never waits for
-    it. The picture of all days so far is with the last day of the run.
+    it. The picture and the lead of all days so far are with the last day of the run.
     """
     versions = {one.number: one for one in model_registry.versions()}
     candidates = [one.candidate for one in versions.values()]
-    opened: dict[int, Bundle] = {}
 
-    def bundle(number: int | None) -> Bundle | None:
-        if number is not None and number not in opened:
-            opened[number] = Bundle.open(bundle_store.served(versions[number].identity))
-        return opened[number] if number is not None else None
+    def bundle(number: int | None) -> Bundle | None:  # not kept: each holds ten files open
+        return Bundle.open(bundle_store.served(versions[number].identity)) if number is not None else None
 
     def evaluate_day(day: str) -> None:
         before, month_before = models_before(day, candidates)
-        production, today = bundle(before), warehouse.interactions(day, 1)
-        score = Score(day)
-        if production is not None and len(today):
-            score = next_day(day, today, production, bundle(month_before))
-        score = replace(score, production_version=before, month_before_version=month_before)
-        warehouse.record_score(score)
+        score, production = Score(day), bundle(before)
+        with warehouse.connect():  # reads and writes: opening it twice costs more than what is done here
+            today = warehouse.interactions(day, 1)
+            if production is not None and len(today):
+                score = next_day(day, today, production, bundle(month_before))
+            score = replace(score, production_version=before, month_before_version=month_before)
+            warehouse.record_score(score)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        scores = warehouse.scores(days[-1])
-        found = {one.day: _metadata(scores[: nth + 1]) for nth, one in enumerate(scores) if one.day in days}
-        return {**found, days[-1]: {**_picture(scores), **found[days[-1]]}}
+        scores = {one.day: one for one in warehouse.scores(days[-1])}
+        found = {day: _metadata(scores[day]) for day in days}
+        return {**found, days[-1]: {**found[days[-1]], **_so_far(list(scores.values()))}}
 
     yield from each_day(context, evaluate_day, describe)
 
 
-def _metadata(scores: Sequence[Score]) -> Metadata:
-    """The day's figures, and the lead of all days up to it."""
-    today, found = scores[-1], lead(scores)
+def _metadata(today: Score) -> Metadata:
     figures = {f"{name}_ndcg_at_10": getattr(today, name) for name in CONTENDERS}
     versions = {f"{name} version": getattr(today, f"{name}_version") for name in CONTENDERS[:2]}
-    leads = zip(("low", "middle", "high"), found or (), strict=False)
-    return {
-        "users": today.users,
-        **{name: round(value, 5) for name, value in figures.items() if value is not None},
-        **{name: number for name, number in versions.items() if number is not None},
-        **{f"lead over month_before, {name}": round(value, 5) for name, value in leads},
-    }
+    found = {"users": today.users, **figures, **versions}
+    return {name: round(value, 5) for name, value in found.items() if value is not None}
 
 
-def _picture(scores: Sequence[Score]) -> Metadata:
-    """Means over all users of all days so far, of the days that have all contenders."""
+def _so_far(scores: Sequence[Score]) -> Metadata:
+    """The lead, and a picture of the means over all users of all days so far that have all contenders."""
     judged = [one for one in scores if all(getattr(one, name) is not None for name in CONTENDERS)]
     if not judged:
         return {"note": "no model is a month old yet"}
@@ -86,7 +77,10 @@ def _picture(scores: Sequence[Score]) -> Metadata:
         totals = accumulate(one.users * getattr(one, name) for one in judged)
         lines[name.replace("_", " ")] = [total / count for total, count in zip(totals, users, strict=True)]
     title = "NDCG@10 on the next day's ratings, all days so far"
-    if found := lead(scores):
-        low, middle, high = found
-        title += f": daily over monthly {middle:+.1%} ({low:+.1%} to {high:+.1%})"
-    return {"daily retraining": curves(lines, [one.day for one in judged], title)}
+    found = dict(zip(("low", "middle", "high"), lead(scores) or (), strict=False))
+    if found:
+        title += ": daily over monthly {middle:+.1%} ({low:+.1%} to {high:+.1%})".format(**found)
+    return {
+        "daily retraining": curves(lines, [one.day for one in judged], title),
+        **{f"lead over month_before, {name}": round(value, 5) for name, value in found.items()},
+    }

@@ -82,7 +82,7 @@ def verdict_on(
         whole, compare(served, twin, theirs), overlap(served, twin), margin=chosen.gate_margin,
         level=chosen.gate_level, manual=chosen.gate == "manual", before=rival.get("ndcg_at_10"),
     )  # fmt: skip
-    return registry.record_verdict(version, verdict)
+    return registry.record_verdict(version, verdict, model.metrics)
 
 
 def _metadata(number: int, verdict: Verdict) -> Metadata:

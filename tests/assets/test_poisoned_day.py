@@ -43,6 +43,7 @@ def test_a_poisoned_day_is_refused_with_its_reason_and_production_stays(
 
     metrics = platform.model_registry.client().get_run(earlier[-1].run_id).data.metrics
     assert -0.2 < metrics["gate_production_lower"] <= metrics["gate_production_difference"]
+    assert not {f"gate_{name}" for name in metrics} & metrics.keys()  # each figure once
     assert "data:image/svg+xml;base64" in str(
         platform.events("gate_verdict")[-2].metadata["difference"].value
     )

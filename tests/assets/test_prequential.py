@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from movierec_assets.defs.prequential import _so_far
 from movierec_assets.evaluation.gate import Candidate
 from movierec_assets.evaluation.prequential import Score, lead, models_before, next_day
 from movierec_assets.training.interactions import Interactions, interactions_of
@@ -91,6 +92,16 @@ def test_the_lead_is_of_all_users_of_all_days_with_both_models() -> None:
     low, middle, high = lead([*days, Score("1998-03-20", 190, 0.2, 0.1, 0.2)])
     assert middle == pytest.approx(0.25)
     assert low < middle < high
+
+
+def test_the_lead_is_beside_the_picture_of_all_days() -> None:
+    scores = [Score(day, 10, 0.3, 0.1, 0.2) for day in days_from("1998-03-01", 12)]
+    found = _so_far(scores)
+    assert {name: found[f"lead over month_before, {name}"] for name in ("low", "middle", "high")} == {
+        "low": 0.5, "middle": 0.5, "high": 0.5,
+    }  # fmt: skip
+    assert set(_so_far(scores[:9])) == {"daily retraining"}  # too few days
+    assert set(_so_far([Score("1998-03-01")])) == {"note"}
 
 
 def test_later_days_change_nothing_and_a_range_gives_what_daily_runs_give(platform: Platform) -> None:

@@ -13,6 +13,8 @@ import dagster as dg
 import mlflow
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from bench.processes import wait_until
 from movierec_assets.definitions import resources
@@ -160,6 +162,21 @@ def test_two_processes_at_once_leave_one_production_and_lose_no_promotion(platfo
     assert reported[-1][1] == 16
     assert [after for _, after in reported] == sorted({after for _, after in reported})
     assert [before for before, _ in reported[1:]] == [after for _, after in reported[:-1]]
+
+
+def test_a_verdict_reads_its_version_and_not_all_of_them(platform: Platform) -> None:
+    register(platform, *DAYS[:2], gate=None)
+    version, statements = platform.model_registry.get(1), []
+    listener = Engine, "before_cursor_execute", lambda *given: statements.append(given[2])
+    event.listen(*listener)
+    try:
+        platform.model_registry.record_verdict(version, Verdict("passed", "good"))
+    finally:
+        event.remove(*listener)
+    read = [one for one in statements if "FROM model_versions" in one]
+    assert read
+    assert all("model_versions.version = " in one for one in read)
+    assert platform.model_registry.get(1).gate == "passed"
 
 
 def runs(platform: Platform) -> list[Any]:
