@@ -25,6 +25,7 @@ from bench.goals import goal
 from bench.platform import ASSETS, ROOT, in_its_own, started
 
 SAMPLE_DAYS = 3  # of a run a day
+ENTRIES, METRICS, JUDGED = 14, 56, 17  # of a day: metadata of an asset, numbers of a model, of its verdict
 Figures = dict[str, Any]
 
 
@@ -156,6 +157,7 @@ def loop(days: list[str]) -> Figures:
                 )  # fmt: skip
             twin, previous = Bundle.open(store.twin(day)), Bundle.open(store.served(day))
             evaluation = evaluate(twin, interactions.select(held))
+            als.loss(interactions, weights, factors, settings().fit_parameters["regularization"])
             warehouse.record_model(DayModel(day, day, None, "warm", day, "", evaluation.metrics))
             anchor = anchor if start and anchor else twin
             against = {"anchor": anchor, "production": yesterday} if yesterday else {}
@@ -176,7 +178,7 @@ def dagster(days: list[str]) -> Figures:
         )
         def nothing(context: dg.AssetExecutionContext) -> None:
             for day in context.partition_keys:
-                context.add_asset_metadata({"day": day}, partition_key=day)
+                context.add_asset_metadata(dict.fromkeys(map(str, range(ENTRIES)), day), partition_key=day)
 
         return nothing
 
@@ -210,7 +212,8 @@ def mlflow(days: list[str]) -> Figures:
         blas="",
     )  # fmt: skip
     bundle = Bundle.open(path)
-    numbers = {f"metric {n}": float(n) for n in range(14)}
+    numbers = {f"metric {n}": float(n) for n in range(METRICS)}
+    judged = {f"number {n}": float(n) for n in range(JUDGED)}
 
     def work() -> None:
         with client.start_run(run_name="parent"):
@@ -221,7 +224,7 @@ def mlflow(days: list[str]) -> Figures:
                         bundle, manifest=dataclasses.replace(bundle.manifest, identity=day)
                     )
                     version = registry.register(one, tags=tags, metrics=numbers)
-                registry.record_verdict(version, Verdict("passed", "good", numbers))
+                registry.record_verdict(version, Verdict("passed", "good", judged))
 
     return _measured(work)
 

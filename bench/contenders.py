@@ -55,7 +55,7 @@ def _mlflow_model(home: Path) -> Path:
     mlflow.pyfunc.save_model(
         path, python_model=str(Path(mlflow_bundle.__file__).with_name("pyfunc_model.py")),
         artifacts={"bundle": str(_bundle(home))}, code_paths=[str(Path(sys.modules["movierec_serving"].__path__[0]))],
-        pip_requirements=mlflow_bundle._requirements(), signature=mlflow_bundle._signature(),
+        pip_requirements=mlflow_bundle.REQUIREMENTS, signature=mlflow_bundle._signature(),
     )  # fmt: skip
     return path
 

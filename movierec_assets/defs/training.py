@@ -29,6 +29,7 @@ from movierec_assets.training.identity import TRAINING_VERSION, DayModel, model_
 from movierec_assets.training.interactions import Interactions, confidence
 from movierec_serving.bundle import Bundle, write_bundle
 
+LIBRARIES = {name: version(name) for name in ("implicit", "numpy", "scipy")}
 NOTES = {  # by the fit of a day that has none
     "inherited": "no accepted ratings on this day: the model is the day before's",
     "none": "no rating has been accepted yet",
@@ -152,9 +153,8 @@ def fit_model(due: Due, store: BundleStore) -> DayModel:
     twin_start = _twin_parent(store, due.start, training)
     parameters, seed = due.parameters, settings().seed
     common: dict[str, Any] = {
-        "data_until": until, "seed": seed, "parameters": parameters, "partitions": due.partitions,
-        "partitions_digest": due.digest, "training_version": TRAINING_VERSION,
-        "libraries": {name: version(name) for name in ("implicit", "numpy", "scipy")}, "blas": blas_kernel(),
+        "data_until": until, "parameters": parameters, "partitions": due.partitions, "blas": blas_kernel(),
+        "partitions_digest": due.digest, "training_version": TRAINING_VERSION, "libraries": LIBRARIES, "seed": seed,
     }  # fmt: skip
     for path, data, origin in (
         (store.twin(identity), training, twin_start), (store.served(identity), interactions, due.start)

@@ -54,10 +54,10 @@ def compare(served: Bundle, twin: Bundle, references: Mapping[str, Bundle]) -> d
     held = everything[(everything >= 0) & (served.seen_ratings[places] >= RELEVANT_STARS)]
     held = np.setdiff1d(held, trained, assume_unique=True)
     theirs = [pairs(reference, sampled, twin.item_ids)[0] for reference in references.values()]
-    known = _union(*(some[some >= 0] for some in theirs))
+    known = _union(theirs)
     relevant = np.setdiff1d(held, known, assume_unique=True)
     users, counts = np.unique(relevant // movies, return_counts=True)
-    rated = _union(trained, known)
+    rated = _union([trained, known])
     bounds = np.searchsorted(rated, [users * movies, (users + 1) * movies]).T
     exclude = [rated[start:end] % movies for start, end in bounds]
     own, _ = top_items(twin.item_factors, twin.user_factors[rows[users]], exclude, K)
@@ -75,10 +75,10 @@ def compare(served: Bundle, twin: Bundle, references: Mapping[str, Bundle]) -> d
     return compared
 
 
-def _union(*some: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs, ascending, each once. np.unique hashes them, in thirty times the time."""
-    found = np.sort(np.concatenate(some))
-    return found[np.diff(found, prepend=-1) > 0]
+def _union(pairs: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Ascending, without -1. A stable sort only merges what is ascending already."""
+    merged = np.sort(np.concatenate(pairs), kind="stable")
+    return merged[np.diff(merged, prepend=-1) > 0]
 
 
 def rank(

@@ -59,12 +59,13 @@ def interval(
     if users < MIN_USERS or not other.any():
         return Interval(math.nan, -math.inf, math.inf, 0.0)
     random = np.random.default_rng(0)
-    means = np.empty((RESAMPLES, 2))
+    sums = np.empty((RESAMPLES, 2))
     both = np.stack([own, other], axis=1)
-    for row in means:
-        row[:] = both[random.integers(users, size=users)].mean(axis=0)
+    for row in sums:
+        both[random.integers(users, size=users)].sum(axis=0, out=row)
+    mine, theirs = sums.T / users
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample may hold no hit of the reference's
-        ratios = np.nan_to_num(means[:, 0] / means[:, 1], nan=1.0, posinf=math.inf) - 1
+        ratios = np.nan_to_num(mine / theirs, nan=1.0, posinf=math.inf) - 1
     lower, upper = np.quantile(ratios, [1 - level, level], method="nearest")
     error = float((own - (1 - margin) * other).std(ddof=1)) / math.sqrt(users)
     normal = NormalDist()

@@ -19,6 +19,7 @@ from movierec_serving.bundle import Bundle, Manifest
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "numpy")]
 logger = logging.getLogger(__name__)
 
 
@@ -41,7 +42,7 @@ def log_bundle(client: MlflowClient, run_id: str, bundle: Bundle, metrics: Mappi
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"bundle": str(bundle.path)},
             code_paths=[str(Path(movierec_serving.__file__).parent)],
-            pip_requirements=_requirements(),
+            pip_requirements=REQUIREMENTS,
             signature=_signature(),
         )
     # After the model and with its id: MLflow would else copy the run's metrics to it, one by one.
@@ -66,10 +67,6 @@ def _log_dataset(client: MlflowClient, run_id: str, manifest: Manifest) -> None:
     )
     data = Dataset(name="validated_ratings", digest=digest[:36], source_type="local", source=source)
     client.log_inputs(run_id, [DatasetInput(data)])
-
-
-def _requirements() -> list[str]:
-    return [f"{name}=={version(name)}" for name in ("mlflow", "numpy")]
 
 
 def _signature() -> Any:
