@@ -109,7 +109,7 @@ def loop(days: list[str]) -> Figures:
     """(a): the product's functions, without Dagster, MLflow, lookups and checks between them."""
     from movierec_assets.definitions import resources
     from movierec_assets.defs import training, validation
-    from movierec_assets.evaluation.comparison import compare, overlap
+    from movierec_assets.evaluation.comparison import compare, overlap, usual_overlap
     from movierec_assets.evaluation.gate import judge
     from movierec_assets.evaluation.offline import evaluate
     from movierec_assets.evaluation.splits import temporal_holdout
@@ -131,7 +131,7 @@ def loop(days: list[str]) -> Figures:
             warehouse.load_chunk(day, digest, path.name, parse_chunk(chunk, path.name))
             warehouse.judge(day, lambda raw, day=day: validation._judgement(raw, day, 0.05))
         previous: Bundle | None = None
-        anchor = yesterday = None
+        anchor = yesterday = served_before = None
         for day in days:
             with warehouse.connect(read_only=True):
                 partitions = warehouse.partitions(day, None)
@@ -162,8 +162,9 @@ def loop(days: list[str]) -> Figures:
             anchor = anchor if start and anchor else twin
             against = {"anchor": anchor, "production": yesterday} if yesterday else {}
             compared, common = compare(previous, twin, against), overlap(previous, twin)
-            judge(evaluation.metrics, compared, common, margin=0.05, level=0.95)
-            yesterday = twin
+            usual = usual_overlap(previous, served_before, yesterday) if served_before and yesterday else None
+            judge(evaluation.metrics, compared, common, margin=0.05, level=0.95, usual=usual)
+            yesterday, served_before = twin, previous
 
     return _measured(work)
 

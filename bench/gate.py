@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from bench.generator import frame, generate
 from bench.goals import goal, wilson
 from bench.models import PARAMETERS, Day, movielens, train, train_day
-from movierec_assets.evaluation.comparison import K, compare, overlap
+from movierec_assets.evaluation.comparison import K, compare, overlap, usual_overlap
 from movierec_assets.evaluation.gate import interval, judge
 from movierec_assets.evaluation.metrics import ndcg
 from movierec_assets.evaluation.offline import RELEVANT_STARS, evaluate, rows_of
@@ -263,7 +263,8 @@ def judged(given: World, day: Day, data: Interactions) -> tuple[bool, bool, bool
     against = {"production": given.yesterday.twin, "anchor": given.anchor.twin}
     found = compare(day.served, day.twin, against)
     kinds = {"margin": MARGIN, "level": LEVEL}
-    verdict = judge(metrics, found, overlap(day.served, day.twin), **kinds, before=given.before)
+    usual = usual_overlap(day.served, given.yesterday.served, given.yesterday.twin)
+    verdict = judge(metrics, found, overlap(day.served, day.twin), **kinds, before=given.before, usual=usual)
     alone = verdict
     if "production_lower" not in verdict.numbers or "unlike those before" in verdict.reason:
         alone = judge(SANE, found, 1.0, **kinds)

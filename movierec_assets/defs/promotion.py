@@ -10,7 +10,7 @@ from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.pictures import differences
 from movierec_assets.defs.registration import registered_model
-from movierec_assets.evaluation.comparison import compare, overlap
+from movierec_assets.evaluation.comparison import compare, overlap, usual_overlap
 from movierec_assets.evaluation.gate import Decision, Verdict, judge, references
 from movierec_assets.partitions import daily
 from movierec_assets.resources.bundle_store import BundleStore
@@ -77,10 +77,13 @@ def verdict_on(
     rival = next((one.metrics for one in models.values() if one.identity == against.get("production")), {})
     served, twin = Bundle.open(store.served(version.identity)), Bundle.open(store.twin(version.identity))
     theirs = {name: Bundle.open(store.twin(identity)) for name, identity in against.items()}
+    usual = None
+    if "production" in theirs:
+        usual = usual_overlap(served, Bundle.open(store.served(against["production"])), theirs["production"])
     whole = {name: value for name, value in model.metrics.items() if "/" not in name}  # not by segment
     verdict = judge(
         whole, compare(served, twin, theirs), overlap(served, twin), margin=chosen.gate_margin,
-        level=chosen.gate_level, manual=chosen.gate == "manual", before=rival.get("ndcg_at_10"),
+        level=chosen.gate_level, manual=chosen.gate == "manual", before=rival.get("ndcg_at_10"), usual=usual,
     )  # fmt: skip
     return registry.record_verdict(version, verdict, model.metrics)
 

@@ -122,6 +122,12 @@ def overlap(served: Bundle, twin: Bundle) -> float:
     return float(np.mean([len(np.intersect1d(a[a >= 0], b)) / K for a, b in zip(ours, theirs, strict=True)]))
 
 
+def usual_overlap(challenger: Bundle, served: Bundle, twin: Bundle) -> float | None:
+    """What an earlier served bundle and its twin have in common; None where their parameters tell nothing of it."""
+    comparable = challenger.manifest.parameters == served.manifest.parameters
+    return overlap(served, twin) if comparable else None
+
+
 def pairs(
     bundle: Bundle, user_ids: NDArray[np.bytes_], movie_ids: NDArray[np.bytes_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

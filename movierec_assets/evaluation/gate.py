@@ -17,7 +17,8 @@ Decision = Literal["passed", "refused", "insufficient_data", "awaiting_approval"
 MIN_USERS = 20  # below it a bootstrap's quantiles are not to be trusted
 MIN_POWER = 0.5  # a test that an equally good challenger fails more often than not decides nothing
 MIN_COVERAGE = 0.5  # of the reference's
-MIN_OVERLAP = 0.5  # of the served top 10 with its twin's; docs/benchmarks.md has the simulation
+# Of the served top 10 with its twin's, and of what is usual; docs/benchmarks.md has the simulation.
+MIN_OVERLAP, KEPT_OVERLAP = 0.5, 0.9
 # Of the NDCG@10 that production had on the holdout of its own day: below it the ratings have changed, not the model.
 # Healthy days of MovieLens 100k with 100 users keep 0.93 at least; docs/benchmarks.md has what others keep.
 MIN_KEPT, KEPT_IF_APPROVED, KEPT_USERS = 0.5, 0.9, 100
@@ -76,7 +77,7 @@ def interval(
 
 def judge(
     metrics: Mapping[str, float], comparisons: Mapping[str, Comparison], overlap: float, *, margin: float, level: float,
-    manual: bool = False, before: float | None = None,
+    manual: bool = False, before: float | None = None, usual: float | None = None,
 ) -> Verdict:  # fmt: skip
     """Judge a challenger: sane by itself, and not worse than each reference by more than the margin.
 
@@ -93,6 +94,8 @@ def judge(
         before: production's NDCG@10 on the holdout of its own day. Nonsense is also in the holdout, on which all
             models are equally bad: a challenger far below `before` is refused, and one below it by more than
             days differ awaits approval, since it may be that other people have come.
+        usual: production's overlap, if its parameters are the same. With clearly less a challenger awaits approval:
+            the served model may be broken, and its twin, which is evaluated, whole.
     """
     numbers = {**metrics, "overlap": overlap}
     if refusal := _insane(numbers):
@@ -101,7 +104,7 @@ def judge(
         users = f"{metrics.get('users', 0):.0f} users with a relevant rating in the holdout"
         return Verdict("insufficient_data", f"{users}, {MIN_USERS} are needed", numbers)
     judged = [_against(name, one, margin, level, numbers) for name, one in comparisons.items()]
-    judged += _unlike(metrics, before)
+    judged += _unlike(metrics, before) + _apart(numbers, usual)
     for decision in ("refused", "insufficient_data", "awaiting_approval"):
         if reasons := [reason for kind, reason in judged if kind == decision]:
             return Verdict(decision, "; ".join(reasons), _finite(numbers))
@@ -121,6 +124,16 @@ def _unlike(metrics: Mapping[str, float], before: float | None) -> list[tuple[De
     if metrics["ndcg_at_10"] < MIN_KEPT * before:
         return [("refused", f"{found} pin")]
     return [("awaiting_approval", f"{found} approve")]
+
+
+def _apart(numbers: Mapping[str, float], usual: float | None) -> list[tuple[Decision, str]]:
+    """Whether what is served is further from what was evaluated than production is."""
+    if usual is None or numbers["users"] < KEPT_USERS or numbers["overlap"] >= KEPT_OVERLAP * usual:
+        return []
+    found = (
+        f"{numbers['overlap']:.0%} of the served top 10 are the evaluated twin's, of production's {usual:.0%}"
+    )
+    return [("awaiting_approval", found)]
 
 
 def _against(

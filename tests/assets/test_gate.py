@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.models import Day
-from movierec_assets.evaluation.comparison import Comparison, compare, overlap, pairs
+from movierec_assets.evaluation.comparison import Comparison, compare, overlap, pairs, usual_overlap
 from movierec_assets.evaluation.gate import Candidate, Verdict, interval, judge, references
 from movierec_assets.evaluation.splits import sample
 from movierec_assets.training.interactions import interactions_of
@@ -77,6 +77,23 @@ def test_a_first_version_passes_by_the_sanity_checks_alone() -> None:
     assert below.decision == "refused"
     few = judge({**METRICS, "users": 12.0}, {}, 0.8, margin=0.05, level=0.95)
     assert few.decision == "insufficient_data"
+
+
+def test_a_served_model_further_from_its_twin_than_usual_awaits_approval(days: tuple[Day, Day]) -> None:
+    kinds = {"margin": 0.05, "level": 0.95}
+    found = judge(METRICS, {}, 0.6, **kinds, usual=0.7)
+    assert (found.decision, "of production's 70%" in found.reason) == ("awaiting_approval", True)
+    assert judge(METRICS, {}, 0.64, **kinds, usual=0.7).decision == "passed"
+    assert (
+        judge({**METRICS, "users": 60.0}, {}, 0.6, **kinds, usual=0.7).decision == "passed"
+    )  # it varies with few
+    production, challenger = days
+    usual = usual_overlap(challenger.served, production.served, production.twin)
+    assert usual == overlap(production.served, production.twin)
+    other = replace(
+        challenger.served, manifest=replace(challenger.served.manifest, parameters={"factors": 2})
+    )
+    assert usual_overlap(other, production.served, production.twin) is None
 
 
 def test_by_hand_what_would_pass_awaits_approval_and_the_rest_is_refused() -> None:
