@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from movierec_assets.commands.fetch import fetch_command
 
@@ -16,6 +18,18 @@ app = typer.Typer(
     help="A daily movie-recommendation platform.",
 )
 app.command("fetch")(fetch_command)
+
+
+def main() -> None:
+    """The commands; a setting that is wrong is named, without a traceback."""
+    try:
+        app()
+    except ValidationError as error:
+        for one in error.errors():
+            name = str(one["loc"][0]) if one["loc"] else ""
+            variable = name if name.isupper() or not name else f"MOVIEREC_{name.upper()}"
+            typer.echo(f"settings: {variable}: {one['msg']}", err=True)
+        raise SystemExit(2) from None
 
 
 @app.command("setup")
@@ -74,9 +88,9 @@ def lineage_command(
 
 @app.command("verify")
 def verify_command(
-    version: Annotated[int, typer.Argument(help="a version's number")],
+    version: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="a version's number")],
     since: Annotated[
-        str | None, typer.Option(help="rebuild its parents, too, from this day (YYYY-MM-DD) on")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="rebuild its parents, too, from this day on")
     ] = None,
 ) -> None:
     """Rebuild a version from the archived chunks and compare its factors bit by bit."""
@@ -88,7 +102,7 @@ def verify_command(
 
     sound = True
     try:
-        for rebuilt in verify(settings(), version, since):
+        for rebuilt in verify(settings(), version, since.date().isoformat() if since else None):
             typer.echo(str(rebuilt))
             sound &= rebuilt.sound
     except (VerifyError, BundleError, MlflowException) as error:

@@ -6,10 +6,10 @@ import os
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 FIT_PARAMETERS = (
@@ -26,7 +26,12 @@ class Settings(BaseSettings):
     """Read from the environment (prefix `MOVIEREC_`), then from `.env` in the current folder."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MOVIEREC_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="MOVIEREC_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     home: Path = Field(default_factory=default_home, description="folder that holds `warehouse/`")
@@ -104,6 +109,19 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(url.strip().rstrip("/") for url in value.split(",") if url.strip())
         return value
+
+    @field_validator("endpoints")
+    @classmethod
+    def _are_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [url for url in value if not url.startswith(("http://", "https://"))]:
+            raise ValueError(f"not http:// or https://: {', '.join(wrong)}")
+        return value
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.partition_end is not None and self.partition_end < self.partition_start:
+            raise ValueError("partition_end is before partition_start")
+        return self
 
     @property
     def fit_parameters(self) -> dict[str, Any]:

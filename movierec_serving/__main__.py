@@ -24,7 +24,7 @@ def main() -> None:
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        wrong = [f"MOVIEREC_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
         sys.exit("settings: " + "; ".join(wrong))
     with tempfile.TemporaryDirectory(prefix="movierec-metrics-") as counts:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # read once, by prometheus-client's import

@@ -84,7 +84,7 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
         A refused version changes nothing; the one served already is answered with `changed: false`.
         """
         try:
-            return answer(reload(settings.store, settings.pointer, request.version)).response()
+            return answer(reload(settings.store, holder.pointer, request.version)).response()
         except ReloadRefused as error:
             return problem(error.status, str(error)).response()
 

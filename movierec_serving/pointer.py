@@ -26,7 +26,8 @@ class Pointer:
     `struct.pack_into("<Q", ...)` goes byte by byte, and a reader could see half of each number.
     """
 
-    def __init__(self, mapping: mmap.mmap) -> None:
+    def __init__(self, path: Path, mapping: mmap.mmap, inode: int) -> None:
+        self.path, self._inode = path, inode
         self._mapping = mapping
         self._cell = np.frombuffer(mapping, dtype=np.uint64, count=1)
 
@@ -45,11 +46,19 @@ class Pointer:
                 os.link(fresh, path)
             fresh.unlink()
         with path.open("r+b") as file:
-            if (size := os.fstat(file.fileno()).st_size) != SIZE:
+            status = os.fstat(file.fileno())
+            if (size := status.st_size) != SIZE:
                 raise PointerError(
-                    f"{path}: {size} bytes, a pointer has {SIZE}; delete it to start from none"
+                    f"{path}: {size} bytes, a pointer has {SIZE}; stop the endpoint and delete it to start from none"
                 )
-            return cls(mmap.mmap(file.fileno(), SIZE))
+            return cls(path, mmap.mmap(file.fileno(), SIZE), status.st_ino)
+
+    def replaced(self) -> bool:
+        """Whether the file that is mapped is no longer the one at its path, where others look for it."""
+        try:
+            return self.path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
 
     def load(self) -> int:
         return int(self._cell[0])

@@ -43,8 +43,8 @@ class Reload:
     changed: bool
 
 
-def reload(store: Path, path: Path, version: int) -> Reload:
-    """Make `version` the one committed in the pointer at `path`; counted, and told by `last_reload`.
+def reload(store: Path, pointer: Pointer, version: int) -> Reload:
+    """Make `version` the one committed in `pointer`; counted, and told by `last_reload`.
 
     One at a time, over all processes. Older versions are welcome: that is a rollback.
 
@@ -54,7 +54,7 @@ def reload(store: Path, path: Path, version: int) -> Reload:
     started, at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     result, cause = "refused", None
     try:
-        done = _reload(store, path, version)
+        done = _reload(store, pointer, version)
         result = "changed" if done.changed else "unchanged"
         return done
     except ReloadRefused as error:
@@ -64,21 +64,26 @@ def reload(store: Path, path: Path, version: int) -> Reload:
         RELOADS.labels(result).inc()
         seconds = round(time.perf_counter() - started, 3)
         last = {"at": at, "version": version, "result": result, "seconds": seconds, "cause": cause}
-        replace_file(path.with_name(f"{path.name}.last"), json.dumps(last).encode())
+        replace_file(_beside(pointer.path, "last"), json.dumps(last).encode())
 
 
 def last_reload(path: Path) -> dict[str, Any] | None:
     try:
-        last: dict[str, Any] = json.loads(path.with_name(f"{path.name}.last").read_bytes())
+        last: dict[str, Any] = json.loads(_beside(path, "last").read_bytes())
     except (OSError, ValueError):
         return None
     return last
 
 
-def _reload(store: Path, path: Path, version: int) -> Reload:
-    pointer = Pointer.open(path)
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+def _reload(store: Path, pointer: Pointer, version: int) -> Reload:
     try:
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_TIMEOUT):
+        with FileLock(_beside(pointer.path, "lock"), timeout=LOCK_TIMEOUT):
+            if pointer.replaced():  # to store into the one or the other would not reach every process
+                raise ReloadRefused("refused", 503, "the pointer's file was replaced: restart the endpoint")
             previous = pointer.load() or None
             if previous == version:
                 return Reload(version, previous, changed=False)

@@ -9,6 +9,7 @@ from movierec_serving.bundle import MAX_ID_LENGTH, TOP_N
 
 MAX_VERSION = 2**63 - 1
 MAX_MANY = 1000  # users of one POST; movies excluded, or rated, by one user
+MAX_RANKED = MAX_MANY * TOP_N  # movies of one POST, left out ones included: a tenth of a worker's deadline
 
 Source = Literal["als", "fold_in", "popular"]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00]*$")]
@@ -18,6 +19,8 @@ MovieId = Annotated[Id, Field(description="the movie's external id", examples=["
 
 class Page(BaseModel):
     """A part of a ranked list."""
+
+    model_config = ConfigDict(extra="forbid")  # ?limit=3 would else be answered with ten
 
     n: int = Field(10, ge=1, le=TOP_N, description="how many movies", examples=[10])
     offset: int = Field(0, ge=0, le=1000, description="how many of the best to leave out", examples=[0])
@@ -79,6 +82,8 @@ class RecommendRequest(Options):
             raise ValueError("exactly one of user_id, users and ratings must be given")
         if self.users is not None and self.explain:
             raise ValueError("explain is for one user")
+        if self.users is not None and len(self.users) * (self.offset + self.n) > MAX_RANKED:
+            raise ValueError(f"users times (offset + n) may be at most {MAX_RANKED:,}")
         return self
 
 

@@ -50,7 +50,7 @@ class DirectClient:
 
     def reload(self, url: str, version: int) -> Reload:
         try:
-            done = reload(self.store, self.store / f".serving-{url}", version)
+            done = reload(self.store, Pointer.open(self.store / f".serving-{url}"), version)
         except ReloadRefused as error:
             raise EndpointError(str(error)) from error
         return Reload(url, version, done.previous, done.changed, 0.0)

@@ -1,6 +1,7 @@
 """Getting a MovieLens data set: published copies, the cache, archives and folders."""
 
 import hashlib
+import lzma
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from movierec_assets.ratings.movielens import Dataset
 _LARGEST_MEMBER = 8 << 30  # bytes; the ratings of ml-32m are 0.9 GB
 _LARGEST_RATIO = 200  # ratings in text compress 3 to 10 times, a zip bomb a thousand times
 # RuntimeError: an encrypted archive.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError)
 _TIME_OUT = httpx.Timeout(10, connect=5)  # seconds
 _PIP_TIME_OUT = 120  # seconds
 

@@ -12,6 +12,7 @@ from rich.progress import track
 
 from movierec_assets.commands.download import KNOWN, UnavailableError, obtain, read_path
 from movierec_assets.ratings import movielens
+from movierec_assets.ratings.chunks import ChunkError, parse_movies
 from movierec_assets.resources.landing_zone import LandingZone
 from movierec_assets.settings import settings
 
@@ -59,7 +60,10 @@ def fetch(
     days = movielens.span(dataset.ratings, since, until)
     if not days:
         raise ValueError("no day of these ratings within the limits")
-    landing.deliver_movies(movielens.movies_csv(dataset.movies))
+    catalogue = movielens.movies_csv(dataset.movies)
+    if parse_movies(catalogue, "movies.csv").empty:  # or refused, before it takes the place of a good one
+        raise ChunkError("movies", "there are none")
+    landing.deliver_movies(catalogue)
     written = empty = rows = 0
     cut = movielens.cut(dataset.ratings, days)
     for day, content in track(cut, "delivering days", total=len(days), console=console):

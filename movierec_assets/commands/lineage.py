@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from movierec_assets.definitions import resources
@@ -96,7 +97,7 @@ def show_lineage(chosen: Settings, text: str, *, rehash: bool, user: str | None,
         "", Column(overflow="fold"), show_header=False, title=f"version {number}", title_justify="left"
     )
     for name, value in facts.items():
-        table.add_row(name, str(value))
+        table.add_row(name, escape(str(value)))
     console.print(table)
     chain = list(ancestors(bundle, store))
     table = Table("identity", "fit", "data until", title="parents", title_justify="left")
@@ -108,7 +109,7 @@ def show_lineage(chosen: Settings, text: str, *, rehash: bool, user: str | None,
     found = sources(bundle, adapters["chunk_archive"], rehash=rehash)
     console.print(f"trained on, each at {adapters['chunk_archive'].path}/<day>/<sha256>")
     for day, sha256, problem in found:
-        state = f"[red]{problem}[/]" if problem else "hashed again" if rehash else "there"
+        state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
         console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
     lost = [day for day, _, problem in found if problem]
     console.print(
@@ -126,9 +127,9 @@ def _print_best(
     (items,), (scores,) = (
         ([popular(bundle, 10)], [bundle.popularity]) if row is None else recommend(bundle, [row], 10)
     )
-    title = f"version {version.number}, data until {version.data_until}, for user {user}: {source}"
+    title = f"version {version.number}, data until {version.data_until}, for user {escape(user)}: {source}"
     table = Table("rank", "movie", "title", "score", title=title, title_justify="left")
     for place, item in enumerate(items[items >= 0].tolist()):
         movie, score = bundle.item_id(item), scores[item if row is None else place]
-        table.add_row(str(place + 1), movie, titles.get(movie, ""), f"{score:.4f}")
+        table.add_row(str(place + 1), escape(movie), escape(titles.get(movie, "")), f"{score:.4f}")
     console.print(table)

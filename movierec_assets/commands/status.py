@@ -8,6 +8,7 @@ from typing import Any
 
 from dotenv import load_dotenv
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from movierec_assets.definitions import resources
@@ -79,5 +80,5 @@ def show_status() -> bool:
             )
     console.print(table)
     for line in differ:
-        console.print(f"[yellow]![/] {line}", soft_wrap=True)
+        console.print(f"[yellow]![/] {escape(line)}", soft_wrap=True)
     return not differ

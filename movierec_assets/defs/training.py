@@ -74,7 +74,9 @@ def als_model(
     current: set[str] = set()
     with warehouse.connect(read_only=True):
         # Once: what lands while this runs is the next run's, and what has a verdict keeps it.
-        waiting = warehouse.days_without_verdict(landing_zone.days(), context.partition_keys[-1], None)
+        waiting = warehouse.days_without_verdict(
+            landing_zone.readable_days(), context.partition_keys[-1], None
+        )
         tuned = warehouse.tuned(settings().fit_parameters)
         with suppress(LookupError):
             current |= set(takewhile(lambda day: due(day) is None, context.partition_keys))

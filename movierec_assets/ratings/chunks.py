@@ -13,6 +13,7 @@ import pyarrow.parquet  # type: ignore[import-untyped]
 COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
 MOVIE_COLUMNS = ("movie_id", "title", "year", "genres")
 
+MAX_CAUSE = 500  # characters; a cause may quote a file, and is shown wherever its day is
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # in a second
 _YEAR = re.compile(r"[0-9]{4}")
 
@@ -27,6 +28,7 @@ class ChunkError(ValueError):
     """
 
     def __init__(self, file: str, cause: str, line: int | None = None) -> None:
+        cause = cause if len(cause) <= MAX_CAUSE else f"{cause[:MAX_CAUSE]}…"
         super().__init__(file, cause, line)
         self.file = file
         self.cause = cause
@@ -168,6 +170,8 @@ def _parquet_columns(content: bytes, name: str) -> dict[str, Sequence[str]]:
     try:
         with pa.parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True) as file:
             _check_columns(file.schema_arrow.names, COLUMNS, name, line=None)
+            if (rows := file.metadata.num_rows) > len(content):  # read, each takes half a kilobyte
+                raise ChunkError(name, f"{rows:,} rows in {len(content):,} bytes: more than ratings can be")
             table = file.read()
         return {column: _texts(table.column(column), column, name) for column in COLUMNS}
     except ChunkError:

@@ -93,12 +93,15 @@ def span(ratings: Any, since: date | None = None, until: date | None = None) -> 
     """List the days from the first with ratings to the last, both within `since` and `until` (inclusive).
 
     Raises:
-        ChunkError: ratings more than a century apart.
+        ChunkError: ratings more than a century apart, or of a day that no calendar has.
     """
     seconds = ratings["timestamp"].to_numpy()
     first, last = int(seconds.min()) // _DAY, int(seconds.max()) // _DAY
-    if last - first > _LONGEST:
-        raise ChunkError("ratings", f"they span {last - first} days: are the timestamps in seconds?")
+    if last - first > _LONGEST or last > (date.max - _EPOCH).days:
+        raise ChunkError(
+            "ratings",
+            f"they span {last - first} days, up to day {last} since 1970: are the timestamps in seconds?",
+        )
     low = first if since is None else max(first, (since - _EPOCH).days)
     high = last if until is None else min(last, (until - _EPOCH).days)
     return [_EPOCH + timedelta(days=number) for number in range(low, high + 1)]

@@ -176,6 +176,19 @@ def test_faulty_parquet_is_refused(content, cause):
     assert caught.value.cause.startswith(cause)
 
 
+def test_parquet_that_unfolds_to_more_than_ratings_can_be_is_refused():
+    many = 200_000
+    bomb = parquet(user_id=["u"] * many, movie_id=["m"] * many, rating=[4] * many, timestamp=[9] * many)
+    with pytest.raises(ChunkError, match="200,000 rows in"):
+        parse_chunk(bomb, "d.parquet")
+
+
+def test_a_cause_quotes_only_so_much_of_a_file():
+    with pytest.raises(ChunkError, match="missing 'user_id'") as caught:
+        parse_chunk(",".join(map(str, range(100_000))).encode() + b"\n", "d.csv")
+    assert len(str(caught.value)) < 600
+
+
 def test_movies_keep_commas_quotes_and_accents():
     content = (
         b"movie_id,title,year,genres\n"

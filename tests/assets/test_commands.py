@@ -9,7 +9,9 @@ import dagster as dg
 import pytest
 
 from bench.demo import DemoError, demo
+from movierec_assets.cli import main
 from movierec_assets.commands.setup import set_up
+from movierec_assets.commands.status import show_status
 from movierec_assets.commands.up import InUse, end_abandoned_runs, exclusively, up
 from movierec_assets.definitions import assemble
 from movierec_assets.settings import settings
@@ -36,6 +38,39 @@ def test_setup_follows_a_moved_folder(home: Path) -> None:
     shutil.copytree(home, moved)
     set_up(moved)
     assert f"DAGSTER_HOME='{moved}'" in (moved / ".env").read_text()
+
+
+def test_status_shows_a_reason_as_it_is(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    platform.landing_zone.deliver(DAY, b"user_id,movie_id,rating,timestamp,[/b]\n")
+    platform.run(DAY)
+    assert not show_status()
+    assert "unknown '[/b]'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cause"),
+    [
+        ("MOVIEREC_FACTORS", "many", "MOVIEREC_FACTORS: Input should be a valid integer"),
+        ("MOVIEREC_ALPHA", "inf", "MOVIEREC_ALPHA: Input should be a finite number"),
+        ("MOVIEREC_ENDPOINTS", "here", "MOVIEREC_ENDPOINTS: Value error, not http:// or https://: here"),
+        ("MOVIEREC_PARTITION_END", "1990-01-01", "partition_end is before partition_start"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    cause: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["movierec", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert cause in (said := capsys.readouterr().err)
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("file", ["ratings", "movies"])

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -187,7 +188,9 @@ def test_titles_years_and_genres(tmp_path, row, title, year, genres):
 def test_half_stars_over_twenty_years_with_most_days_empty(tmp_path, landing):
     stars = ["0.5", "5.0", "3.5", "4"]
     rows = [f"{at},{at + 1},{stars[at % 4]},{NOON - at * 500 * DAY}\n" for at in range(15)]
-    files = movie_csv() | {"ratings.csv": ("userId,movieId,rating,timestamp\n" + "".join(rows)).encode()}
+    files = movie_csv("1,A,") | {
+        "ratings.csv": ("userId,movieId,rating,timestamp\n" + "".join(rows)).encode()
+    }
     done = fetch(None, write_folder(tmp_path / "data", files), landing, tmp_path, console=quiet())
     assert (done.days, done.without_ratings, done.ratings) == (7001, 7001 - 15, 15)
     days = landing.days()
@@ -256,8 +259,9 @@ def test_a_faulty_source_is_refused_with_file_and_line(tmp_path, landing, form, 
     assert not Path(landing.path).exists()
 
 
-def test_timestamps_that_are_not_seconds_are_refused(tmp_path, landing):
-    ratings = f"userId,movieId,rating,timestamp\n1,1,4,{NOON}\n1,1,4,{NOON}000\n".encode()
+@pytest.mark.parametrize("times", [(NOON, NOON * 1000), (NOON * 1000, NOON * 1000 + 1)])
+def test_timestamps_that_are_not_seconds_are_refused(tmp_path, landing, times):
+    ratings = "userId,movieId,rating,timestamp\n1,1,4,{}\n1,1,4,{}\n".format(*times).encode()
     source = write_folder(tmp_path / "data", movie_csv("1,A,") | {"ratings.csv": ratings})
     with pytest.raises(ChunkError, match="in seconds"):
         fetch(None, source, landing, tmp_path, console=quiet())
@@ -288,6 +292,27 @@ def test_what_is_no_archive_is_refused(tmp_path):
     (tmp_path / "damaged.zip").write_bytes(damaged)
     with pytest.raises(ChunkError):
         read_path(tmp_path / "damaged.zip")
+    with zipfile.ZipFile(tmp_path / "lzma.zip", "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in FORMATS["csv"].items():
+            archive.writestr(name, content)
+    whole_bytes = (tmp_path / "lzma.zip").read_bytes()
+    for place in range(60, 120):  # in the first member
+        damaged = bytearray(whole_bytes)
+        damaged[place] ^= 0xFF
+        (tmp_path / "damaged.zip").write_bytes(damaged)
+        with suppress(ChunkError):
+            read_path(tmp_path / "damaged.zip")
+
+
+@pytest.mark.parametrize(("movies", "cause"), [((), "there are none"), (("1,A\0,",), "NUL")])
+def test_a_catalogue_that_could_not_be_read_takes_nothings_place(tmp_path, landing, movies, cause):
+    landing.deliver_movies(b"movie_id,title,year,genres\n")
+    before = landing.read_movies()
+    ratings = f"userId,movieId,rating,timestamp\n1,1,4,{NOON}\n".encode()
+    source = write_folder(tmp_path / "data", movie_csv(*movies) | {"ratings.csv": ratings})
+    with pytest.raises(ChunkError, match=cause):
+        fetch(None, source, landing, tmp_path, console=quiet())
+    assert (landing.read_movies(), landing.days()) == (before, [])
 
 
 def test_a_zip_bomb_is_refused_before_it_is_read(tmp_path):

@@ -67,8 +67,10 @@ def test_other_names_are_ignored(landing, ratings, name):
 def test_folders_and_dead_links_are_no_chunks(landing, ratings):
     (ratings / "2020-01-01.csv").mkdir()
     (ratings / "2020-01-02.csv").symlink_to(ratings / "gone.csv")
+    (ratings / "2020-01-03.csv").symlink_to("2020-01-03.csv")
     assert landing.days() == []
-    for day in ("2020-01-01", "2020-01-02"):
+    assert landing.fingerprints() == {}
+    for day in ("2020-01-01", "2020-01-02", "2020-01-03"):
         with pytest.raises(MissingChunk):
             landing.find(day)
 

@@ -89,5 +89,7 @@ def test_what_a_version_recommends_is_what_its_published_model_answers(trained: 
     places = [output.index(f" {published.bundle.item_id(item)} ") for item in best]
     assert places == sorted(places)
     assert "Amélie" in output
-    code, output = lineage("4", "--user", "nobody")
+    code, output = lineage("4", "--user", "[/nobody]")
+    assert code == 0
+    assert "for user [/nobody]: " in output
     assert "popular" in output

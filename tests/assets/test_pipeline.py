@@ -213,6 +213,16 @@ def test_a_day_that_fails_in_a_range_is_named_and_the_others_go_on(platform: Pla
     assert sorted(platform.warehouse.models()) == DAYS[:5]
 
 
+def test_a_day_with_two_files_fails_alone(platform: Platform) -> None:
+    """Which of them counts nobody knows: it is as if it had not come, and no later day waits for it."""
+    platform.deliver(*DAYS[:3])
+    (platform.root / "landing" / "ratings" / f"{DAYS[1]}.parquet").touch()
+    result = platform.run(DAYS[0], DAYS[2])
+    assert not result.success
+    assert "which of them counts?" in failed_days(result, "raw_ratings")[DAYS[1]]
+    assert platform.model_registry.production().data_until == DAYS[2]
+
+
 def test_a_model_that_fails_stops_those_that_need_it_and_keeps_the_ones_before(platform: Platform) -> None:
     platform.deliver(*DAYS[:3])
     assert platform.run(DAYS[0]).success

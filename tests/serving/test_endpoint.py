@@ -108,6 +108,7 @@ def test_ten_movies_unless_told_otherwise(
         ("x" * 20000, {}, "user_id"),
         ("u1\0", {}, "user_id"),
         ("", {}, "user_id"),
+        ("u1", {"limit": 3}, "limit"),
     ],
 )
 def test_wrong_input_is_named(
@@ -130,6 +131,7 @@ def test_wrong_input_is_named(
         (b'{"users": []}', 422),
         (b'{"users": [' + b"1," * 1000 + b"1]}", 422),
         (b'{"users": ["u1"], "explain": true}', 422),
+        (b'{"users": [' + b'"u1",' * 999 + b'"u1"], "n": 10, "offset": 100}', 422),
         (b'{"user_id": "u1", "offset": 1001}', 422),
         (b'{"user_id": "u1", "genre": "Drama"}', 422),
         (b'{"user_id": "u1", "genre": ["No such"]}', 422),

@@ -112,17 +112,29 @@ def test_a_committed_version_that_vanishes_is_no_reason_to_serve_another(
 
 
 def test_a_reload_that_is_refused_changes_nothing(store: Path, holder: ModelHolder) -> None:
-    path = store / ".serving-1"
-    assert reload(store, path, 3).previous is None
+    pointer = holder.pointer
+    assert reload(store, pointer, 3).previous is None
     models.publish_version(store, 5)
     (store / "5" / "top_scores.npy").unlink()
     with pytest.raises(ReloadRefused, match=r"top_scores\.npy: missing"):
-        reload(store, path, 5)
+        reload(store, pointer, 5)
     with pytest.raises(ReloadRefused, match="version 6 is not in the store"):
-        reload(store, path, 6)
+        reload(store, pointer, 6)
     assert holder.current().version == 3
-    assert (last := last_reload(path)) is not None
+    assert (last := last_reload(pointer.path)) is not None
     assert (last["version"], last["result"], last["cause"]) == (6, "missing", "version 6 is not in the store")
+
+
+def test_a_reload_is_refused_where_it_could_not_reach_every_process(store: Path, holder: ModelHolder) -> None:
+    """Whoever has the old file mapped would never see what is stored in the new one."""
+    reload(store, holder.pointer, 3)
+    models.publish_version(store, 4)
+    holder.pointer.path.unlink()
+    for _ in range(2):
+        with pytest.raises(ReloadRefused, match="replaced: restart the endpoint"):
+            reload(store, holder.pointer, 4)
+        Pointer.open(holder.pointer.path).store(3)  # as restored from a copy
+    assert holder.current().version == 3
 
 
 def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
@@ -145,7 +157,7 @@ def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
     document["files"]["top_items.npy"] = asdict(entry)
     (path / "publication.json").write_text(seal(document))
     with pytest.raises(ReloadRefused, match="the list of user row"):
-        reload(store, store / ".serving-1", 3)
+        reload(store, holder.pointer, 3)
     assert holder.pointer.load() == 0
 
 
@@ -155,7 +167,7 @@ def test_the_store_keeps_the_newest_versions_and_what_is_committed(store: Path, 
     for version in range(4, 19):
         models.publish_version(store, version)
     for version in (3, 18):
-        reload(store, store / ".serving-1", version)
+        reload(store, holder.pointer, version)
     kept = {int(path.name) for path in store.iterdir() if path.name.isdecimal()}
     assert kept == {3, 4, *range(9, 19)}
     assert holder.current().version == 18
