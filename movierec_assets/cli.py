@@ -25,10 +25,12 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
+        if error.title != "Settings":
+            raise
         for one in error.errors():
-            name = str(one["loc"][0]) if one["loc"] else ""
-            variable = name if name.isupper() or not name else f"MOVIEREC_{name.upper()}"
-            typer.echo(f"settings: {variable}: {one['msg']}", err=True)
+            fields = map(str, one["loc"][:1])
+            names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
+            typer.echo(": ".join(["settings", *names, one["msg"]]), err=True)
         raise SystemExit(2) from None
 
 
@@ -90,7 +92,10 @@ def lineage_command(
 def verify_command(
     version: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="a version's number")],
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="rebuild its parents, too, from this day on")
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="rebuild its parents, too, from this day on"
+        ),
     ] = None,
 ) -> None:
     """Rebuild a version from the archived chunks and compare its factors bit by bit."""

@@ -26,13 +26,9 @@ class Settings(BaseSettings):
     """Read from the environment (prefix `MOVIEREC_`), then from `.env` in the current folder."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MOVIEREC_",
-        env_file=".env",
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
+        env_prefix="MOVIEREC_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True,
         allow_inf_nan=False,
-    )
+    )  # fmt: skip
 
     home: Path = Field(default_factory=default_home, description="folder that holds `warehouse/`")
     partition_start: date = Field(default=date(1997, 9, 20), description="first daily partition (UTC)")
@@ -113,8 +109,8 @@ class Settings(BaseSettings):
     @field_validator("endpoints")
     @classmethod
     def _are_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [url for url in value if not url.startswith(("http://", "https://"))]:
-            raise ValueError(f"not http:// or https://: {', '.join(wrong)}")
+        if not all(url.startswith(("http://", "https://")) for url in value):
+            raise ValueError("not all begin with http:// or https://")
         return value
 
     @model_validator(mode="after")

@@ -19,7 +19,12 @@ from movierec_serving.settings import Settings
 
 REFUSED = "No token is set, so nobody may"
 GUARDED = (
-    problems(_401="No token, or a wrong one", _403=REFUSED, _503="Another change does not end") | INVALID
+    problems(
+        _401="No token, or a wrong one",
+        _403=REFUSED,
+        _503="Another change does not end, or the pointer's file was replaced",
+    )
+    | INVALID
 )
 RELOAD = problems(_404="The store has no such version", _409="The version must not be served, and why")
 

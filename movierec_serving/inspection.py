@@ -25,7 +25,8 @@ def inspect(store: Path, version: int) -> None:
     Raises:
         BundleError: the version must not be served; the message is the cause.
     """
-    command = [sys.executable, "-m", "movierec_serving.inspection", str(store), str(version)]
+    arguments = str(store), str(version), str(os.getpid())
+    command = [sys.executable, "-m", "movierec_serving.inspection", *arguments]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -61,7 +62,7 @@ def check(store: Path, version: int) -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    die_with_parent(int(sys.argv[3]))
     os.nice(19)  # answers come first
     try:
         check(Path(sys.argv[1]), int(sys.argv[2]))

@@ -8,12 +8,13 @@ import multiprocessing
 import os
 import re
 import secrets
+import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+Found = TypeVar("Found")
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 REQUESTS = Counter("movierec_requests", "Requests answered", ["method", "route", "status"])
@@ -48,7 +50,7 @@ def processes() -> list[dict[str, Any]]:
     """What each living process has open."""
     found = [
         {"process": sample.labels["process"], "pid": int(sample.labels["pid"]), "version": int(sample.value)}
-        for metric in _registry().collect()
+        for metric in _once_whole(lambda: list(_registry().collect()))
         if metric.name == "movierec_open_model_version"
         for sample in metric.samples
     ]
@@ -57,9 +59,23 @@ def processes() -> list[dict[str, Any]]:
 
 def exposition(version: int) -> bytes:
     """Prometheus' text format."""
-    registry = _registry()
-    registry.register(_Committed(version))
-    return generate_latest(registry)
+
+    def look() -> bytes:
+        registry = _registry()
+        registry.register(_Committed(version))
+        return generate_latest(registry)
+
+    return _once_whole(look)
+
+
+def _once_whole(look: Callable[[], Found]) -> Found:
+    """A process that starts makes its files empty and then gives them their size: for a moment they cannot be read."""
+    for _ in range(100):
+        try:
+            return look()
+        except struct.error:
+            time.sleep(0.001)
+    return look()
 
 
 class _Committed(Collector):

@@ -9,12 +9,17 @@ import sys
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def die_with_parent() -> None:
-    """Called in a child: be killed by the kernel when the parent ends in a way that it cannot handle."""
+def die_with_parent(pid: int | None = None) -> None:
+    """Called in a child: be killed by the kernel when the parent ends in a way that it cannot handle.
+
+    Args:
+        pid: the parent's, where multiprocessing does not know it.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():  # it had ended before the line above
+    ended = os.getppid() != pid if pid is not None else parent is not None and not parent.is_alive()
+    if ended:  # before the kernel was told
         os._exit(1)
 
 

@@ -7,7 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +95,17 @@ def by_workers(server: ls.LitServer, api: RecommendAPI) -> type[APIRoute]:
     return ByWorkers
 
 
-async def _ask_worker(server: ls.LitServer, api: RecommendAPI, putting: Executor, body: bytes) -> Response:
+async def _ask_worker(
+    server: ls.LitServer, api: RecommendAPI, putting: ThreadPoolExecutor, body: bytes
+) -> Response:
     """Queue the request and wait for its answer, not longer than the deadline.
 
     LitServe's own handler waits for ever when a worker dies with the request, keeps the place of an answer
     that comes too late, and on the event loop for the manager process, which holds the queue: while that
     one hangs, no GET would be answered.
     """
-    if len(server.response_buffer) >= MAX_WAITING:
+    # A put that was given up keeps its body until the manager takes it.
+    if max(len(server.response_buffer), putting._work_queue.qsize()) >= MAX_WAITING:
         REJECTED.inc()
         return problem(503, "too many requests are waiting").response()
     uid, queue = str(uuid.uuid4()), server._get_request_queue(api.api_path)

@@ -144,10 +144,14 @@ def _lane(homes: Homes, case: Case) -> tuple[bool, list[str], float]:
             jobs.run(job)
 
         pid = jobs.forked(home, work)
-        if case.signal and not case.point and _ended(pid, homes.seconds[job] * case.share) is None:
-            hit.touch()
-            os.kill(pid, case.signal)
-        code = _ended(pid, DEADLINE_S)
+        code = None
+        if case.signal and not case.point:
+            code = _ended(pid, homes.seconds[job] * case.share)
+            if code is None:  # else it was faster than it had been
+                hit.touch()
+                os.kill(pid, case.signal)
+        if code is None:
+            code = _ended(pid, DEADLINE_S)
         if case.number < 0:
             homes.seconds[job] = time.perf_counter() - first
             homes.growth[job] = {

@@ -23,8 +23,16 @@ from movierec_assets.ratings.movielens import Dataset
 
 _LARGEST_MEMBER = 8 << 30  # bytes; the ratings of ml-32m are 0.9 GB
 _LARGEST_RATIO = 200  # ratings in text compress 3 to 10 times, a zip bomb a thousand times
-# RuntimeError: an encrypted archive.
-_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError)
+# RuntimeError: an encrypted archive. OSError: damaged bzip2, or an offset that is not in the file.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+)
 _TIME_OUT = httpx.Timeout(10, connect=5)  # seconds
 _PIP_TIME_OUT = 120  # seconds
 

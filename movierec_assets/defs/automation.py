@@ -12,6 +12,7 @@ from movierec_assets.defs.registration import registered_model
 from movierec_assets.defs.training import als_model
 from movierec_assets.defs.validation import validated_ratings
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
+from movierec_assets.ratings.chunks import ChunkError
 from movierec_assets.resources.landing_zone import LandingZone, MissingChunk
 
 daily_job = dg.define_asset_job(
@@ -37,6 +38,8 @@ def every_day(
         landing_zone.find(day)
     except MissingChunk as missing:
         return dg.SkipReason(str(missing))
+    except ChunkError as error:
+        context.log.error(str(error))  # the run fails with it, and is told of
     return dg.RunRequest(run_key=day, partition_key=day)
 
 
@@ -47,7 +50,11 @@ def every_day(
 def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: LandingZone) -> dg.SensorResult:
     """Asks for each contiguous range of days whose files are new or changed, and for a changed catalogue."""
     known = json.loads(context.cursor or "{}")
-    path = landing_zone.movies_path()
+    try:
+        path = landing_zone.movies_path()
+    except ChunkError as error:  # days do not wait for it
+        context.log.error(str(error))
+        path = None
     partitions = daily.get_partition_keys()
     fingerprints = landing_zone.fingerprints()
     # A file that is no partition yet is not remembered: it is news when its day is one.

@@ -44,12 +44,11 @@ def prequential_evaluation(
     def evaluate_day(day: str) -> None:
         before, month_before = models_before(day, candidates)
         score, production = Score(day), bundle(before)
-        with warehouse.connect():  # reads and writes: opening it twice costs more than what is done here
-            today = warehouse.interactions(day, 1)
-            if production is not None and len(today):
-                score = next_day(day, today, production, bundle(month_before))
-            score = replace(score, production_version=before, month_before_version=month_before)
-            warehouse.record_score(score)
+        today = warehouse.interactions(day, 1)
+        if production is not None and len(today):
+            score = next_day(day, today, production, bundle(month_before))
+        score = replace(score, production_version=before, month_before_version=month_before)
+        warehouse.record_score(score)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         scores = {one.day: one for one in warehouse.scores(days[-1])}

@@ -1,6 +1,7 @@
 """The gate's verdict on each day's version, and which version is production."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -18,7 +19,7 @@ from movierec_assets.resources.model_registry import ModelRegistry, Version
 from movierec_assets.resources.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_assets.training.identity import DayModel
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import Bundle, BundleError
 
 PRODUCTION = dg.AssetKey("production_model")
 
@@ -78,7 +79,7 @@ def verdict_on(
     served, twin = Bundle.open(store.served(version.identity)), Bundle.open(store.twin(version.identity))
     theirs = {name: Bundle.open(store.twin(identity)) for name, identity in against.items()}
     usual = None
-    if "production" in theirs:
+    with suppress(BundleError, KeyError):  # none yet, or lost: the deployment's checks name that
         usual = usual_overlap(served, Bundle.open(store.served(against["production"])), theirs["production"])
     whole = {name: value for name, value in model.metrics.items() if "/" not in name}  # not by segment
     verdict = judge(

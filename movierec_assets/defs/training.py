@@ -49,8 +49,8 @@ def als_model(
     """The day's model: implicit ALS on every accepted rating up to the day, as a bundle of data.
 
     Warm from the model of the day before, cold in a new month, after a change of parameters, or without a
-    parent. A day without accepted ratings has its parent's model. Fails naming the delivered days that
-    have not been judged, and judged ones that the month's chain of models lacks: a model must not miss
+    parent. A day without accepted ratings has its parent's model. Fails naming the delivered days that can
+    be read and have not been judged, and judged ones that the month's chain of models lacks: a model must not miss
     what a run beside it is still ingesting or about to train.
     """
 
@@ -74,9 +74,8 @@ def als_model(
     current: set[str] = set()
     with warehouse.connect(read_only=True):
         # Once: what lands while this runs is the next run's, and what has a verdict keeps it.
-        waiting = warehouse.days_without_verdict(
-            landing_zone.readable_days(), context.partition_keys[-1], None
-        )
+        waiting = warehouse.days_without_verdict(landing_zone.days(), context.partition_keys[-1], None)
+        waiting = [day for day in waiting if landing_zone.readable(day)]
         tuned = warehouse.tuned(settings().fit_parameters)
         with suppress(LookupError):
             current |= set(takewhile(lambda day: due(day) is None, context.partition_keys))

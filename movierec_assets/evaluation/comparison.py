@@ -75,9 +75,9 @@ def compare(served: Bundle, twin: Bundle, references: Mapping[str, Bundle]) -> d
     return compared
 
 
-def _union(pairs: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _union(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Ascending, without -1. A stable sort only merges what is ascending already."""
-    merged = np.sort(np.concatenate(pairs), kind="stable")
+    merged = np.sort(np.concatenate(parts), kind="stable")
     return merged[np.diff(merged, prepend=-1) > 0]
 
 
@@ -123,7 +123,7 @@ def overlap(served: Bundle, twin: Bundle) -> float:
 
 
 def usual_overlap(challenger: Bundle, served: Bundle, twin: Bundle) -> float | None:
-    """What an earlier served bundle and its twin have in common; None where their parameters tell nothing of it."""
+    """What an earlier served bundle and its twin have in common; None if the challenger has other parameters."""
     comparable = challenger.manifest.parameters == served.manifest.parameters
     return overlap(served, twin) if comparable else None
 

@@ -58,7 +58,7 @@ def next_day(day: str, today: Interactions, production: Bundle, month_before: Bu
     people, liked = np.unique(relevant // width, return_counts=True)
     if not len(people):
         return Score(day)
-    begun = [np.flatnonzero(first & (today.users == user)) for user in people]
+    begun = [begin[user] + np.flatnonzero(first[begin[user] : end[user]]) for user in people]
     exclude = [
         np.concatenate([seen[user], rows[today.movies[some]][here[today.movies[some]]]])
         for user, some in zip(people, begun, strict=True)

@@ -18,9 +18,9 @@ def temporal_holdout(data: Interactions) -> NDArray[np.bool_]:
     """(N,) true for each user's last 20 % of ratings, by time, then movie; a user keeps at least 5 to train on."""
     counts = np.diff(data.indptr)
     most = np.maximum(counts - MIN_TRAINING_RATINGS, 0)
-    count = np.minimum(np.floor(counts * HOLDOUT_SHARE), most).astype(np.int64)
+    last = np.minimum(np.floor(counts * HOLDOUT_SHARE), most).astype(np.int64)
     held = np.empty(len(data), bool)
-    held[data.in_time()] = np.arange(len(data)) >= (data.indptr[1:] - count)[data.users]
+    held[data.in_time()] = np.arange(len(data)) >= (data.indptr[1:] - last)[data.users]
     return held
 
 

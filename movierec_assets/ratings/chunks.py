@@ -8,11 +8,13 @@ from pathlib import PurePath
 
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
 
 COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
 MOVIE_COLUMNS = ("movie_id", "title", "year", "genres")
 
+MAX_TEXT = 1 << 28  # bytes of a column; Parquet keeps a text that repeats once
 MAX_CAUSE = 500  # characters; a cause may quote a file, and is shown wherever its day is
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # in a second
 _YEAR = re.compile(r"[0-9]{4}")
@@ -168,10 +170,14 @@ def _check_columns(header: Sequence[str], columns: Sequence[str], name: str, lin
 
 def _parquet_columns(content: bytes, name: str) -> dict[str, Sequence[str]]:
     try:
-        with pa.parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True) as file:
-            _check_columns(file.schema_arrow.names, COLUMNS, name, line=None)
-            if (rows := file.metadata.num_rows) > len(content):  # read, each takes half a kilobyte
-                raise ChunkError(name, f"{rows:,} rows in {len(content):,} bytes: more than ratings can be")
+        with pa.parquet.ParquetFile(io.BytesIO(content)) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+        _check_columns(schema.names, COLUMNS, name, line=None)
+        if rows > len(content):  # half a kilobyte each, once read
+            raise ChunkError(name, f"{rows:,} rows in {len(content):,} bytes: more than ratings can be")
+        folded = [field.name for field in schema if _is_text(field.type)]
+        source, checked = io.BytesIO(content), {"page_checksum_verification": True}
+        with pa.parquet.ParquetFile(source, read_dictionary=folded, **checked) as file:
             table = file.read()
         return {column: _texts(table.column(column), column, name) for column in COLUMNS}
     except ChunkError:
@@ -182,6 +188,14 @@ def _parquet_columns(content: bytes, name: str) -> dict[str, Sequence[str]]:
 
 def _texts(values: pa.ChunkedArray, column: str, name: str) -> list[str]:
     if pa.types.is_dictionary(values.type):
+        if _is_text(values.type.value_type):
+            sizes = [
+                pc.sum(pc.binary_length(one.dictionary).take(one.indices)).as_py() for one in values.chunks
+            ]
+            if (size := sum(filter(None, sizes))) > MAX_TEXT:
+                raise ChunkError(
+                    name, f"column {column!r} has {size:,} bytes of text, at most {MAX_TEXT:,} are read"
+                )
         values = values.cast(values.type.value_type)
     kind = values.type
     if pa.types.is_timestamp(kind):

@@ -32,9 +32,12 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         """List the days (ISO) for which there is a chunk, ascending; readable or not."""
         return sorted({day for day, _ in self._chunks()})
 
-    def readable_days(self) -> list[str]:
-        """The same without those whose chunk cannot be read: they fail by themselves, and nobody waits for them."""
-        return [day for day in self.days() if self._readable(day)]
+    def readable(self, day: str) -> bool:
+        """Whether a day's chunk can be read; one that cannot fails by itself, and nobody waits for it."""
+        try:
+            return os.access(self.find(day), os.R_OK)
+        except (ChunkError, OSError):
+            return False
 
     def find(self, day: str) -> Path:
         """Give the path of a day's chunk.
@@ -96,7 +99,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         for day, path in sorted(self._chunks()):
             try:
                 status = path.stat()
-            except OSError:  # taken away meanwhile
+            except FileNotFoundError:  # taken away meanwhile
                 continue
             parts.setdefault(day, []).append(f"{status.st_mtime_ns}-{status.st_size}")
         return {day: ",".join(of) for day, of in parts.items()}
@@ -112,14 +115,8 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
             return
         for entry in entries:
             path = Path(entry.path)
-            if path.suffix in _SUFFIXES and _is_day(path.stem) and path.is_file():
+            if path.suffix in _SUFFIXES and _is_day(path.stem) and os.path.isfile(path):  # noqa: PTH113 - False on any error
                 yield path.stem, path
-
-    def _readable(self, day: str) -> bool:
-        try:
-            return os.access(self.find(day), os.R_OK)
-        except (ChunkError, MissingChunk):
-            return False
 
     def _inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(Path(self.path).resolve()):

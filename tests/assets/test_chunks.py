@@ -183,6 +183,12 @@ def test_parquet_that_unfolds_to_more_than_ratings_can_be_is_refused():
         parse_chunk(bomb, "d.parquet")
 
 
+def test_parquet_whose_texts_unfold_to_more_than_memory_is_refused():
+    long = {"user_id": ["u" * 1_000_000] * 300, "movie_id": [str(one) for one in range(300)]}
+    with pytest.raises(ChunkError, match="column 'user_id' has 300,000,000 bytes of text"):
+        parse_chunk(parquet(**long, rating=[4] * 300, timestamp=list(range(300))), "d.parquet")
+
+
 def test_a_cause_quotes_only_so_much_of_a_file():
     with pytest.raises(ChunkError, match="missing 'user_id'") as caught:
         parse_chunk(",".join(map(str, range(100_000))).encode() + b"\n", "d.csv")

@@ -52,8 +52,12 @@ def test_status_shows_a_reason_as_it_is(platform: Platform, capsys: pytest.Captu
     [
         ("MOVIEREC_FACTORS", "many", "MOVIEREC_FACTORS: Input should be a valid integer"),
         ("MOVIEREC_ALPHA", "inf", "MOVIEREC_ALPHA: Input should be a finite number"),
-        ("MOVIEREC_ENDPOINTS", "here", "MOVIEREC_ENDPOINTS: Value error, not http:// or https://: here"),
-        ("MOVIEREC_PARTITION_END", "1990-01-01", "partition_end is before partition_start"),
+        (
+            "MOVIEREC_ENDPOINTS",
+            "here",
+            "MOVIEREC_ENDPOINTS: Value error, not all begin with http:// or https://",
+        ),
+        ("MOVIEREC_PARTITION_END", "1990-01-01", "Value error, partition_end is before partition_start"),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -69,8 +73,7 @@ def test_a_wrong_setting_is_named(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert cause in (said := capsys.readouterr().err)
-    assert "Traceback" not in said
+    assert capsys.readouterr().err.startswith(f"settings: {cause}")
 
 
 @pytest.mark.parametrize("file", ["ratings", "movies"])

@@ -68,6 +68,7 @@ def test_folders_and_dead_links_are_no_chunks(landing, ratings):
     (ratings / "2020-01-01.csv").mkdir()
     (ratings / "2020-01-02.csv").symlink_to(ratings / "gone.csv")
     (ratings / "2020-01-03.csv").symlink_to("2020-01-03.csv")
+    (ratings / "2020-01-04.csv").symlink_to("x" * 250 + "/" + "y" * 300)  # a name too long
     assert landing.days() == []
     assert landing.fingerprints() == {}
     for day in ("2020-01-01", "2020-01-02", "2020-01-03"):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from movierec_assets.defs import promotion as gate
 from movierec_assets.settings import settings
+from movierec_serving.bundle import Bundle
 from tests.conftest import Platform
 from tests.generate import as_csv, day_start, days_from
 
@@ -53,6 +60,40 @@ def test_a_poisoned_day_is_refused_with_its_reason_and_production_stays(
     repaired = platform.model_registry.production()
     assert (repaired.data_until, repaired.gate) == (DAYS[4], "passed")
     assert platform.model_registry.get(poisoned.number).gate == "refused"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_served_model_that_is_not_its_twins_awaits_approval(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """Production's served bundle says what is usual; where it is lost, the gate goes on without."""
+    monkeypatch.setenv("MOVIEREC_GATE_MARGIN", "0.3")
+    settings.cache_clear()
+    platform.deliver(*DAYS[:2], **BIG)
+    assert platform.run(DAYS[0]).success
+    (production,) = platform.model_registry.versions()
+    assert platform.run(DAYS[1], None, "raw_ratings", "validated_ratings", "als_model").success
+    model = platform.warehouse.models()[DAYS[1]]
+    served = Bundle.open(platform.root / "bundles" / str(model.identity))
+    items = np.array(served.item_factors)
+    items[::4] = np.roll(items[::4], 1, axis=0)
+    monkeypatch.setattr(gate.Bundle, "open", scrambling(gate.Bundle.open, served.path, items))
+    if lost:
+        shutil.rmtree(platform.root / "bundles" / production.identity)
+    assert platform.run(DAYS[1], None, "registered_model", "gate_verdict").success
+    verdict = platform.model_registry.versions()[-1]
+    assert verdict.gate == ("passed" if lost else "awaiting_approval"), verdict.tags["gate_reason"]
+    assert lost or "evaluated twin's, of production's" in verdict.tags["gate_reason"]
+
+
+def scrambling(opened: Callable[..., Bundle], path: Path, items: np.ndarray) -> Callable[..., Bundle]:
+    """Opens one bundle with these items, as if they had been written so."""
+
+    def opening(where: Path, **kinds: bool) -> Bundle:
+        bundle = opened(where, **kinds)
+        return replace(bundle, item_factors=items) if Path(where) == path else bundle
+
+    return opening
 
 
 def test_a_manual_gate_registers_and_waits(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,6 @@ def test_a_writer_waits_for_a_shell_that_holds_the_file_and_names_it(
 
 WRITE = """
 from movierec_assets.resources.warehouse import Warehouse
-from movierec_assets.training.interactions import Interactions, interactions_of
 from tests.assets.test_warehouse import load
 import sys
 for nth in range(10):

@@ -1,5 +1,6 @@
 """The routes beyond the plain list, over real HTTP: options, many users, new users, movies, the blocklist."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import sample_models as models
 from endpoint_process import TOKEN, EndpointProcess, wait_for
 from filelock import FileLock
 
+from movierec_serving import metrics
 from movierec_serving.blocklist import Blocklist
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.settings import Settings
@@ -271,3 +273,16 @@ def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
     finally:
         endpoint.stop()
     assert "first-key" not in endpoint.log.read_text()
+
+
+def test_a_process_that_is_just_starting_breaks_no_look_at_the_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """prometheus-client makes a process's file empty, and gives it its size a moment later."""
+    file = tmp_path / "counter_77.db"
+    monkeypatch.setenv(metrics.DIRECTORY, str(tmp_path))
+    monkeypatch.setattr("time.sleep", lambda _: os.truncate(file, 1 << 20))
+    file.touch()
+    assert metrics.processes() == []
+    os.truncate(file, 0)
+    assert b"movierec_model_version 3.0" in metrics.exposition(3)
