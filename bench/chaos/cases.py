@@ -119,6 +119,8 @@ def outcomes(homes: Homes, wanted: list[Case]) -> Iterator[Outcome]:
     with multiprocessing.get_context("fork").Pool(LANES) as lanes:
         for nth, *outcome in lanes.imap_unordered(_nth, range(len(wanted))):
             yield Outcome(wanted[nth], *outcome)
+        lanes.close()  # a lane has handlers of the libraries it ran: it need not end on SIGTERM
+        lanes.join()
 
 
 _lane_of: Callable[[int], Any]
