@@ -17,6 +17,7 @@ from bench.chaos.cases import SIGNALS
 from bench.chaos.invariants import violations
 from bench.processes import wait_until
 from bench.small_platform import DAYS, Platform, platform
+from movierec_assets.commands.up import end_abandoned_runs
 from movierec_assets.definitions import resources
 from movierec_assets.defs.deployment import UNFINISHED
 from movierec_assets.settings import settings
@@ -77,6 +78,8 @@ def _kill(found: Platform, kind: str, number: signal.Signals, chance: random.Ran
         found.processes[name].send_signal(number)
         found.processes[name].wait(60)
         found.stop(name)
+        if name == "daemon":
+            end_abandoned_runs()  # as `movierec up` does before it starts one
         found.start(name)
         return True
     if kind == "code server":
