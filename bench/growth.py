@@ -85,10 +85,10 @@ def _judged(size: int) -> bool:
         blocks = json.loads(in_its_own(Path(folder), "bench.growth", str(size), **settings, **span))
     for one in blocks:
         print(" ".join(f"{name} {value:.4g}" for name, value in one.items()))
-    early, last = (
-        blocks[min(1, len(blocks) - 1)],
-        blocks[-1],
-    )  # the first one has MLflow's and Dagster's tables to make
+    # The first one has MLflow's and Dagster's tables to make. DuckDB's file alone grows by whole blocks.
+    early, last = blocks[min(1, len(blocks) - 1)], blocks[-1]
+    for one in (early, last):
+        one["bytes"] = sum(value for name, value in one.items() if name.startswith("KB"))
     ratios = {name: last[name] / max(early[name], 1e-9) for name in last if name != "days"}
     return all(
         [
@@ -98,10 +98,7 @@ def _judged(size: int) -> bool:
                 f"growth, {size} days, the slowest page of the UI in seconds",
                 max(last[page] for page in PAGES), 1,
             ),
-            goal(
-                f"growth, {size} days, bytes a day of the last block over an early one",
-                max(value for name, value in ratios.items() if name.startswith("KB")), 1.2,
-            ),
+            goal(f"growth, {size} days, bytes a day of the last block over an early one", ratios["bytes"], 1.2),
         ]
     )  # fmt: skip
 
