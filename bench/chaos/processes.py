@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import tempfile
 import time
 from collections import defaultdict
@@ -84,9 +85,15 @@ def _kill(found: Platform, kind: str, number: signal.Signals, chance: random.Ran
         return True
     if kind == "code server":
         _signal(next(pid for pid in found.children("daemon") if b"grpc" in _line(pid)), number)
-    else:
-        _signal(chance.choice(found.children(name)), number)
-    return False
+        return False
+    _signal(chance.choice(found.children(name)), number)
+    try:
+        found.processes[name].wait(5)
+    except subprocess.TimeoutExpired:  # the child is replaced
+        return False
+    found.stop(name)  # without its manager the endpoint ends, for its supervisor to start it again
+    found.start(name)
+    return True
 
 
 def _workers(found: Platform) -> list[int]:
