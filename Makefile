@@ -20,7 +20,7 @@ setup: .venv/.ready
 	@$(BIN)/movierec setup
 
 demo: setup ## real MovieLens ratings, from the first day to a reload under load
-	@$(BIN)/python -m bench.demo
+	@$(BIN)/python -m demo
 
 test: setup ## the tests, on real components
 	$(BIN)/python -m pytest
@@ -44,4 +44,4 @@ lock: .venv/.ready ## requirements.lock anew from pyproject.toml
 
 clean: ## remove what set-up and tools made; the warehouse is kept
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find movierec_assets movierec_serving tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find movierec_assets movierec_serving tests bench demo -name __pycache__ -type d -prune -exec rm -rf {} +

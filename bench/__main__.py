@@ -10,24 +10,31 @@ import time
 import bench
 
 
-def names() -> list[str]:
-    """The modules of this package that have a `main`."""
-    found = [module.name for module in pkgutil.iter_modules(bench.__path__) if module.name != "__main__"]
-    return [name for name in found if hasattr(importlib.import_module(f"bench.{name}"), "main")]
+def benchmarks() -> dict[str, str]:
+    """The benchmarks by name, each with its module: a module below `bench` that has a `main`."""
+    found: dict[str, str] = {}
+    for module in pkgutil.walk_packages(bench.__path__, "bench."):
+        if not module.name.endswith("__main__") and hasattr(
+            importlib.import_module(module.name), "main"
+        ):
+            found[module.name.rpartition(".")[2]] = module.name
+    return found
 
 
 def main(arguments: list[str]) -> int:
-    known = names()
+    known = benchmarks()
     if unknown := [name for name in arguments if name not in known]:
         if arguments != ["--list"]:
-            print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+            print(
+                f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr
+            )
             return 2
         print("\n".join(known))
         return 0
     for name in arguments or known:
         started = time.perf_counter()
         print(f"## {name}\n", flush=True)
-        importlib.import_module(f"bench.{name}").main()
+        importlib.import_module(known[name]).main()
         print(f"\n{name}: {time.perf_counter() - started:.0f} s\n", flush=True)
     return 0
 

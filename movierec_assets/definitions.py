@@ -8,11 +8,8 @@ import dagster as dg
 
 from movierec_assets.defs import (
     automation,
-    days,
     deployment,
     ingestion,
-    live,
-    prequential,
     production,
     promotion,
     registration,
@@ -20,14 +17,16 @@ from movierec_assets.defs import (
     tuning,
     validation,
 )
-from movierec_assets.resources.bundle_store import BundleStore
-from movierec_assets.resources.chunk_archive import ChunkArchive
-from movierec_assets.resources.landing_zone import LandingZone
-from movierec_assets.resources.mlflow_run import mlflow_run
-from movierec_assets.resources.model_registry import ModelRegistry
+from movierec_assets.defs.monitoring import live, prequential
+from movierec_assets.defs.shared import days
 from movierec_assets.resources.notifier import Notifier
+from movierec_assets.resources.registry.mlflow_run import mlflow_run
+from movierec_assets.resources.registry.model_registry import ModelRegistry
 from movierec_assets.resources.serving_client import ServingClient
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
+from movierec_assets.resources.stores.landing_zone import LandingZone
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
 
 
@@ -50,24 +49,36 @@ def assemble(chosen: Settings) -> dg.Definitions:
     """The definitions, with resources at the places that the settings name."""
     return dg.Definitions(
         assets=[
-            ingestion.raw_ratings, ingestion.movies, validation.validated_ratings, training.als_model,
-            registration.registered_model, promotion.gate_verdict, promotion.production_model, deployment.served_model,
+            ingestion.raw_ratings,
+            ingestion.movies,
+            validation.validated_ratings,
+            training.als_model,
+            registration.registered_model,
+            promotion.gate_verdict,
+            promotion.production_model,
+            deployment.served_model,
             prequential.prequential_evaluation,
             tuning.tuned_parameters,
         ],
         asset_checks=[production.days_current, live.live_answers, live.live_accuracy],
         jobs=[
-            automation.daily_job, automation.catalogue_job, tuning.tuning_job, deployment.deploy_job, live.live_job,
+            automation.daily_job,
+            automation.catalogue_job,
+            tuning.tuning_job,
+            deployment.deploy_job,
+            live.live_job,
             production.set_production,
         ],
         schedules=[automation.every_day, live.evaluate_live],
         sensors=[
-            automation.landing_zone_watch, deployment.deploy_production,
-            production.after_failure, production.refused_days,
+            automation.landing_zone_watch,
+            deployment.deploy_production,
+            production.after_failure,
+            production.refused_days,
         ],
         resources=resources(chosen),
         executor=days.executor,  # a range of days is one process: it is what makes a day cheap
-    )  # fmt: skip
+    )
 
 
 defs = assemble(settings())

@@ -13,8 +13,15 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 FIT_PARAMETERS = (
-    "factors", "regularization", "alpha", "weighting", "iterations", "warm_iterations", "window_days", "half_life_days",
-)  # fmt: skip
+    "factors",
+    "regularization",
+    "alpha",
+    "weighting",
+    "iterations",
+    "warm_iterations",
+    "window_days",
+    "half_life_days",
+)
 
 
 def default_home() -> Path:
@@ -26,14 +33,21 @@ class Settings(BaseSettings):
     """Read from the environment (prefix `MOVIEREC_`), then from `.env` in the current folder."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MOVIEREC_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True,
+        env_prefix="MOVIEREC_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
         allow_inf_nan=False,
-    )  # fmt: skip
+    )
 
     home: Path = Field(default_factory=default_home, description="folder that holds `warehouse/`")
-    partition_start: date = Field(default=date(1997, 9, 20), description="first daily partition (UTC)")
+    partition_start: date = Field(
+        default=date(1997, 9, 20), description="first daily partition (UTC)"
+    )
     partition_end: date | None = Field(
-        default=date(1998, 4, 22), description="last daily partition; empty: today's day appears as days pass"
+        default=date(1998, 4, 22),
+        description="last daily partition; empty: today's day appears as days pass",
     )
     mlflow_tracking_uri: str | None = Field(
         default=None,
@@ -46,14 +60,19 @@ class Settings(BaseSettings):
     )
     reload_token: SecretStr | None = Field(
         default=None,
-        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset refuses them",
+        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset "
+        "refuses them",
     )
     webhook: SecretStr | None = Field(
         default=None,
-        description="Slack-compatible URL that failed runs and refused days are posted to; a secret",
+        description="Slack-compatible URL that failed runs and refused days are posted to; a "
+        "secret",
     )
     max_rejected_share: float = Field(
-        default=0.05, ge=0, le=1, description="a day with a larger share of rejected rows is refused"
+        default=0.05,
+        ge=0,
+        le=1,
+        description="a day with a larger share of rejected rows is refused",
     )
     factors: int = Field(default=64, ge=1, le=1024, description="ALS: number of latent factors")
     regularization: float = Field(default=15.0, gt=0, description="ALS: L2 weight")
@@ -61,15 +80,20 @@ class Settings(BaseSettings):
     weighting: str = Field(
         default="power:4",
         pattern=r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$",
-        description="weight of an interaction: rating (stars), ones, positives (4 stars or more), power:P of stars / 5",
+        description="weight of an interaction: rating (stars), ones, positives (4 stars or more), "
+        "power:P of stars / 5",
     )
     iterations: int = Field(default=15, ge=1, le=1000, description="ALS: iterations of a cold fit")
-    warm_iterations: int = Field(default=2, ge=1, le=1000, description="ALS: iterations of a warm fit")
+    warm_iterations: int = Field(
+        default=2, ge=1, le=1000, description="ALS: iterations of a warm fit"
+    )
     window_days: int | None = Field(
         default=None, ge=1, description="train on the last so many days; empty: on all"
     )
     half_life_days: float | None = Field(
-        default=None, gt=0, description="an interaction this old has half its confidence; empty: no decay"
+        default=None,
+        gt=0,
+        description="an interaction this old has half its confidence; empty: no decay",
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of random factors")
     gate: Literal["auto", "manual"] = Field(
@@ -79,13 +103,21 @@ class Settings(BaseSettings):
         default=0.05, gt=0, lt=1, description="share of NDCG@10 that a challenger may lose at worst"
     )
     gate_level: float = Field(
-        default=0.95, gt=0.5, lt=1, description="confidence with which that must be shown, one-sided"
+        default=0.95,
+        gt=0.5,
+        lt=1,
+        description="confidence with which that must be shown, one-sided",
     )
 
     @field_validator(
-        "partition_end", "window_days", "half_life_days", "mlflow_tracking_uri", "reload_token", "webhook",
+        "partition_end",
+        "window_days",
+        "half_life_days",
+        "mlflow_tracking_uri",
+        "reload_token",
+        "webhook",
         mode="before",
-    )  # fmt: skip
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

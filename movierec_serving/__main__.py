@@ -1,4 +1,6 @@
-"""`python -m movierec_serving`: the endpoint, by the settings; `--host` and `--port` override them."""
+"""`python -m movierec_serving`: the endpoint, by the settings; `--host` and `--port` override
+them.
+"""
 
 import argparse
 import os
@@ -8,7 +10,9 @@ import tempfile
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the server handles it: no traceback while it loads
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # until the server handles it: no traceback while it loads
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
     )  # read once, by NumPy's import: processes share the cores
@@ -16,7 +20,9 @@ def main() -> None:
 
     from movierec_serving.settings import Settings
 
-    parser = argparse.ArgumentParser(prog="python -m movierec_serving", description="Serve recommendations.")
+    parser = argparse.ArgumentParser(
+        prog="python -m movierec_serving", description="Serve recommendations."
+    )
     parser.add_argument("--host", help="127.0.0.1, 0.0.0.0 or ::")
     parser.add_argument("--port", type=int)
     options = parser.parse_args()
@@ -24,12 +30,14 @@ def main() -> None:
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        wrong = [f"MOVIEREC_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+        wrong = [
+            f"MOVIEREC_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
+        ]
         sys.exit("settings: " + "; ".join(wrong))
     with tempfile.TemporaryDirectory(prefix="movierec-metrics-") as counts:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # read once, by prometheus-client's import
-        from movierec_serving.pointer import PointerError
-        from movierec_serving.server import serve
+        from movierec_serving.model.pointer import PointerError
+        from movierec_serving.runtime.server import serve
 
         try:
             serve(settings)

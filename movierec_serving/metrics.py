@@ -1,7 +1,9 @@
-"""What the endpoint counts, over all its processes, and a middleware that counts and names each request.
+"""What the endpoint counts, over all its processes, and a middleware that counts and names each
+request.
 
-prometheus-client's multiprocess mode: each process maps files of its own in PROMETHEUS_MULTIPROC_DIR, which has to be
-set before this is imported. The counts of a process that died stay; what it had open goes with it.
+prometheus-client's multiprocess mode: each process maps files of its own in
+PROMETHEUS_MULTIPROC_DIR, which has to be set before this is imported. The counts of a process that
+died stay; what it had open goes with it.
 """
 
 import multiprocessing
@@ -32,10 +34,17 @@ SECONDS = Histogram(
     "movierec_request_duration_seconds", "Time to answer", ["method", "route"], buckets=BUCKETS
 )
 RELOADS = Counter("movierec_reloads", "Reloads asked for", ["result"])
-FALLBACKS = Counter("movierec_fallbacks", "Lists of popular movies instead of a user's own", ["reason"])
-REJECTED = Counter("movierec_overload_rejections", "Requests refused because too many waited for workers")
+FALLBACKS = Counter(
+    "movierec_fallbacks", "Lists of popular movies instead of a user's own", ["reason"]
+)
+REJECTED = Counter(
+    "movierec_overload_rejections", "Requests refused because too many waited for workers"
+)
 OPENED = Gauge(
-    "movierec_open_model_version", "What a process has open", ["process"], multiprocess_mode="liveall"
+    "movierec_open_model_version",
+    "What a process has open",
+    ["process"],
+    multiprocess_mode="liveall",
 )
 
 count_request = cache(REQUESTS.labels)  # looking labels up costs as much as counting
@@ -49,7 +58,11 @@ def opened(version: int) -> None:
 def processes() -> list[dict[str, Any]]:
     """What each living process has open."""
     found = [
-        {"process": sample.labels["process"], "pid": int(sample.labels["pid"]), "version": int(sample.value)}
+        {
+            "process": sample.labels["process"],
+            "pid": int(sample.labels["pid"]),
+            "version": int(sample.value),
+        }
         for metric in _once_whole(lambda: list(_registry().collect()))
         if metric.name == "movierec_open_model_version"
         for sample in metric.samples
@@ -69,7 +82,9 @@ def exposition(version: int) -> bytes:
 
 
 def _once_whole(look: Callable[[], Found]) -> Found:
-    """A process that starts makes its files empty and then gives them their size: for a moment they cannot be read."""
+    """A process that starts makes its files empty and then gives them their size: for a moment they
+    cannot be read.
+    """
     for _ in range(100):
         try:
             return look()
@@ -83,11 +98,15 @@ class _Committed(Collector):
         self._version = version
 
     def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily("movierec_model_version", "The committed version, 0 for none", self._version)
+        yield GaugeMetricFamily(
+            "movierec_model_version", "The committed version, 0 for none", self._version
+        )
 
 
 def _registry() -> CollectorRegistry:
-    """A fresh one for each look, as the multiprocess mode demands; without what dead processes had open."""
+    """A fresh one for each look, as the multiprocess mode demands; without what dead processes had
+    open.
+    """
     directory = os.environ[DIRECTORY]
     for path in Path(directory).glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
@@ -102,7 +121,9 @@ def _registry() -> CollectorRegistry:
 
 
 class Observed:
-    """ASGI middleware: counts each request, and gives its answer the id that it came with, or one."""
+    """ASGI middleware: counts each request, and gives its answer the id that it came with, or
+    one.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -125,7 +146,11 @@ class Observed:
         finally:
             route, method = scope.get("route"), scope["method"]
             # What a caller makes up must not become a label: there would be no end of them.
-            labels = (method, route.path_format) if route and method in route.methods else ("other", "other")
+            labels = (
+                (method, route.path_format)
+                if route and method in route.methods
+                else ("other", "other")
+            )
             count_request(*labels, status).inc()
             time_request(*labels).observe(time.perf_counter() - started)
 

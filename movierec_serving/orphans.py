@@ -10,7 +10,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with_parent(pid: int | None = None) -> None:
-    """Called in a child: be killed by the kernel when the parent ends in a way that it cannot handle.
+    """Called in a child: be killed by the kernel when the parent ends in a way that it cannot
+    handle.
 
     Args:
         pid: the parent's, where multiprocessing does not know it.

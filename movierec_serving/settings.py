@@ -9,9 +9,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="MOVIEREC_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True,
-        validate_by_alias=True, validate_by_name=True,
-    )  # fmt: skip
+        env_prefix="MOVIEREC_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
 
     home: Path = Field(
         default_factory=Path.cwd,
@@ -23,14 +28,18 @@ class Settings(BaseSettings):
     )
     serving_port: int = Field(8000, ge=1024, le=65535, description="the port to listen on")
     serving_api_processes: int = Field(2, ge=1, le=64, description="processes that answer GET")
-    serving_workers: int = Field(1, ge=1, le=64, description="LitServe workers, which answer POST /recommend")
+    serving_workers: int = Field(
+        1, ge=1, le=64, description="LitServe workers, which answer POST /recommend"
+    )
     reload_token: SecretStr | None = Field(
         None,
-        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset refuses them",
+        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset "
+        "refuses them",
     )
     api_keys: SecretStr | None = Field(
         None,
-        description="keys of the public routes, separated by commas, sent as `X-API-Key`; empty: no key is asked for",
+        description="keys of the public routes, separated by commas, sent as `X-API-Key`; empty: "
+        "no key is asked for",
     )
 
     @field_validator("home")
@@ -45,5 +54,7 @@ class Settings(BaseSettings):
 
     @property
     def pointer(self) -> Path:
-        """The committed version of the endpoint on this port; what else this endpoint keeps lies beside it."""
+        """The committed version of the endpoint on this port; what else this endpoint keeps lies
+        beside it.
+        """
         return self.store / f".serving-{self.serving_port}"

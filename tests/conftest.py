@@ -14,7 +14,7 @@ import pytest
 from movierec_assets.definitions import resources
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.settings import Settings, settings
-from tests.generate import as_csv, catalogue, ratings_of_day
+from tests.support.generate import as_csv, catalogue, ratings_of_day
 
 ROOT = Path(__file__).parents[1]
 RUNS = itertools.count()
@@ -46,12 +46,16 @@ class Platform:
     def run(
         self, first: str, last: str | None = None, *assets: str, job: str = "daily"
     ) -> dg.JobExecutionResult:
-        """One run over the range by the job's own executor, of all its assets or of these; it may fail."""
+        """One run over the range by the job's own executor, of all its assets or of these; it may
+        fail.
+        """
         tags = {RANGE_START: first, RANGE_END: last or first} if job == "daily" else {}
         return dg.execute_job(
-            dg.build_reconstructable_job("tests.jobs", "job_named", (job, next(RUNS))), self.instance, tags=tags,
+            dg.build_reconstructable_job("tests.support.jobs", "job_named", (job, next(RUNS))),
+            self.instance,
+            tags=tags,
             asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
-        )  # fmt: skip
+        )
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a query on the warehouse."""
@@ -60,7 +64,9 @@ class Platform:
 
     def events(self, asset: str) -> list[dg.AssetMaterialization]:
         """The materializations of an asset, oldest first."""
-        found = self.instance.fetch_materializations(dg.AssetKey(asset), limit=1000, ascending=True).records
+        found = self.instance.fetch_materializations(
+            dg.AssetKey(asset), limit=1000, ascending=True
+        ).records
         return [record.asset_materialization for record in found if record.asset_materialization]
 
 
@@ -71,13 +77,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(ROOT / name, folder)
-    for name in [*(f"MOVIEREC_{field.upper()}" for field in Settings.model_fields), "MLFLOW_TRACKING_URI"]:
+    for name in [
+        *(f"MOVIEREC_{field.upper()}" for field in Settings.model_fields),
+        "MLFLOW_TRACKING_URI",
+    ]:
         monkeypatch.setenv(name, "")  # so that what set-up puts there is taken away again
         monkeypatch.delenv(name)
-    monkeypatch.setenv("MOVIEREC_GATE_MARGIN", "0.9")  # 60 generated users cannot show a margin of 5 %
+    monkeypatch.setenv(
+        "MOVIEREC_GATE_MARGIN", "0.9"
+    )  # 60 generated users cannot show a margin of 5 %
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
     monkeypatch.setenv("MOVIEREC_HOME", str(folder))
-    monkeypatch.setenv("MOVIEREC_ENDPOINTS", "http://127.0.0.1:1")  # nobody's: the default port may be in use
+    monkeypatch.setenv(
+        "MOVIEREC_ENDPOINTS", "http://127.0.0.1:1"
+    )  # nobody's: the default port may be in use
     monkeypatch.setenv("MOVIEREC_DAGSTER_DIR", str(folder / "warehouse" / "dagster"))
     monkeypatch.chdir(folder)
     settings.cache_clear()

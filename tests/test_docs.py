@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from movierec_assets.cli import app
+from movierec_assets.cli.app import app
 from movierec_assets.settings import Settings
 from movierec_serving.settings import Settings as ServingSettings
 
@@ -24,8 +24,12 @@ def settings_table() -> str:
             variable = alias if isinstance(alias, str) else f"MOVIEREC_{name.upper()}"
             default = field.get_default(call_default_factory=name != "home")
             shown = {"home": "this folder", "endpoints": "http://127.0.0.1:8000"}.get(name, default)
-            rows[variable] = f"| `{variable}` | {'' if shown is None else shown} | {field.description} |"
-    return "\n".join(["| variable | default | |", "|---|---|---|", *(rows[key] for key in sorted(rows))])
+            rows[variable] = (
+                f"| `{variable}` | {'' if shown is None else shown} | {field.description} |"
+            )
+    return "\n".join(
+        ["| variable | default | |", "|---|---|---|", *(rows[key] for key in sorted(rows))]
+    )
 
 
 def test_the_readme_lists_every_setting() -> None:
@@ -37,7 +41,9 @@ def test_the_readme_lists_every_setting() -> None:
 def test_the_readme_or_changelog_names_every_command() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     text = README + (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    missing = [name for name in commands if f"`{name}`" not in text and f"movierec {name}" not in text]
+    missing = [
+        name for name in commands if f"`{name}`" not in text and f"movierec {name}" not in text
+    ]
     assert missing == []
 
 
@@ -52,5 +58,7 @@ def test_nothing_names_a_package_index() -> None:
         for file in (ROOT / "requirements.lock", ROOT / "Makefile", ROOT / "pyproject.toml")
     ]
     assert not any(
-        word in text for text in texts for word in ("--index-url", "--extra-index-url", "--find-links")
+        word in text
+        for text in texts
+        for word in ("--index-url", "--extra-index-url", "--find-links")
     )

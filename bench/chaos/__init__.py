@@ -1,8 +1,10 @@
-"""Kills and full disks, at named points and at random moments, and what is broken after: `python -m bench chaos`.
+"""Kills and full disks, at named points and at random moments, and what is broken after: `python -m
+bench chaos`.
 
-CHAOS_SEED gives the seed (printed in any case), CHAOS_TIMES how often each point is hit with each signal (kill -9 and
-SIGTERM), CHAOS_PLATFORM how often each kind of the platform's own processes is. Runs are killed in forked children of
-one process that has everything loaded, on clones of small homes; daemon, code server and endpoints are real ones.
+CHAOS_SEED gives the seed (printed in any case), CHAOS_TIMES how often each point is hit with each
+signal (kill -9 and SIGTERM), CHAOS_PLATFORM how often each kind of the platform's own processes is.
+Runs are killed in forked children of one process that has everything loaded, on clones of small
+homes; daemon, code server and endpoints are real ones.
 """
 
 from __future__ import annotations
@@ -27,14 +29,19 @@ def main() -> bool:
     seed = int(os.environ.get("CHAOS_SEED", random.SystemRandom().randrange(10**6)))
     times = int(os.environ.get("CHAOS_TIMES", "5"))
     print(f"chaos: seed {seed}, {times} times each place with each signal", flush=True)
-    one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a fork has no threads but its own
+    one_thread = {
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }  # a fork has no threads but its own
     command = [sys.executable, "-m", "bench.chaos.workers", str(seed), str(times)]
     environment = {**os.environ, **one_thread, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     table = json.loads(done.stdout.splitlines()[-1])
     logging.disable(logging.WARNING)
     table |= kills(seed, int(os.environ.get("CHAOS_PLATFORM", "2")))
-    print("| place | tried | hit | by itself | one relaunch | violations |\n|---|---|---|---|---|---|")
+    print(
+        "| place | tried | hit | by itself | one relaunch | violations |\n|---|---|---|---|---|---|"
+    )
     for place, row in sorted(table.items()):
         numbers = (
             row["cases"],

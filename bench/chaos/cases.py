@@ -1,4 +1,6 @@
-"""Kills of one process at a time: in a forked child, on a clone of a home, then mended in another child."""
+"""Kills of one process at a time: in a forked child, on a clone of a home, then mended in another
+child.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,15 @@ from bench.chaos.points import POINTS, Point, arm
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 STAGES = ("ingest", "train", "register", "judge", "deploy")
-WRITES = ("chunks", "bundles", "twins", "mlflow", "models", "dagster", ".")  # folders of the warehouse
+WRITES = (
+    "chunks",
+    "bundles",
+    "twins",
+    "mlflow",
+    "models",
+    "dagster",
+    ".",
+)  # folders of the warehouse
 DEADLINE_S = 120.0
 LANES = 2
 
@@ -38,7 +48,9 @@ class Case:
     signal: int
     point: Point | None = None
     nth: int = 1
-    share: float = 0.0  # of the run's time at which it is killed; of the room it needs that there is
+    share: float = (
+        0.0  # of the run's time at which it is killed; of the room it needs that there is
+    )
     full: str | None = None  # the folder of the warehouse whose disk is full
 
 
@@ -67,8 +79,15 @@ def cases(seed: int, times: int) -> list[Case]:
             for job in ("daily", "deploy"):
                 add(f"random moment of a run: {job}", job, number, share=chance.random())
         for folder in WRITES:
-            jobs_there = {"chunks": "ingest", "mlflow": "register", "models": "deploy", ".": "daily"}
-            job = jobs_there.get(folder, "train" if folder != "dagster" else chance.choice(STAGES[:4]))
+            jobs_there = {
+                "chunks": "ingest",
+                "mlflow": "register",
+                "models": "deploy",
+                ".": "daily",
+            }
+            job = jobs_there.get(
+                folder, "train" if folder != "dagster" else chance.choice(STAGES[:4])
+            )
             add(
                 f"full disk: {folder if folder != '.' else 'the warehouse'}",
                 job,
@@ -81,7 +100,9 @@ def cases(seed: int, times: int) -> list[Case]:
 
 
 class Homes:
-    """A home before each stage, and the state and seconds of what an undisturbed run makes of it."""
+    """A home before each stage, and the state and seconds of what an undisturbed run makes of
+    it.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -91,7 +112,9 @@ class Homes:
         self.growth: dict[str, dict[str, int]] = {}
 
     def prepare(self) -> None:
-        """One home after the other, each from the one before, in this process: what is loaded now need not be again."""
+        """One home after the other, each from the one before, in this process: what is loaded now
+        need not be again.
+        """
         home = self.root / "ingest"
         (home / "warehouse" / "dagster").mkdir(parents=True)
         shutil.copy(jobs.ROOT / "dagster.yaml", home)
@@ -134,7 +157,11 @@ def _lane(homes: Homes, case: Case) -> tuple[bool, list[str], float]:
     """Whether the case hit, what is violated after it, and the seconds of all."""
     began = time.perf_counter()
     home = homes.root / f"case {case.number}"
-    job, result, hit = case.job, homes.root / f"{case.number}.json", homes.root / f"{case.number}.hit"
+    job, result, hit = (
+        case.job,
+        homes.root / f"{case.number}.json",
+        homes.root / f"{case.number}.hit",
+    )
     shutil.rmtree(home, ignore_errors=True)
     jobs.clone(homes.before[job], home)
     with _disk(homes, case, home) as free:
@@ -197,7 +224,9 @@ def _recovered(homes: Homes, case: Case, home: Path, result: Path) -> list[str]:
     if case.number < 0:
         homes.state[case.job] = found["state"]
     if found["state"] != homes.state[case.job]:
-        found["violations"].append("models, rows or production differ from those of a run left alone")
+        found["violations"].append(
+            "models, rows or production differ from those of a run left alone"
+        )
     return list(found["violations"])
 
 
@@ -238,5 +267,7 @@ def _mount(*arguments: str | Path) -> None:
 
 def size_of(folder: Path) -> int:
     """Bytes that a folder takes on a tmpfs, hard links once."""
-    inodes = {(stat := path.lstat()).st_ino: stat.st_blocks * 512 for path in [folder, *folder.rglob("*")]}
+    inodes = {
+        (stat := path.lstat()).st_ino: stat.st_blocks * 512 for path in [folder, *folder.rglob("*")]
+    }
     return sum(inodes.values())

@@ -8,20 +8,32 @@ from typing import Any
 import dagster as dg
 from mlflow.exceptions import MlflowException
 
-from movierec_assets.evaluation.gate import desired_production
-from movierec_assets.resources.model_registry import EXPERIMENT, MODEL_NAME
+from movierec_assets.promotion.gate import desired_production
+from movierec_assets.resources.registry.model_registry import EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, BundleError, PublishedModel
-from movierec_serving.pointer import Pointer
+from movierec_serving.model.pointer import Pointer
 
 
 def state(adapters: dict[str, Any]) -> Any:
-    """What must not depend on kills: chunks, rows, models and their bytes, versions by day, production."""
-    warehouse, registry, store = adapters["warehouse"], adapters["model_registry"], adapters["bundle_store"]
+    """What must not depend on kills: chunks, rows, models and their bytes, versions by day,
+    production.
+    """
+    warehouse, registry, store = (
+        adapters["warehouse"],
+        adapters["model_registry"],
+        adapters["bundle_store"],
+    )
     with warehouse.connect(read_only=True) as connection:
         rows = [
             connection.execute(f"SELECT count(*), bit_xor(hash(t)) FROM {table} t").fetchone()
-            for table in ("raw_ratings", "validated_ratings", "rejected_ratings", "movies", "served_model")
+            for table in (
+                "raw_ratings",
+                "validated_ratings",
+                "rejected_ratings",
+                "movies",
+                "served_model",
+            )
         ]
     models = warehouse.models()
     factors = {
@@ -41,9 +53,11 @@ def violations(adapters: dict[str, Any], instance: dg.DagsterInstance) -> list[s
     """The invariants that do not hold."""
     root = settings().warehouse
     return [
-        *_rows(adapters["warehouse"]), *_registry(adapters, instance), *_bundles(adapters, root),
+        *_rows(adapters["warehouse"]),
+        *_registry(adapters, instance),
+        *_bundles(adapters, root),
         *_served(adapters, root),
-    ]  # fmt: skip
+    ]
 
 
 def _rows(warehouse: Any) -> list[str]:
@@ -53,7 +67,8 @@ def _rows(warehouse: Any) -> list[str]:
                       (SELECT count(*) FROM raw_ratings r WHERE r.day = c.day AND r.file = c.file),
                       (SELECT count(*) FROM raw_ratings r WHERE r.day = c.day),
                       (SELECT count(*) FROM validated_ratings v WHERE v.day = c.day),
-                      (SELECT count(*) FROM rejected_ratings j WHERE j.day = c.day) FROM chunks c WHERE current"""
+                      (SELECT count(*) FROM rejected_ratings j WHERE j.day = c.day) FROM chunks c
+                        WHERE current"""
         ).fetchall()
         twice = connection.execute(
             "SELECT day::VARCHAR FROM chunks GROUP BY day HAVING count(*) FILTER (current) > 1"
@@ -65,7 +80,9 @@ def _rows(warehouse: Any) -> list[str]:
             or there != [raw, raw, validated, rejected]
             or not verdict
         ):
-            found.append(f"{day}: the ledger says {raw}, {validated}, {rejected}; there are {there}")
+            found.append(
+                f"{day}: the ledger says {raw}, {validated}, {rejected}; there are {there}"
+            )
     return found
 
 
@@ -75,9 +92,15 @@ def _registry(adapters: dict[str, Any], instance: dg.DagsterInstance) -> list[st
     wanted = desired_production([one.candidate for one in versions])
     marked = [one.number for one in versions if one.tags.get("status") == "production"]
     if (production and production.number) != wanted or marked != [wanted]:
-        found.append(f"production is {production and production.number}, marked {marked}, wanted {wanted}")
+        found.append(
+            f"production is {production and production.number}, marked {marked}, wanted {wanted}"
+        )
     event = instance.get_latest_materialization_event(dg.AssetKey("production_model"))
-    reported = event and event.asset_materialization and event.asset_materialization.metadata["version"].value
+    reported = (
+        event
+        and event.asset_materialization
+        and event.asset_materialization.metadata["version"].value
+    )
     if reported != wanted:
         found.append(f"production {reported} is reported, not {wanted}")
     if len({one.identity for one in versions}) != len(versions):
@@ -105,7 +128,9 @@ def _bundles(adapters: dict[str, Any], root: Path) -> list[str]:
                 found += _unsound(path)
     store = adapters["bundle_store"]
     numbers = [
-        one.number for one in adapters["model_registry"].versions() if not store.complete(one.identity)
+        one.number
+        for one in adapters["model_registry"].versions()
+        if not store.complete(one.identity)
     ]
     return found + [f"no bundle of version {number}" for number in numbers]
 

@@ -1,4 +1,6 @@
-"""What a forked child of the bench does: a run of a job, a sensor's tick, and mending after a crash."""
+"""What a forked child of the bench does: a run of a job, a sensor's tick, and mending after a
+crash.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,18 @@ from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.resources.serving_client import EndpointError, Reload
 from movierec_assets.settings import settings
 from movierec_serving.bundle import BundleError, PublishedModel
-from movierec_serving.pointer import Pointer
-from movierec_serving.reload import ReloadRefused, reload
-from tests.generate import as_csv, catalogue, days_from, ratings_of_day
+from movierec_serving.model.pointer import Pointer
+from movierec_serving.model.reload import ReloadRefused, reload
+from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
 ROOT = Path(__file__).parents[2]
 DAYS = days_from("1998-03-29", 5)  # over the end of a month
 
 
 class DirectClient:
-    """Two endpoints without HTTP: the very check and pointer of a real one, in the caller's process."""
+    """Two endpoints without HTTP: the very check and pointer of a real one, in the caller's
+    process.
+    """
 
     endpoints = ("1", "2")
 
@@ -57,12 +61,19 @@ class DirectClient:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """What a process that works on `home` is given; small models, and a gate that 60 users can pass."""
+    """What a process that works on `home` is given; small models, and a gate that 60 users can
+    pass.
+    """
     return {
-        "DAGSTER_HOME": str(home), "MOVIEREC_HOME": str(home), "PYTHONPATH": str(ROOT),
-        "MOVIEREC_DAGSTER_DIR": str(home / "warehouse" / "dagster"), "MOVIEREC_GATE_MARGIN": "0.9",
-        "MOVIEREC_FACTORS": "8", "MOVIEREC_REGULARIZATION": "1", "MLFLOW_DISABLE_TELEMETRY": "true",
-    }  # fmt: skip
+        "DAGSTER_HOME": str(home),
+        "MOVIEREC_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "MOVIEREC_DAGSTER_DIR": str(home / "warehouse" / "dagster"),
+        "MOVIEREC_GATE_MARGIN": "0.9",
+        "MOVIEREC_FACTORS": "8",
+        "MOVIEREC_REGULARIZATION": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
 
 
 def at(home: Path) -> None:
@@ -98,13 +109,19 @@ def forked(home: Path, work: Callable[[], None]) -> int:
 
 
 STAGES = {
-    "ingest": ("raw_ratings", "validated_ratings"), "train": ("als_model",), "register": ("registered_model",),
-    "judge": ("gate_verdict",), "deploy": ("served_model",), "mend": ("served_model",),
-}  # fmt: skip
+    "ingest": ("raw_ratings", "validated_ratings"),
+    "train": ("als_model",),
+    "register": ("registered_model",),
+    "judge": ("gate_verdict",),
+    "deploy": ("served_model",),
+    "mend": ("served_model",),
+}
 
 
 def run(job: str, first: int = 2, last: int = 4) -> None:
-    """One run, as a run worker does it: of a job, or of a stage of the daily one; or a tick of the sensor."""
+    """One run, as a run worker does it: of a job, or of a stage of the daily one; or a tick of the
+    sensor.
+    """
     if job == "tick":
         tick()
         return
@@ -120,7 +137,9 @@ def run(job: str, first: int = 2, last: int = 4) -> None:
 
 
 def tick(later_s: float = 0.0) -> None:
-    """One iteration of Dagster's sensor daemon over the sensor of deployments, so many seconds later."""
+    """One iteration of Dagster's sensor daemon over the sensor of deployments, so many seconds
+    later.
+    """
     from dagster._core.remote_origin import InProcessCodeLocationOrigin
     from dagster._core.test_utils import (
         InProcessTestWorkspaceLoadTarget,
@@ -131,8 +150,12 @@ def tick(later_s: float = 0.0) -> None:
     from dagster._daemon.sensor import execute_sensor_iteration
 
     definitions.defs = definitions.assemble(settings())
-    loadable = LoadableTargetOrigin(executable_path=sys.executable, module_name="movierec_assets.definitions")
-    target = InProcessTestWorkspaceLoadTarget(InProcessCodeLocationOrigin(loadable, location_name="movierec"))
+    loadable = LoadableTargetOrigin(
+        executable_path=sys.executable, module_name="movierec_assets.definitions"
+    )
+    target = InProcessTestWorkspaceLoadTarget(
+        InProcessCodeLocationOrigin(loadable, location_name="movierec")
+    )
     futures: dict[str, Future[Any]] = {}
     with (
         dg.DagsterInstance.get() as instance,
@@ -144,7 +167,9 @@ def tick(later_s: float = 0.0) -> None:
 
 
 def prepare(home: Path) -> None:
-    """A home as set-up leaves it, with five days of which the third comes twice and the last is unreadable."""
+    """A home as set-up leaves it, with five days of which the third comes twice and the last is
+    unreadable.
+    """
     with dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
     adapters = definitions.resources(settings())
@@ -178,7 +203,9 @@ def corrupt(home: Path) -> None:
 
 
 def recover(home: Path, job: str, result: Path) -> None:
-    """What the platform does after a crash: the sensor's tick by itself, or one relaunch; then all is looked at."""
+    """What the platform does after a crash: the sensor's tick by itself, or one relaunch; then all
+    is looked at.
+    """
     found: list[str] = []
     with dg.DagsterInstance.get() as instance:
         for one in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
@@ -197,7 +224,9 @@ def recover(home: Path, job: str, result: Path) -> None:
 
 
 def _deployments_asked_for() -> list[str]:
-    """What is wrong when the next tick has not left one deployment to be run, neither none nor two."""
+    """What is wrong when the next tick has not left one deployment to be run, neither none nor
+    two.
+    """
     tick(60)  # the sensor is due again
     with dg.DagsterInstance.get() as instance:
         queued = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
@@ -207,13 +236,17 @@ def _deployments_asked_for() -> list[str]:
 
 
 def clone(source: Path, target: Path) -> Path:
-    """A copy of a home; hard links stay such, and what MLflow has stored as absolute paths is rewritten."""
+    """A copy of a home; hard links stay such, and what MLflow has stored as absolute paths is
+    rewritten.
+    """
     subprocess.run(["cp", "-a", source, target], check=True)
     with closing(sqlite3.connect(target / "warehouse" / "mlflow.db")) as database, database:
         for table, column in (
-            ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "storage_location"),
+            ("experiments", "artifact_location"),
+            ("runs", "artifact_uri"),
+            ("model_versions", "storage_location"),
             ("logged_models", "artifact_location"),
-        ):  # fmt: skip
+        ):
             database.execute(
                 f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target))
             )

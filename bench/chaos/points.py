@@ -1,4 +1,6 @@
-"""The named points at which a process is killed, and how it kills itself there: nothing in the product knows of it."""
+"""The named points at which a process is killed, and how it kills itself there: nothing in the
+product knows of it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Point:
-    """Just before or after a call of `owner`.`name` in a run of `job`; one of the first `times` that are made."""
+    """Just before or after a call of `owner`.`name` in a run of `job`; one of the first `times`
+    that are made.
+    """
 
     place: str
     job: str
@@ -27,7 +31,7 @@ class Point:
 
 def _commit(place: str, job: str, unit: str, times: int) -> list[Point]:
     """Around the commit of a unit of work of the warehouse, which is a method `unit`."""
-    owner = "movierec_assets.resources.warehouse:Warehouse"
+    owner = "movierec_assets.resources.warehouse.warehouse:Warehouse"
     return [
         Point(f"{place}: {when} its commit", job, owner, f"commit of {unit}", when, times)
         for when in ("before", "after")
@@ -38,22 +42,42 @@ def _status(*_: Any, **tags: Any) -> bool:
     return "status" in tags
 
 
-REGISTRY = "movierec_assets.resources.model_registry"
-BUNDLES = "movierec_assets.resources.mlflow_bundle"
+REGISTRY = "movierec_assets.resources.registry.model_registry"
+BUNDLES = "movierec_assets.resources.registry.mlflow_bundle"
 CLIENT = "mlflow:MlflowClient"
 TAGS = "mlflow.tracking._model_registry.client:ModelRegistryClient"
 FILES = "movierec_serving.bundle.files"
 SENSORS = "dagster:DagsterInstance"
 
 POINTS = [
-    Point("chunk: written, not yet named", "ingest", "pathlib:Path", "replace", "before", 3,
-          lambda path, _: "chunks" in path.parts),
-    Point("chunk archived, not in the ledger", "ingest", "movierec_assets.resources.chunk_archive:ChunkArchive",
-          "store", "after", 3),
+    Point(
+        "chunk: written, not yet named",
+        "ingest",
+        "pathlib:Path",
+        "replace",
+        "before",
+        3,
+        lambda path, _: "chunks" in path.parts,
+    ),
+    Point(
+        "chunk archived, not in the ledger",
+        "ingest",
+        "movierec_assets.resources.stores.chunk_archive:ChunkArchive",
+        "store",
+        "after",
+        3,
+    ),
     *_commit("raw ratings", "ingest", "load_chunk", 2),
     *_commit("refused chunk", "ingest", "refuse_chunk", 1),
     *_commit("verdict of a day", "ingest", "judge", 2),
-    Point("bundle: some files written", "train", "movierec_serving.bundle.writer", "write_array", "after", 36),
+    Point(
+        "bundle: some files written",
+        "train",
+        "movierec_serving.bundle.writer",
+        "write_array",
+        "after",
+        36,
+    ),
     Point("bundle: written, not renamed", "train", FILES, "_move_into_place", "before", 4),
     Point("bundle: renamed", "train", FILES, "_move_into_place", "after", 4),
     *_commit("model of a day", "train", "record_model", 3),
@@ -61,16 +85,41 @@ POINTS = [
     Point("MLflow run logged, no artifact", "register", "mlflow.pyfunc", "log_model", "before", 2),
     Point("MLflow artifact, not linked", "register", BUNDLES, "_link_artifacts", "before", 2),
     Point("MLflow artifact, no version", "register", CLIENT, "create_model_version", "before", 2),
-    Point("version made, its run not ended", "register", CLIENT, "create_model_version", "after", 2),
-    Point("verdict: its numbers only", "judge", CLIENT, "log_batch", "after", 2,
-          lambda *_, **given: any(one.key.startswith("gate_") for one in given.get("metrics", ()))),
-    Point("verdict: reason, not decision", "judge", TAGS, "set_model_version_tag", "before", 2,
-          lambda *given, **_: given[3] == "gate"),
-    Point("verdict recorded", "judge", TAGS, "set_model_version_tag", "after", 2,
-          lambda *given, **_: given[3] == "gate"),
+    Point(
+        "version made, its run not ended", "register", CLIENT, "create_model_version", "after", 2
+    ),
+    Point(
+        "verdict: its numbers only",
+        "judge",
+        CLIENT,
+        "log_batch",
+        "after",
+        2,
+        lambda *_, **given: any(one.key.startswith("gate_") for one in given.get("metrics", ())),
+    ),
+    Point(
+        "verdict: reason, not decision",
+        "judge",
+        TAGS,
+        "set_model_version_tag",
+        "before",
+        2,
+        lambda *given, **_: given[3] == "gate",
+    ),
+    Point(
+        "verdict recorded",
+        "judge",
+        TAGS,
+        "set_model_version_tag",
+        "after",
+        2,
+        lambda *given, **_: given[3] == "gate",
+    ),
     Point("alias: before it moves", "judge", CLIENT, "set_registered_model_alias", "before"),
     Point("alias moved, tags not", "judge", CLIENT, "set_registered_model_alias", "after"),
-    Point("one status tag of two", "judge", f"{REGISTRY}:ModelRegistry", "_tag", "after", 1, _status),
+    Point(
+        "one status tag of two", "judge", f"{REGISTRY}:ModelRegistry", "_tag", "after", 1, _status
+    ),
     Point("tags set, move not reported", "judge", SENSORS, "report_runless_asset_event", "before"),
     Point("move reported", "judge", SENSORS, "report_runless_asset_event", "after"),
     *_commit("catalogue", "catalogue", "replace_movies", 1),
@@ -79,19 +128,41 @@ POINTS = [
     Point("publication: renamed, no reload", "deploy", FILES, "_move_into_place", "after"),
     Point("corrupt publication: not replaced", "mend", FILES, "_move_into_place", "before"),
     Point("corrupt publication: replaced", "mend", FILES, "_move_into_place", "after"),
-    Point("pointer: checked, not stored", "deploy", "movierec_serving.pointer:Pointer", "store", "before", 2),
-    Point("pointer: stored, not acknowledged", "deploy", "movierec_serving.pointer:Pointer", "store", "after", 2),
+    Point(
+        "pointer: checked, not stored",
+        "deploy",
+        "movierec_serving.model.pointer:Pointer",
+        "store",
+        "before",
+        2,
+    ),
+    Point(
+        "pointer: stored, not acknowledged",
+        "deploy",
+        "movierec_serving.model.pointer:Pointer",
+        "store",
+        "after",
+        2,
+    ),
     *_commit("table of what is served", "deploy", "replace_served", 1),
-    Point("tick: before it looks", "tick", "movierec_assets.defs.deployment", "reported_production", "before"),
+    Point(
+        "tick: before it looks",
+        "tick",
+        "movierec_assets.defs.deployment",
+        "reported_production",
+        "before",
+    ),
     Point("tick: decided, no run yet", "tick", SENSORS, "create_run", "before"),
     Point("tick: run made, not queued", "tick", SENSORS, "submit_run", "before"),
     Point("tick: run queued, cursor not kept", "tick", SENSORS, "submit_run", "after"),
     Point("tick: cursor kept", "tick", SENSORS, "update_instigator_state", "after"),
-]  # fmt: skip
+]
 
 
 def arm(point: Point, nth: int, signal: int, hit: Path) -> None:
-    """Make this process kill itself at the nth time that the point is reached, having left the file `hit`."""
+    """Make this process kill itself at the nth time that the point is reached, having left the file
+    `hit`.
+    """
     reached = 0
 
     def strike() -> None:

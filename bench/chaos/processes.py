@@ -16,9 +16,9 @@ import dagster as dg
 
 from bench.chaos.cases import SIGNALS
 from bench.chaos.invariants import violations
-from bench.processes import wait_until
-from bench.small_platform import DAYS, Platform, platform
-from movierec_assets.commands.up import end_abandoned_runs
+from bench.pipeline.small_platform import DAYS, Platform, platform
+from demo.processes import wait_until
+from movierec_assets.cli.up import end_abandoned_runs
 from movierec_assets.definitions import resources
 from movierec_assets.defs.deployment import UNFINISHED
 from movierec_assets.settings import settings
@@ -28,7 +28,9 @@ Table = dict[str, dict[str, float]]
 
 
 def kills(seed: int, times: int) -> Table:
-    """A row for each kind of process: `times` kills with each signal, what came after, and what was violated."""
+    """A row for each kind of process: `times` kills with each signal, what came after, and what was
+    violated.
+    """
     chance = random.Random(seed)
     table: Table = defaultdict(lambda: defaultdict(float))
     with (
@@ -61,13 +63,16 @@ def kills(seed: int, times: int) -> Table:
             row["violations"] += len(broken)
             row["seconds"] += time.perf_counter() - began
             print(
-                f"{kind}, {number.name}: {time.perf_counter() - began:.0f} s {'; '.join(broken)}", flush=True
+                f"{kind}, {number.name}: {time.perf_counter() - began:.0f} s {'; '.join(broken)}",
+                flush=True,
             )
     return table
 
 
 def _kill(found: Platform, kind: str, number: signal.Signals, chance: random.Random) -> bool:
-    """Kill one process at a random moment; whether it had to be started again (`movierec up` ends with any of them)."""
+    """Kill one process at a random moment; whether it had to be started again (`movierec up` ends
+    with any of them).
+    """
     if kind == "run worker":
         workers = wait_until(lambda: _workers(found), "a run worker", 120)
         time.sleep(chance.uniform(0, LONGEST_S / 2))
@@ -98,7 +103,11 @@ def _kill(found: Platform, kind: str, number: signal.Signals, chance: random.Ran
 
 def _workers(found: Platform) -> list[int]:
     servers = [pid for pid in found.children("daemon") if b"grpc" in _line(pid)]
-    return [pid for pid in found.children("daemon") if b"spawn_main" in _line(pid) and pid not in servers]
+    return [
+        pid
+        for pid in found.children("daemon")
+        if b"spawn_main" in _line(pid) and pid not in servers
+    ]
 
 
 def _line(pid: int) -> bytes:
@@ -114,7 +123,11 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _at_rest(found: Platform) -> None:
-    """Until no run is under way: a deployment writes its table after the endpoints have acknowledged."""
+    """Until no run is under way: a deployment writes its table after the endpoints have
+    acknowledged.
+    """
     wait_until(
-        lambda: not found.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)), "no run is under way", 300
+        lambda: not found.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)),
+        "no run is under way",
+        300,
     )

@@ -1,4 +1,6 @@
-"""The part of the bench that forks: `python -m bench.chaos.workers SEED TIMES`; a line of JSON for each place."""
+"""The part of the bench that forks: `python -m bench.chaos.workers SEED TIMES`; a line of JSON for
+each place.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - nothing here outlives the bench, and a
 
 
 def read_migrations_once() -> None:
-    """Dagster and MLflow read all their migrations whenever they open a database: half of the time of a short run."""
+    """Dagster and MLflow read all their migrations whenever they open a database: half of the time
+    of a short run.
+    """
     original, known = ScriptDirectory.from_config, {}
 
     def from_config(config: Any) -> Any:

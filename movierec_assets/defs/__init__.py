@@ -4,5 +4,6 @@ import warnings
 
 import dagster as dg
 
-# Ranges of days in one run are what this is built on; Dagster says "beta" of it once an asset, in every process.
+# Ranges of days in one run are what this is built on; Dagster says "beta" of it once an asset, in
+# every process.
 warnings.filterwarnings("ignore", message=".*backfill_policy.*", category=dg.BetaWarning)

@@ -1,4 +1,6 @@
-"""What asks for runs: one job for a day or a range, a schedule, and a sensor on the landing zone."""
+"""What asks for runs: one job for a day or a range, a schedule, and a sensor on the landing
+zone.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -6,22 +8,30 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from movierec_assets.defs.ingestion import movies, raw_ratings
-from movierec_assets.defs.prequential import prequential_evaluation
+from movierec_assets.defs.monitoring.prequential import prequential_evaluation
 from movierec_assets.defs.promotion import gate_verdict
 from movierec_assets.defs.registration import registered_model
 from movierec_assets.defs.training import als_model
 from movierec_assets.defs.validation import validated_ratings
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
 from movierec_assets.ratings.chunks import ChunkError
-from movierec_assets.resources.landing_zone import LandingZone, MissingChunk
+from movierec_assets.resources.stores.landing_zone import LandingZone, MissingChunk
 
 daily_job = dg.define_asset_job(
-    "daily", description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
+    "daily",
+    description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
     selection=[
-        raw_ratings, validated_ratings, als_model, registered_model, gate_verdict, prequential_evaluation,
+        raw_ratings,
+        validated_ratings,
+        als_model,
+        registered_model,
+        gate_verdict,
+        prequential_evaluation,
     ],
-)  # fmt: skip
-catalogue_job = dg.define_asset_job("catalogue", selection=[movies], description="Read movies.csv again.")
+)
+catalogue_job = dg.define_asset_job(
+    "catalogue", selection=[movies], description="Read movies.csv again."
+)
 
 
 @dg.schedule(job=daily_job, cron_schedule="30 0 * * *", execution_timezone="UTC")
@@ -32,7 +42,8 @@ def every_day(
     day = (context.scheduled_execution_time - timedelta(days=1)).astimezone(UTC).date().isoformat()
     if not daily.has_partition_key(day):
         return dg.SkipReason(
-            f"{day} is not a partition: partitions are {daily.start:%Y-%m-%d} to {daily.get_last_partition_key()}"
+            f"{day} is not a partition: partitions are {daily.start:%Y-%m-%d} to "
+            f"{daily.get_last_partition_key()}"
         )
     try:
         landing_zone.find(day)
@@ -44,11 +55,18 @@ def every_day(
 
 
 @dg.sensor(
-    jobs=[daily_job, catalogue_job], minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED,
-    description="New or changed chunks, asked for as ranges of days. Off at first: it would ask for every day at once.",
-)  # fmt: skip
-def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: LandingZone) -> dg.SensorResult:
-    """Asks for each contiguous range of days whose files are new or changed, and for a changed catalogue."""
+    jobs=[daily_job, catalogue_job],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="New or changed chunks, asked for as ranges of days. Off at first: it would ask "
+    "for every day at once.",
+)
+def landing_zone_watch(
+    context: dg.SensorEvaluationContext, landing_zone: LandingZone
+) -> dg.SensorResult:
+    """Asks for each contiguous range of days whose files are new or changed, and for a changed
+    catalogue.
+    """
     known = json.loads(context.cursor or "{}")
     try:
         path = landing_zone.movies_path()
@@ -68,6 +86,8 @@ def landing_zone_watch(context: dg.SensorEvaluationContext, landing_zone: Landin
         requests.append(dg.RunRequest(run_key=f"movies-{stamp}", job_name=catalogue_job.name))
     for first, last in contiguous(partitions, changed):
         tags = {RANGE_START: first, RANGE_END: last}
-        requests.append(dg.RunRequest(f"{first}-{last}-{stamp}", job_name=daily_job.name, tags=tags))
+        requests.append(
+            dg.RunRequest(f"{first}-{last}-{stamp}", job_name=daily_job.name, tags=tags)
+        )
     reason = None if requests else "no chunk is new or changed"
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(found), skip_reason=reason)

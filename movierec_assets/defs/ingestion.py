@@ -5,23 +5,31 @@ from datetime import timedelta
 
 import dagster as dg
 
-from movierec_assets.defs.days import Metadata, Results, each_day, table
+from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
 from movierec_assets.partitions import daily
 from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
 from movierec_assets.ratings.ledger import Chunk
-from movierec_assets.resources.chunk_archive import ChunkArchive
-from movierec_assets.resources.landing_zone import LandingZone
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
+from movierec_assets.resources.stores.landing_zone import LandingZone
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 
 ONE_RUN = dg.BackfillPolicy.single_run()
 LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end
 
 
 @dg.asset(
-    partitions_def=daily, backfill_policy=ONE_RUN, group_name="ingestion", kinds={"duckdb"}, pool="warehouse",
+    partitions_def=daily,
+    backfill_policy=ONE_RUN,
+    group_name="ingestion",
+    kinds={"duckdb"},
+    pool="warehouse",
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER),
-    check_specs=[dg.AssetCheckSpec("chunks_readable", asset="raw_ratings", description="no chunk was refused")],
-)  # fmt: skip
+    check_specs=[
+        dg.AssetCheckSpec(
+            "chunks_readable", asset="raw_ratings", description="no chunk was refused"
+        )
+    ],
+)
 def raw_ratings(
     context: dg.AssetExecutionContext,
     landing_zone: LandingZone,
@@ -30,8 +38,8 @@ def raw_ratings(
 ) -> Results:
     """The day's chunk as delivered: archived by its sha256, its records in DuckDB as text.
 
-    A chunk that cannot be read is refused and named; what was current for the day stays. A day without a file
-    fails with the path.
+    A chunk that cannot be read is refused and named; what was current for the day stays. A day
+    without a file fails with the path.
     """
     ledger = warehouse.chunks(context.partition_keys)
     delivered: dict[str, str] = {}
@@ -57,15 +65,19 @@ def raw_ratings(
         return {day: _metadata(chunks[day], delivered[day]) for day in days}
 
     def check() -> dg.AssetCheckResult:
-        return refusals("chunks_readable", warehouse.refused(unreadable=True), context.partition_keys)
+        return refusals(
+            "chunks_readable", warehouse.refused(unreadable=True), context.partition_keys
+        )
 
     yield from each_day(context, ingest, describe, check=check)
 
 
 def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg.AssetCheckResult:
-    """The check's result: an ERROR that names the refused days of this run, a WARN while there are others.
+    """The check's result: an ERROR that names the refused days of this run, a WARN while there are
+    others.
 
-    A check has one state for the asset: green after a good day would hide the refused one before it.
+    A check has one state for the asset: green after a good day would hide the refused one before
+    it.
     """
     now = [day for day in asked if day in refused]
     if not refused:
@@ -82,10 +94,13 @@ def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg
 def _metadata(chunks: list[Chunk], delivered: str) -> Metadata:
     chunk = next(one for one in chunks if one.sha256 == delivered)
     return {
-        "dagster/row_count": chunk.rows, "file": chunk.file, "sha256": chunk.sha256,
+        "dagster/row_count": chunk.rows,
+        "file": chunk.file,
+        "sha256": chunk.sha256,
         "status": "current" if chunk.current else f"refused: {chunk.reason}",
-        "current chunk": next((one.sha256 for one in chunks if one.current), "none"), "chunks delivered": len(chunks),
-    }  # fmt: skip
+        "current chunk": next((one.sha256 for one in chunks if one.current), "none"),
+        "chunks delivered": len(chunks),
+    }
 
 
 @dg.asset(group_name="ingestion", kinds={"duckdb"}, pool="warehouse")

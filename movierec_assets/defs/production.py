@@ -1,4 +1,6 @@
-"""Production by hand, and what a person is told: pins and revocations, stale days, failures, refused days."""
+"""Production by hand, and what a person is told: pins and revocations, stale days, failures,
+refused days.
+"""
 
 import json
 
@@ -7,16 +9,18 @@ import dagster as dg
 from movierec_assets.defs.deployment import ATTEMPT
 from movierec_assets.defs.promotion import reconcile_production
 from movierec_assets.defs.training import als_model
+from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
-from movierec_assets.resources.duckdb_file import WarehouseHeld
-from movierec_assets.resources.mlflow_run import sweep
-from movierec_assets.resources.model_registry import Action, ChangeError, ModelRegistry
 from movierec_assets.resources.notifier import Notifier, webserver
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.registry.mlflow_run import sweep
+from movierec_assets.resources.registry.model_registry import Action, ChangeError, ModelRegistry
+from movierec_assets.resources.warehouse.duckdb_file import WarehouseHeld
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import settings
-from movierec_assets.training.staleness import stale_days
 
-TICK_WAIT_S = 2.0  # for the warehouse, which runs hold for milliseconds; Dagster ends a tick after 60
+TICK_WAIT_S = (
+    2.0  # for the warehouse, which runs hold for milliseconds; Dagster ends a tick after 60
+)
 
 
 class Change(dg.Config):
@@ -28,13 +32,20 @@ class Change(dg.Config):
 
 
 @dg.op
-def change_production(context: dg.OpExecutionContext, config: Change, model_registry: ModelRegistry) -> None:
-    """Record the decision in the registry, then reconcile: the endpoints follow within a sensor's interval."""
+def change_production(
+    context: dg.OpExecutionContext, config: Change, model_registry: ModelRegistry
+) -> None:
+    """Record the decision in the registry, then reconcile: the endpoints follow within a sensor's
+    interval.
+    """
     try:
         model_registry.change(config.action, config.version, config.reason)
     except ChangeError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    by = f"set_production: {config.action} version {config.version} ({config.reason}), run {context.run_id}"
+    by = (
+        f"set_production: {config.action} version {config.version} ({config.reason}), run "
+        f"{context.run_id}"
+    )
     production = reconcile_production(context.instance, model_registry, by)
     context.log.info(f"{by}; production is {production or 'none'}")
 
@@ -48,35 +59,48 @@ def set_production() -> None:
     asset=als_model, description="no day's model was made from other data than the ledger names now"
 )
 def days_current(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Finds re-delivered and repaired days, and all that were trained on them, as ranges for the backfill dialog."""
+    """Finds re-delivered and repaired days, and all that were trained on them, as ranges for the
+    backfill dialog.
+    """
     models = list(warehouse.models().values())
     partitions = warehouse.partitions(models[-1].day, None) if models else []
     stale = set(stale_days(models, partitions, settings().window_days))
     if not stale:
         return dg.AssetCheckResult(passed=True, metadata={"days": len(models)})
     stretches = contiguous(daily.get_partition_keys(), stale)
-    ranges = ", ".join(first if first == last else f"[{first}...{last}]" for first, last in stretches)
+    ranges = ", ".join(
+        first if first == last else f"[{first}...{last}]" for first, last in stretches
+    )
     return dg.AssetCheckResult(
-        passed=False, severity=dg.AssetCheckSeverity.WARN,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(stale)} days are stale; paste into the backfill dialog: {ranges}",
         metadata={"days": len(models), "stale": len(stale), "backfill": ranges},
-    )  # fmt: skip
+    )
 
 
-@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING, monitor_all_code_locations=False)
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING, monitor_all_code_locations=False
+)
 def after_failure(
-    context: dg.RunFailureSensorContext, model_registry: ModelRegistry, notifier: dg.ResourceParam[Notifier]
+    context: dg.RunFailureSensorContext,
+    model_registry: ModelRegistry,
+    notifier: dg.ResourceParam[Notifier],
 ) -> None:
     """A failed run is notified once; what it could not end because it was killed, is ended here.
 
-    The sensor repeats a deployment for ever: the first failure of a version is told, then each new cause.
+    The sensor repeats a deployment for ever: the first failure of a version is told, then each new
+    cause.
     """
     run = context.dagster_run
     first, last = (run.tags.get(key) for key in (RANGE_START, RANGE_END))
     of = (first if first == last else f"{first} to {last}") or run.tags.get("dagster/partition")
     cause = _cause(context.instance, run.run_id)
     if run.tags.get(ATTEMPT, "1") == "1" or cause != _cause_before(context.instance, run):
-        text = f"{run.job_name}{f' of {of}' if of else ''} failed: {cause} {webserver()}/runs/{run.run_id}"
+        text = (
+            f"{run.job_name}{f' of {of}' if of else ''} failed: {cause} "
+            f"{webserver()}/runs/{run.run_id}"
+        )
         notifier.send(text)
     swept = sweep(model_registry, context.instance)
     context.log.info(f"MLflow runs ended: {', '.join(swept) or 'none'}")
@@ -117,8 +141,12 @@ def refused_days(
     chunks = [one for some in ledger.values() for one in some]
     refused = {f"{one.day}/{one.sha256}": one.reason for one in chunks if one.verdict == "refused"}
     new = sorted(refused.keys() - set(json.loads(context.cursor or "[]")))
-    if new:  # one message: a webhook that hangs must not outlast the tick, which would tell it again
-        lines = "\n".join(f"{key[:10]} is refused and not trained on: {refused[key]}" for key in new)
+    if (
+        new
+    ):  # one message: a webhook that hangs must not outlast the tick, which would tell it again
+        lines = "\n".join(
+            f"{key[:10]} is refused and not trained on: {refused[key]}" for key in new
+        )
         notifier.send(f"{lines}\n{webserver()}/assets/validated_ratings")
     told = ", ".join(key[:10] for key in new)
     reason = f"told of {told}" if new else "no day was refused since"

@@ -7,29 +7,40 @@ from typing import Any
 
 import dagster as dg
 
-from movierec_assets.defs.days import Metadata, Results, each_day
 from movierec_assets.defs.ingestion import ONE_RUN
+from movierec_assets.defs.shared.days import Metadata, Results, each_day
 from movierec_assets.defs.training import als_model
 from movierec_assets.partitions import daily
-from movierec_assets.resources.bundle_store import BundleStore
-from movierec_assets.resources.model_registry import ModelRegistry, Version
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.registry.model_registry import ModelRegistry, Version
+from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.training.identity import DayModel
 from movierec_serving.bundle import Bundle
 
 
 @dg.asset(
-    deps=[als_model], partitions_def=daily, backfill_policy=ONE_RUN, group_name="registration", kinds={"mlflow"},
+    deps=[als_model],
+    partitions_def=daily,
+    backfill_policy=ONE_RUN,
+    group_name="registration",
+    kinds={"mlflow"},
     pool="warehouse",
-)  # fmt: skip
+)
 def registered_model(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, bundle_store: BundleStore, model_registry: ModelRegistry,
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    bundle_store: BundleStore,
+    model_registry: ModelRegistry,
     mlflow: dg.ResourceParam[Any],
-) -> Results:  # fmt: skip
-    """The day's model as a version in MLflow, with parameters, metrics, data and the bundle itself."""
+) -> Results:
+    """The day's model as a version in MLflow, with parameters, metrics, data and the bundle
+    itself.
+    """
     tags = origin(context)
     models = warehouse.models(context.partition_keys)
-    known = {one.identity: one for one in reversed(model_registry.versions())}  # the lowest number of each
+    known = {
+        one.identity: one for one in reversed(model_registry.versions())
+    }  # the lowest number of each
 
     def register(day: str) -> None:
         if day not in models:
@@ -66,15 +77,19 @@ def _metadata(version: Version | None) -> Metadata:
     if version is None:
         return {"version": "none", "note": "no rating has been accepted yet"}
     return {
-        "version": version.number, "identity": version.identity, "data until": version.data_until,
+        "version": version.number,
+        "identity": version.identity,
+        "data until": version.data_until,
         "MLflow run": version.run_id,
-    }  # fmt: skip
+    }
 
 
 def _git_commit() -> str:
     """The checkout's commit, or `unknown` outside one."""
     command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        return subprocess.check_output(command, text=True, timeout=10, stderr=subprocess.DEVNULL).strip()
+        return subprocess.check_output(
+            command, text=True, timeout=10, stderr=subprocess.DEVNULL
+        ).strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"

@@ -5,15 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from movierec_assets.defs.pictures import search_pictures
 from movierec_assets.defs.promotion import reconcile_production, verdict_on
 from movierec_assets.defs.registration import origin, register_version
+from movierec_assets.defs.shared.pictures import search_pictures
 from movierec_assets.defs.training import Due, als_model, fit_model
-from movierec_assets.resources.bundle_store import BundleStore
-from movierec_assets.resources.model_registry import ModelRegistry
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.registry.model_registry import ModelRegistry
+from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import settings
-from movierec_assets.training.tuning import TUNED, new_study, search
+from movierec_assets.tuning.search import TUNED, new_study, search
 from movierec_serving.bundle import Bundle
 
 
@@ -25,16 +25,23 @@ class Search(dg.Config):
 
 @dg.asset(deps=[als_model], group_name="tuning", kinds={"optuna", "implicit"}, pool="warehouse")
 def tuned_parameters(
-    context: dg.AssetExecutionContext, config: Search, warehouse: Warehouse, bundle_store: BundleStore,
-    model_registry: ModelRegistry, mlflow: dg.ResourceParam[Any],
-) -> dg.MaterializeResult:  # type: ignore[type-arg] # fmt: skip
-    """ALS parameters searched for on walk-forward slices of the newest model's data, without the gate's holdout.
+    context: dg.AssetExecutionContext,
+    config: Search,
+    warehouse: Warehouse,
+    bundle_store: BundleStore,
+    model_registry: ModelRegistry,
+    mlflow: dg.ResourceParam[Any],
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """ALS parameters searched for on walk-forward slices of the newest model's data, without the
+    gate's holdout.
 
-    The best are trained cold on that day, registered and judged. If they pass, theirs is the day's model, and later
-    days take them, until others pass or the settings of training change.
+    The best are trained cold on that day, registered and judged. If they pass, theirs is the day's
+    model, and later days take them, until others pass or the settings of training change.
     """
     models = warehouse.models()
-    trained = [one for one in models.values() if one.identity is not None and one.data_until == one.day]
+    trained = [
+        one for one in models.values() if one.identity is not None and one.data_until == one.day
+    ]
     if not trained:
         raise dg.Failure("there is no model yet; materialize als_model first", allow_retries=False)
     newest, chosen = trained[-1], settings()
@@ -45,23 +52,35 @@ def tuned_parameters(
     study = new_study(now.identity, f"sqlite:///{chosen.warehouse / 'tuning.db'}", chosen.seed)
     found = search(study, interactions, newest.day, current, chosen.seed, config.trials)
     metadata: dict[str, Any] = {
-        "day": newest.day, "data": now.digest, "trials": sum(trial.state.is_finished() for trial in study.trials),
-        "NDCG@10 on the slices": study.best_value, "with the current parameters": study.trials[0].value,
-        **{name: found[name] for name in TUNED}, **search_pictures(study),
-    }  # fmt: skip
+        "day": newest.day,
+        "data": now.digest,
+        "trials": sum(trial.state.is_finished() for trial in study.trials),
+        "NDCG@10 on the slices": study.best_value,
+        "with the current parameters": study.trials[0].value,
+        **{name: found[name] for name in TUNED},
+        **search_pictures(study),
+    }
     if found == current:
         metadata["verdict"] = "the current parameters are the best found"
         return dg.MaterializeResult(metadata=metadata)
     model = fit_model(replace(now, parameters=found), bundle_store)
     bundle = Bundle.open(bundle_store.served(str(model.identity)))
-    version = register_version(mlflow, model_registry, bundle, model, {**origin(context), "tuned": "true"})
-    verdict = verdict_on(model, version, model_registry.versions(), models, bundle_store, model_registry)
+    version = register_version(
+        mlflow, model_registry, bundle, model, {**origin(context), "tuned": "true"}
+    )
+    verdict = verdict_on(
+        model, version, model_registry.versions(), models, bundle_store, model_registry
+    )
     warehouse.record_tuned(model, version.number, base, found, verdict.decision)
-    reconcile_production(context.instance, model_registry, f"tuned_parameters, run {context.run.run_id}")
+    reconcile_production(
+        context.instance, model_registry, f"tuned_parameters, run {context.run.run_id}"
+    )
     judged = {"version": version.number, "verdict": verdict.decision, "reason": verdict.reason}
     return dg.MaterializeResult(metadata={**metadata, **judged})
 
 
 tuning_job = dg.define_asset_job(
-    "tuning", [tuned_parameters], description="Search for better parameters of ALS; launch it by hand."
+    "tuning",
+    [tuned_parameters],
+    description="Search for better parameters of ALS; launch it by hand.",
 )

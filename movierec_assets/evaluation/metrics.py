@@ -1,4 +1,6 @@
-"""Metrics of ranked lists, by definition. Those of a user are averaged over the users that have a relevant movie."""
+"""Metrics of ranked lists, by definition. Those of a user are averaged over the users that have a
+relevant movie.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ Counts = NDArray[np.int64]  # (B,): relevant movies of each user, at least 1
 
 
 def ndcg(hits: Hits, relevant: Counts, k: int) -> NDArray[np.float64]:
-    """(B,) normalised discounted cumulative gain: sum of 1/log2(rank + 1) over hits, over the best possible sum.
+    """(B,) normalised discounted cumulative gain: sum of 1/log2(rank + 1) over hits, over the best
+    possible sum.
 
     Järvelin & Kekäläinen (2002), binary relevance.
     """
@@ -49,22 +52,31 @@ LONGEST = max(k for _, k in USER_METRICS.values())
 
 
 def means(hits: Hits, relevant: Counts) -> dict[str, float]:
-    """The mean of each of `USER_METRICS`, and of how many `users`; these alone where there are none."""
+    """The mean of each of `USER_METRICS`, and of how many `users`; these alone where there are
+    none.
+    """
     found = {"users": float(len(relevant))}
     if len(relevant):
-        found |= {name: float(metric(hits, relevant, k).mean()) for name, (metric, k) in USER_METRICS.items()}
+        found |= {
+            name: float(metric(hits, relevant, k).mean())
+            for name, (metric, k) in USER_METRICS.items()
+        }
     return found
 
 
 def coverage(recommended: NDArray[np.int32], movies: int, k: int) -> float:
-    """Share of the `movies` that stand in the first k of anybody's list; -1 marks an empty place."""
+    """Share of the `movies` that stand in the first k of anybody's list; -1 marks an empty
+    place.
+    """
     shown = np.unique(recommended[:, :k])
     return float((shown >= 0).sum() / movies)
 
 
-def novelty(recommended: NDArray[np.int32], popularity: NDArray[np.float32], users: int, k: int) -> float:
-    """Mean self-information, in bits, of the movies in the first k of the lists: -log2 of the share of users who
-    rated it. A movie that half of them rated has 1 bit. -1 marks an empty place.
+def novelty(
+    recommended: NDArray[np.int32], popularity: NDArray[np.float32], users: int, k: int
+) -> float:
+    """Mean self-information, in bits, of the movies in the first k of the lists: -log2 of the share
+    of users who rated it. A movie that half of them rated has 1 bit. -1 marks an empty place.
 
     Zhou et al. (2010), "Solving the apparent diversity-accuracy dilemma of recommender systems".
     """
@@ -82,7 +94,9 @@ MOVIE_SEGMENTS = ("head", "torso", "tail")
 
 
 def movie_segments(popularity: NDArray[np.float32]) -> NDArray[np.int64]:
-    """(I,) place in `MOVIE_SEGMENTS`: the most rated that have a third of the ratings, the next third, the rest."""
+    """(I,) place in `MOVIE_SEGMENTS`: the most rated that have a third of the ratings, the next
+    third, the rest.
+    """
     order = np.argsort(-popularity, kind="stable")
     before = np.cumsum(popularity[order], dtype=np.float64) - popularity[order]
     segments = np.empty(len(popularity), np.int64)

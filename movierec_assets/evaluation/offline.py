@@ -20,7 +20,7 @@ from movierec_assets.evaluation.metrics import (
     novelty,
 )
 from movierec_assets.evaluation.splits import sample
-from movierec_assets.training.interactions import Interactions
+from movierec_assets.ratings.interactions import Interactions
 from movierec_serving.bundle import Bundle, popular, recommend
 
 RELEVANT_STARS = 4.0
@@ -28,7 +28,9 @@ RELEVANT_STARS = 4.0
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means by name (`segment/metric` for a part of users or movies); (B,) NDCG@10 of each user, and popularity's."""
+    """Means by name (`segment/metric` for a part of users or movies); (B,) NDCG@10 of each user,
+    and popularity's.
+    """
 
     metrics: dict[str, float]
     ndcg_at_10: NDArray[np.float64]
@@ -42,9 +44,10 @@ Rank = Callable[[NDArray[np.int64]], NDArray[np.int32]]
 def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Evaluation:
     """Rank each user's unseen movies and compare with what the user liked later, beside popularity.
 
-    Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one are left
-    out, and of more than `MAX_USERS` users a sample is taken. Lists hold only movies that the user has not rated
-    in training. In a segment of movies only these are relevant, in the same lists.
+    Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one
+    are left out, and of more than `MAX_USERS` users a sample is taken. Lists hold only movies that
+    the user has not rated in training. In a segment of movies only these are relevant, in the same
+    lists.
 
     Args:
         bundle: of a model that was trained without `held`.
@@ -57,13 +60,17 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
     sampled[sample(bundle.user_ids)] = True
     judged = (found_user & sampled[user_rows])[held.users] & found_movie[held.movies]
     keep = judged & (held.ratings >= RELEVANT_STARS)
-    pairs = np.sort(user_rows[held.users[keep]].astype(np.int64) * movies + movie_rows[held.movies[keep]])
+    pairs = np.sort(
+        user_rows[held.users[keep]].astype(np.int64) * movies + movie_rows[held.movies[keep]]
+    )
     users, relevant = np.unique(pairs // max(movies, 1), return_counts=True)
     metrics = {"users": float(len(users)), "holdout_ratings": float(len(held))}
     if not len(users):
         return Evaluation(metrics, np.zeros(0), np.zeros(0))
     popularity = np.asarray(bundle.popularity)
-    with threadpool_limits(1, "blas"):  # of 32 users at a time: threads cost several times what they save
+    with threadpool_limits(
+        1, "blas"
+    ):  # of 32 users at a time: threads cost several times what they save
         lists = rank(users) if rank else recommend(bundle, users, LONGEST)[0]
     by_popularity = np.full(lists.shape, -1, np.int32)
     for place, user in enumerate(users.tolist()):
@@ -89,14 +96,18 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
         of_segment = np.searchsorted(users, pairs[segment[pairs % movies] == place] // movies)
         counts = np.bincount(of_segment, minlength=len(users))
         parts[name] = means((hits & (segment[lists] == place))[counts > 0], counts[counts > 0])
-    metrics |= {f"{part}/{name}": value for part, found in parts.items() for name, value in found.items()}
+    metrics |= {
+        f"{part}/{name}": value for part, found in parts.items() for name, value in found.items()
+    }
     return Evaluation(metrics, each[1], each[0])
 
 
 def hits_of(
     pairs: NDArray[np.int64], evaluated: NDArray[np.int64], ranked: NDArray[np.int32], movies: int
 ) -> NDArray[np.bool_]:
-    """(B, K) whether the movie at each place is among the sorted relevant `pairs` (user row x movies + movie row)."""
+    """(B, K) whether the movie at each place is among the sorted relevant `pairs` (user row x
+    movies + movie row).
+    """
     keys = evaluated[:, None] * movies + ranked
     places = np.minimum(np.searchsorted(pairs, keys), len(pairs) - 1)
     return np.asarray((pairs[places] == keys) & (ranked >= 0))
@@ -105,7 +116,9 @@ def hits_of(
 def rows_of(
     known: NDArray[np.bytes_], ids: NDArray[np.bytes_]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Row of each id in the ascending `known` (some row where it is absent), and whether it is there."""
+    """Row of each id in the ascending `known` (some row where it is absent), and whether it is
+    there.
+    """
     width = max(known.dtype.itemsize, ids.dtype.itemsize)
     wide, keys = known.astype(f"S{width}"), ids.astype(f"S{width}")
     places = np.minimum(np.searchsorted(wide, keys), max(len(known) - 1, 0))

@@ -7,15 +7,19 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_assets.training.interactions import Interactions
+from movierec_assets.ratings.interactions import Interactions
 
 HOLDOUT_SHARE = 0.2
 MIN_TRAINING_RATINGS = 5
-MAX_USERS = 5_000  # evaluated; the gate's standard error is then below 1 % of the mean (docs/benchmarks.md)
+MAX_USERS = (
+    5_000  # evaluated; the gate's standard error is then below 1 % of the mean (docs/benchmarks.md)
+)
 
 
 def temporal_holdout(data: Interactions) -> NDArray[np.bool_]:
-    """(N,) true for each user's last 20 % of ratings, by time, then movie; a user keeps at least 5 to train on."""
+    """(N,) true for each user's last 20 % of ratings, by time, then movie; a user keeps at least 5
+    to train on.
+    """
     counts = np.diff(data.indptr)
     most = np.maximum(counts - MIN_TRAINING_RATINGS, 0)
     last = np.minimum(np.floor(counts * HOLDOUT_SHARE), most).astype(np.int64)
@@ -25,7 +29,9 @@ def temporal_holdout(data: Interactions) -> NDArray[np.bool_]:
 
 
 def sample(user_ids: NDArray[np.bytes_], most: int = MAX_USERS) -> NDArray[np.int64]:
-    """Rows, ascending, of at most `most` users: those with the lowest hashes, so nearly the same ones every day."""
+    """Rows, ascending, of at most `most` users: those with the lowest hashes, so nearly the same
+    ones every day.
+    """
     if len(user_ids) <= most:
         return np.arange(len(user_ids))
     hashes = np.array([zlib.crc32(key) for key in user_ids.tolist()])

@@ -1,1 +1,3 @@
-"""Ratings as values: the formats they arrive in, the schema they must meet. Pure: values in, values out."""
+"""Ratings as values: the formats they arrive in, the schema they must meet. Pure: values in, values
+out.
+"""

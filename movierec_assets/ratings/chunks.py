@@ -1,4 +1,6 @@
-"""The formats a chunk may arrive in, read strictly: all of the file, or an error that names the line."""
+"""The formats a chunk may arrive in, read strictly: all of the file, or an error that names the
+line.
+"""
 
 import csv
 import io
@@ -25,7 +27,8 @@ class ChunkError(ValueError):
 
     Attributes:
         file: the file's name.
-        line: the physical line, 1-based and with the header counted; None where no line is to blame.
+        line: the physical line, 1-based and with the header counted; None where no line is to
+            blame.
         cause: what is wrong, in words.
     """
 
@@ -44,17 +47,17 @@ class ChunkError(ValueError):
 def parse_chunk(content: bytes, name: str) -> pd.DataFrame:
     """Read a day's delivered ratings, without judging any value.
 
-    CSV must be UTF-8 (a byte order mark is accepted) with a header, and end in a newline: a cut inside
-    the last field would otherwise pass in silence. Columns may come in any order.
+    CSV must be UTF-8 (a byte order mark is accepted) with a header, and end in a newline: a cut
+    inside the last field would otherwise pass in silence. Columns may come in any order.
 
     Args:
         content: the whole file.
         name: its name; the suffix, .csv or .parquet, picks the format.
 
-    Returns:
-        One row per record: `record` (int64, from 1, header not counted) and the `COLUMNS` as text
-        (object dtype), exactly as delivered. From Parquet, a null is "", 123 is "123", 4.0 is "4.0", and a
-        point in time is in whole seconds since 1970, UTC. A header alone gives an empty frame.
+    Returns: One row per record: `record` (int64, from 1, header not counted) and the `COLUMNS` as
+        text (object dtype), exactly as delivered. From Parquet, a null is "", 123 is "123", 4.0 is
+        "4.0", and a point in time is in whole seconds since 1970, UTC. A header alone gives an
+        empty frame.
 
     Raises:
         ChunkError: no bytes, undecodable, torn, or not exactly the `COLUMNS` in every row.
@@ -76,12 +79,12 @@ def parse_chunk(content: bytes, name: str) -> pd.DataFrame:
 def parse_movies(content: bytes, name: str) -> pd.DataFrame:
     """Read the catalogue of movies, a CSV as strict as a chunk's, genres separated by `|`.
 
-    Returns:
-        One row per movie: `movie_id` and `title` (object), `year` (Int64, missing where empty) and `genres`
-        (a list of str, empty where none).
+    Returns: One row per movie: `movie_id` and `title` (object), `year` (Int64, missing where empty)
+        and `genres` (a list of str, empty where none).
 
     Raises:
-        ChunkError: as `parse_chunk`, or a movie_id that is empty or repeated, or a year that is none.
+        ChunkError: as `parse_chunk`, or a movie_id that is empty or repeated, or a year that is
+        none.
     """
     if not content:
         raise ChunkError(name, "zero bytes, not even a header")
@@ -97,7 +100,9 @@ def parse_movies(content: bytes, name: str) -> pd.DataFrame:
         if not movie_id:
             raise ChunkError(name, "movie_id: empty", line)
         if movie_id in first_seen:
-            raise ChunkError(name, f"movie_id {movie_id!r} again, first in line {first_seen[movie_id]}", line)
+            raise ChunkError(
+                name, f"movie_id {movie_id!r} again, first in line {first_seen[movie_id]}", line
+            )
         if year and not _YEAR.fullmatch(year):
             raise ChunkError(name, f"year {year!r} is not four digits", line)
         first_seen[movie_id] = line
@@ -121,8 +126,12 @@ def _csv_columns(content: bytes, name: str) -> dict[str, Sequence[str]]:
     return dict(zip(header, columns, strict=True))
 
 
-def _csv_records(content: bytes, name: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, fields) of the header, then of each record; a record's line is the first it spans."""
+def _csv_records(
+    content: bytes, name: str, columns: Sequence[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, fields) of the header, then of each record; a record's line is the first it
+    spans.
+    """
     text = _decoded(content, name)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
@@ -149,15 +158,21 @@ def _decoded(content: bytes, name: str) -> str:
     if (nul := text.find("\0")) >= 0:
         raise ChunkError(name, "a NUL byte", text.count("\n", 0, nul) + 1)
     if not text.endswith("\n"):
-        raise ChunkError(name, "no newline at the end: the file may be cut short", text.count("\n") + 1)
+        raise ChunkError(
+            name, "no newline at the end: the file may be cut short", text.count("\n") + 1
+        )
     return text
 
 
 def _miscount(row: list[str], expected: int) -> str:
-    return f"{len(row)} field{'s' * (len(row) != 1)}, expected {expected}" if row else "a blank line"
+    return (
+        f"{len(row)} field{'s' * (len(row) != 1)}, expected {expected}" if row else "a blank line"
+    )
 
 
-def _check_columns(header: Sequence[str], columns: Sequence[str], name: str, line: int | None) -> None:
+def _check_columns(
+    header: Sequence[str], columns: Sequence[str], name: str, line: int | None
+) -> None:
     faults = {
         "missing": [column for column in columns if column not in header],
         "unknown": [column for column in dict.fromkeys(header) if column not in columns],
@@ -174,7 +189,9 @@ def _parquet_columns(content: bytes, name: str) -> dict[str, Sequence[str]]:
             schema, rows = file.schema_arrow, file.metadata.num_rows
         _check_columns(schema.names, COLUMNS, name, line=None)
         if rows > len(content):  # half a kilobyte each, once read
-            raise ChunkError(name, f"{rows:,} rows in {len(content):,} bytes: more than ratings can be")
+            raise ChunkError(
+                name, f"{rows:,} rows in {len(content):,} bytes: more than ratings can be"
+            )
         folded = [field.name for field in schema if _is_text(field.type)]
         source, checked = io.BytesIO(content), {"page_checksum_verification": True}
         with pa.parquet.ParquetFile(source, read_dictionary=folded, **checked) as file:
@@ -190,28 +207,46 @@ def _texts(values: pa.ChunkedArray, column: str, name: str) -> list[str]:
     if pa.types.is_dictionary(values.type):
         if _is_text(values.type.value_type):
             sizes = [
-                pc.sum(pc.binary_length(one.dictionary).take(one.indices)).as_py() for one in values.chunks
+                pc.sum(pc.binary_length(one.dictionary).take(one.indices)).as_py()
+                for one in values.chunks
             ]
             if (size := sum(filter(None, sizes))) > MAX_TEXT:
                 raise ChunkError(
-                    name, f"column {column!r} has {size:,} bytes of text, at most {MAX_TEXT:,} are read"
+                    name,
+                    f"column {column!r} has {size:,} bytes of text, at most {MAX_TEXT:,} are read",
                 )
         values = values.cast(values.type.value_type)
     kind = values.type
     if pa.types.is_timestamp(kind):
         ticks = _TICKS[kind.unit]
         # Floored, so that no rating moves into the next day.
-        return ["" if value is None else str(value // ticks) for value in values.cast(pa.int64()).to_pylist()]
-    if pa.types.is_floating(kind):
-        whole = column != "rating"  # a column of whole numbers with a null is often stored as floats
         return [
-            "" if value is None else str(int(value)) if whole and value.is_integer() else repr(value)
+            "" if value is None else str(value // ticks)
+            for value in values.cast(pa.int64()).to_pylist()
+        ]
+    if pa.types.is_floating(kind):
+        whole = (
+            column != "rating"
+        )  # a column of whole numbers with a null is often stored as floats
+        return [
+            ""
+            if value is None
+            else str(int(value))
+            if whole and value.is_integer()
+            else repr(value)
             for value in values.to_pylist()
         ]
-    if pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or _is_text(kind):
+    if (
+        pa.types.is_null(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_decimal(kind)
+        or _is_text(kind)
+    ):
         return ["" if value is None else str(value) for value in values.to_pylist()]
     raise ChunkError(name, f"column {column!r} is of type {kind}, expected text, numbers or times")
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )

@@ -28,7 +28,9 @@ class Chunk:
 
 
 def effective(chunks: Sequence[Chunk]) -> Chunk:
-    """Of a day's chunks, the one whose rows are the day's; the last one delivered while none could be read."""
+    """Of a day's chunks, the one whose rows are the day's; the last one delivered while none could
+    be read.
+    """
     return next((one for one in chunks if one.current), chunks[-1])
 
 

@@ -1,4 +1,6 @@
-"""What a rating must be. A new rule is a field or a check here: its `error` is the reason people read."""
+"""What a rating must be. A new rule is a field or a check here: its `error` is the reason people
+read.
+"""
 
 from datetime import timedelta
 
@@ -7,7 +9,8 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.typing import Series
 
-# Part of a day's data version: raise it whenever the same rows could be judged otherwise than before.
+# Part of a day's data version: raise it whenever the same rows could be judged otherwise than
+# before.
 SCHEMA_VERSION = "1"
 
 MAX_ID_LENGTH = 64  # characters: a UUID takes 36, a SHA-256 in hex takes 64
@@ -17,7 +20,9 @@ CONTROL_CHARACTERS = r"[\x00-\x1f\x7f-\x9f]"  # Unicode's category Cc
 
 
 class Ratings(pa.DataFrameModel):
-    """One row per rating of a chunk that was delivered for `day`; a value that cannot be read is null."""
+    """One row per rating of a chunk that was delivered for `day`; a value that cannot be read is
+    null.
+    """
 
     user_id: Series[str] = pa.Field(description="opaque")
     movie_id: Series[str] = pa.Field(description="opaque")

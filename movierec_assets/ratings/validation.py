@@ -20,13 +20,14 @@ _LAST_SECOND = pd.Timestamp.max.value // 1_000_000_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a chunk's rows: each is in exactly one of `valid`, `rejected` and the superseded.
+    """What became of a chunk's rows: each is in exactly one of `valid`, `rejected` and the
+    superseded.
 
     Attributes:
-        valid: `record`, `user_id`, `movie_id`, `rating` (float64, stars) and `rated_at` (datetime64[ns], UTC
-            without saying so), one row per (user, movie), by record.
-        rejected: `record` and the text columns as delivered, with `reasons`, a list of str in the order of
-            the schema, by record.
+        valid: `record`, `user_id`, `movie_id`, `rating` (float64, stars) and `rated_at`
+            (datetime64[ns], UTC without saying so), one row per (user, movie), by record.
+        rejected: `record` and the text columns as delivered, with `reasons`, a list of str in the
+            order of the schema, by record.
         superseded: how many valid rows gave way to a later one of the same user and movie.
         late: how many of `valid` were rated before the day began.
     """
@@ -40,11 +41,12 @@ class Outcome:
 def validate_chunk(raw: pd.DataFrame, day: datetime.date) -> Outcome:
     """Judge each row by `Ratings`, then keep the last valid rating of each user and movie.
 
-    Last is by (rated_at, record), and decided after validating: a bad last row does not take a good earlier
-    one along. Deterministic, whatever the order or index of `raw`.
+    Last is by (rated_at, record), and decided after validating: a bad last row does not take a good
+    earlier one along. Deterministic, whatever the order or index of `raw`.
 
     Args:
-        raw: `record` (integers, distinct) and `COLUMNS` as text, as of `parse_chunk`; None counts as "".
+        raw: `record` (integers, distinct) and `COLUMNS` as text, as of `parse_chunk`; None counts
+            as "".
         day: the day that the chunk was delivered for, UTC.
     """
     raw = raw[["record", *COLUMNS]].sort_values("record", ignore_index=True).fillna("")
@@ -67,7 +69,9 @@ def validate_chunk(raw: pd.DataFrame, day: datetime.date) -> Outcome:
 
 def _typed(raw: pd.DataFrame, day: datetime.date) -> pd.DataFrame:
     """Give each column its type; what cannot be read becomes null, and no row is lost."""
-    number = {text: float(text) if _NUMBER.fullmatch(text) else np.nan for text in raw["rating"].unique()}
+    number = {
+        text: float(text) if _NUMBER.fullmatch(text) else np.nan for text in raw["rating"].unique()
+    }
     seconds = [_seconds(text) for text in raw["timestamp"]]
     return pd.DataFrame(
         {
@@ -107,7 +111,11 @@ def _in_words(error: SchemaError) -> str:
         return str(error.schema.metadata[NULL])
     if error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
         of_all_columns = error.schema.name == Ratings.__name__
-        return str(error.check.error) if of_all_columns else f"{error.schema.name}: {error.check.error}"
+        return (
+            str(error.check.error)
+            if of_all_columns
+            else f"{error.schema.name}: {error.check.error}"
+        )
     raise error  # a frame of the wrong shape is a fault of ours, and none of the row's
 
 

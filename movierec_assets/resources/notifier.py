@@ -29,14 +29,17 @@ class WebhookError(OSError):
 class Notifier:
     """Sends texts to whoever is to know.
 
-    The webhook's URL is a secret: no message names it, and httpx, which logs every URL, is not used.
+    The webhook's URL is a secret: no message names it, and httpx, which logs every URL, is not
+    used.
     """
 
     webhook: SecretStr | None = None
     pause_s: float = 1.0  # before the second attempt; the third waits twice as long
 
     def send(self, text: str) -> bool:
-        """Log `text`, and post it to the webhook if there is one; whether all that was done. Never raises."""
+        """Log `text`, and post it to the webhook if there is one; whether all that was done. Never
+        raises.
+        """
         logger.warning(text)
         if self.webhook is None:
             return True

@@ -15,9 +15,11 @@ from pydantic import SecretStr
 A_CONNECTION = 25  # users asked about over one connection
 RELOAD_S = 60.0  # it re-hashes the whole bundle
 _persistently = tenacity.Retrying(
-    retry=tenacity.retry_if_exception_type(httpx.TransportError), stop=tenacity.stop_after_attempt(3),
-    wait=tenacity.wait_exponential(multiplier=0.2), reraise=True,
-)  # fmt: skip
+    retry=tenacity.retry_if_exception_type(httpx.TransportError),
+    stop=tenacity.stop_after_attempt(3),
+    wait=tenacity.wait_exponential(multiplier=0.2),
+    reraise=True,
+)
 
 
 class EndpointError(RuntimeError):
@@ -68,7 +70,8 @@ class ServingClient:
         return int(_body(url, answer)["version"])
 
     def reload(self, url: str, version: int) -> Reload:
-        """Make an endpoint serve `version`; returns when every request sent from now on is answered by it.
+        """Make an endpoint serve `version`; returns when every request sent from now on is answered
+        by it.
 
         Raises:
             EndpointError: no answer, a wrong token, or a bundle that it refused, with its reason.
@@ -79,7 +82,9 @@ class ServingClient:
             raise EndpointError(f"{url} has another MOVIEREC_RELOAD_TOKEN than this process")
         body = _body(url, answer)
         seconds = answer.elapsed.total_seconds()
-        return Reload(url, body["version"], body.get("previous"), bool(body.get("changed")), seconds)
+        return Reload(
+            url, body["version"], body.get("previous"), bool(body.get("changed")), seconds
+        )
 
     def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
         """The list of each user, asked for one after the other as applications do.
@@ -88,7 +93,9 @@ class ServingClient:
             EndpointError: one of the requests got no answer, or no list.
         """
         found: list[Answer] = []
-        for start in range(0, len(user_ids), A_CONNECTION):  # a connection is one process of the endpoint
+        for start in range(
+            0, len(user_ids), A_CONNECTION
+        ):  # a connection is one process of the endpoint
             with self._connection(url) as client:
                 for user_id in user_ids[start : start + A_CONNECTION]:
                     answer = client.get(f"/recommend/{quote(user_id, safe='')}", params={"n": n})
@@ -119,20 +126,26 @@ class ServingClient:
 
     @contextmanager
     def _connection(self, url: str, timeout_s: float = 5.0) -> Iterator[httpx.Client]:
-        """A client of an endpoint, whose own deadline is 2 s; what fails in the block is the endpoint's failure."""
+        """A client of an endpoint, whose own deadline is 2 s; what fails in the block is the
+        endpoint's failure.
+        """
         headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
         try:
             with httpx.Client(base_url=url, headers=headers, timeout=timeout_s) as client:
                 yield client
         except httpx.HTTPError as error:
-            raise EndpointError(f"{url} does not answer: {str(error) or type(error).__name__}") from error
+            raise EndpointError(
+                f"{url} does not answer: {str(error) or type(error).__name__}"
+            ) from error
 
 
 def _answer(user_id: str, body: Mapping[str, Any], answer: httpx.Response) -> Answer:
     try:
         movies = tuple(item["movie_id"] for item in body["items"])
     except (KeyError, TypeError) as error:
-        raise EndpointError(f"{answer.url} has no list for user {user_id}: {answer.text[:100]!r}") from error
+        raise EndpointError(
+            f"{answer.url} has no list for user {user_id}: {answer.text[:100]!r}"
+        ) from error
     return Answer(user_id, body["model_version"], movies, answer.elapsed.total_seconds())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_assets.training.interactions import Interactions
+from movierec_assets.ratings.interactions import Interactions
 from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleContent, Manifest
 from movierec_serving.bundle.layout import encode_ids, popularity_order
 
@@ -35,22 +35,54 @@ def factors_of(bundle: Bundle) -> Factors:
     )
 
 
-def content(interactions: Interactions, confidence: NDArray[np.float32], factors: Factors) -> BundleContent:
+def content(
+    interactions: Interactions, confidence: NDArray[np.float32], factors: Factors
+) -> BundleContent:
     """What a bundle holds: the factors, and each user's movies with their stars and confidence."""
     return BundleContent(
-        user_ids=factors.user_ids, item_ids=factors.movie_ids, user_factors=factors.users, item_factors=factors.movies,
-        seen_indptr=interactions.indptr, seen_items=interactions.movies, seen_ratings=interactions.ratings,
-        seen_confidence=confidence, popularity=interactions.popularity(),
-    )  # fmt: skip
+        user_ids=factors.user_ids,
+        item_ids=factors.movie_ids,
+        user_factors=factors.users,
+        item_factors=factors.movies,
+        seen_indptr=interactions.indptr,
+        seen_items=interactions.movies,
+        seen_ratings=interactions.ratings,
+        seen_confidence=confidence,
+        popularity=interactions.popularity(),
+    )
 
 
 def in_memory(model: BundleContent, parameters: Mapping[str, Any]) -> Bundle:
-    """What opening the written bundle gives, without the files: to be evaluated, not to be served."""
+    """What opening the written bundle gives, without the files: to be evaluated, not to be
+    served.
+    """
     manifest = Manifest(
-        FORMAT_VERSION, "in memory", "1970-01-01", None, "cold", 0, parameters, (), "", "", {}, "", {}, {}
+        FORMAT_VERSION,
+        "in memory",
+        "1970-01-01",
+        None,
+        "cold",
+        0,
+        parameters,
+        (),
+        "",
+        "",
+        {},
+        "",
+        {},
+        {},
     )
     return Bundle(
-        Path(), manifest, model.user_factors, model.item_factors, encode_ids(model.user_ids, "user_ids"),
-        encode_ids(model.item_ids, "item_ids"), model.seen_indptr, model.seen_items, model.seen_ratings,
-        model.seen_confidence, model.popularity, popularity_order(model.popularity),
-    )  # fmt: skip
+        Path(),
+        manifest,
+        model.user_factors,
+        model.item_factors,
+        encode_ids(model.user_ids, "user_ids"),
+        encode_ids(model.item_ids, "item_ids"),
+        model.seen_indptr,
+        model.seen_items,
+        model.seen_ratings,
+        model.seen_confidence,
+        model.popularity,
+        popularity_order(model.popularity),
+    )

@@ -31,20 +31,31 @@ def partitions_digest(partitions: Sequence[tuple[str, str]]) -> str:
 
 
 def model_identity(
-    *, parameters: Mapping[str, object], seed: int, fit: str, parent: str | None, partitions_digest: str,
+    *,
+    parameters: Mapping[str, object],
+    seed: int,
+    fit: str,
+    parent: str | None,
+    partitions_digest: str,
     data_until: str,
-) -> str:  # fmt: skip
-    """sha256 (hex) of all that decides a model: the same inputs have one identity, others have another.
+) -> str:
+    """sha256 (hex) of all that decides a model: the same inputs have one identity, others have
+    another.
 
-    The git commit, libraries and the BLAS kernel are recorded beside it and are not part of it: the declared
-    `TRAINING_VERSION` is. A warm fit's parent is.
+    The git commit, libraries and the BLAS kernel are recorded beside it and are not part of it: the
+    declared `TRAINING_VERSION` is. A warm fit's parent is.
     """
     return _digest(
         {
-            "training_version": TRAINING_VERSION, "parameters": dict(parameters), "seed": seed, "fit": fit,
-            "parent": parent, "partitions": partitions_digest, "data_until": data_until,
+            "training_version": TRAINING_VERSION,
+            "parameters": dict(parameters),
+            "seed": seed,
+            "fit": fit,
+            "parent": parent,
+            "partitions": partitions_digest,
+            "data_until": data_until,
         }
-    )  # fmt: skip
+    )
 
 
 def _digest(value: object) -> str:
@@ -58,9 +69,11 @@ def _json(value: object) -> bytes:
 def running_digests(
     partitions: Sequence[tuple[str, str]], days: Sequence[str], window_days: int | None
 ) -> dict[str, str | None]:
-    """`partitions_digest` of what each of `days` (ascending) is trained on, None where that is nothing.
+    """`partitions_digest` of what each of `days` (ascending) is trained on, None where that is
+    nothing.
 
-    Without a window one pass over the partitions: 5,000 days would hash 12 million of them otherwise.
+    Without a window one pass over the partitions: 5,000 days would hash 12 million of them
+    otherwise.
     """
     found: dict[str, str | None] = {}
     if window_days is not None:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import inv
 
+from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.training import als
 from movierec_assets.training.factors import Factors
-from movierec_assets.training.interactions import Interactions
 
 MAX_MOVIES = 10_000  # the inverse of a (I, I) matrix of float64: 0.8 GB, and some minutes
 MAX_CELLS = 250_000_000  # of the (U, I) matrix of ratings: 1 GB
@@ -33,9 +33,11 @@ def popularity(data: Interactions, _: Weights, __: Parameters, ___: int) -> Fact
 
 
 def bpr(data: Interactions, weights: Weights, parameters: Parameters, seed: int) -> Factors:
-    """Rendle et al. (2009), "BPR: Bayesian Personalized Ranking from Implicit Feedback"; implicit's, one thread.
+    """Rendle et al. (2009), "BPR: Bayesian Personalized Ranking from Implicit Feedback";
+    implicit's, one thread.
 
-    It sees who rated what and not how well: pairs of weight 0 are left out. The last factor is the movie's bias.
+    It sees who rated what and not how well: pairs of weight 0 are left out. The last factor is the
+    movie's bias.
     """
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
@@ -50,7 +52,8 @@ def bpr(data: Interactions, weights: Weights, parameters: Parameters, seed: int)
 
 
 def ease(data: Interactions, weights: Weights, parameters: Parameters, _: int) -> Factors:
-    """Steck (2019), "Embarrassingly Shallow Autoencoders for Sparse Data": B = I - P / diag(P), P = (X'X + L2)^-1.
+    """Steck (2019), "Embarrassingly Shallow Autoencoders for Sparse Data": B = I - P / diag(P), P =
+    (X'X + L2)^-1.
 
     The weights are the entries of X.
 
@@ -68,10 +71,12 @@ def ease(data: Interactions, weights: Weights, parameters: Parameters, _: int) -
 
 
 def item_knn(data: Interactions, weights: Weights, _: Parameters, __: int) -> Factors:
-    """Sarwar et al. (2001), "Item-Based Collaborative Filtering": cosine similarity, the nearest alone; implicit's.
+    """Sarwar et al. (2001), "Item-Based Collaborative Filtering": cosine similarity, the nearest
+    alone; implicit's.
 
     Raises:
-        TooManyMoviesError: as `ease`; the neighbours themselves are few, their matrix here is dense.
+        TooManyMoviesError: as `ease`; the neighbours themselves are few, their matrix here is
+        dense.
     """
     from implicit.nearest_neighbours import ItemItemRecommender, normalize
 
@@ -85,12 +90,15 @@ def _check_size(data: Interactions) -> None:
     users, movies = len(data.user_ids), len(data.movie_ids)
     if movies > MAX_MOVIES or users * movies > MAX_CELLS:
         raise TooManyMoviesError(
-            f"{movies:,} movies and {users:,} users: a model of pairs of movies takes at most {MAX_MOVIES:,} movies, "
+            f"{movies:,} movies and {users:,} users: a model of pairs of movies takes at most "
+            f"{MAX_MOVIES:,} movies, "
             f"and {MAX_CELLS:,} pairs of user and movie"
         )
 
 
-def _of_pairs(data: Interactions, weights: Weights, similarity: NDArray[np.floating[Any]]) -> Factors:
+def _of_pairs(
+    data: Interactions, weights: Weights, similarity: NDArray[np.floating[Any]]
+) -> Factors:
     """Scores X B as factors: a user's are what they rated, a movie's its column of B (I, I)."""
     movies = np.ascontiguousarray(similarity.T, np.float32)
     return Factors(data.user_ids, data.movie_ids, data.matrix(weights).toarray(), movies)

@@ -65,7 +65,9 @@ class Bundle:
 
     @cached_property
     def base(self) -> NDArray[np.float64]:
-        """(F, F) Y'Y + regularization I, in blocks: a float64 copy of all items would be twice the bundle."""
+        """(F, F) Y'Y + regularization I, in blocks: a float64 copy of all items would be twice the
+        bundle.
+        """
         total = self.parameter("regularization") * np.eye(self.item_factors.shape[1])
         for start in range(0, len(self.item_factors), 4096):
             part = self.item_factors[start : start + 4096].astype(np.float64)
@@ -97,7 +99,9 @@ class Bundle:
     def item_rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """The same for many at once; -1 for an unknown one."""
         raw = [id_.encode(errors="surrogatepass") for id_ in item_ids]
-        keys = np.array(raw, dtype=self.item_ids.dtype)  # cuts what is too long, and NULs at the end
+        keys = np.array(
+            raw, dtype=self.item_ids.dtype
+        )  # cuts what is too long, and NULs at the end
         rows = np.minimum(np.searchsorted(self.item_ids, keys), len(self.item_ids) - 1)
         known = (self.item_ids[rows] == keys) & (np.char.str_len(keys) == [*map(len, raw)])
         return np.where(known, rows, -1)

@@ -18,8 +18,8 @@ def weight_of(stars: NDArray[Any], weighting: str) -> NDArray[Any]:
     """(N,) weight of ratings, before alpha: training and fold-in must agree on it.
 
     Args:
-        weighting: "rating" for the stars, "ones" for 1, "power:P" for (stars / 5) ** P, "positives" for 1 from 4
-            stars and 0 below, which leaves the pair out.
+        weighting: "rating" for the stars, "ones" for 1, "power:P" for (stars / 5) ** P, "positives"
+            for 1 from 4 stars and 0 below, which leaves the pair out.
     """
     if weighting == "rating":
         return stars
@@ -37,8 +37,9 @@ def weight_of(stars: NDArray[Any], weighting: str) -> NDArray[Any]:
 class Evidence:
     """The items one user rated, (N,) rows each once, and their (N,) confidences c.
 
-    Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets": with item factors
-    Y fixed, x = A^-1 Y'c over the rated items, A = B + Y'(C - I)Y, B = (all items') Y'Y + regularization I.
+    Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets": with item
+    factors Y fixed, x = A^-1 Y'c over the rated items, A = B + Y'(C - I)Y, B = (all items') Y'Y +
+    regularization I.
     """
 
     bundle: Bundle
@@ -52,17 +53,23 @@ class Evidence:
 
     @classmethod
     def of_ratings(cls, bundle: Bundle, ratings: Mapping[int, float]) -> "Evidence":
-        """Stars by item row, weighted as in training and without decay: they were given just now."""
+        """Stars by item row, weighted as in training and without decay: they were given just
+        now.
+        """
         stars = np.fromiter(ratings.values(), np.float64, len(ratings))
         weight = weight_of(stars, str(bundle.manifest.parameters.get("weighting", "rating")))
-        return cls(bundle, np.fromiter(ratings, np.int64, len(ratings)), bundle.parameter("alpha") * weight)
+        return cls(
+            bundle, np.fromiter(ratings, np.int64, len(ratings)), bundle.parameter("alpha") * weight
+        )
 
     def factors(self) -> NDArray[np.float32]:
         """(F,), the user's; all zeros where nothing was rated."""
         return self._solve(self._rated.T @ self.confidence).astype(np.float32)
 
     def shares(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """(N, len(items)): what each rated item adds to each score, as a share of all that is added or taken away."""
+        """(N, len(items)): what each rated item adds to each score, as a share of all that is added
+        or taken away.
+        """
         wanted = self.bundle.item_factors[items].astype(np.float64)
         added = self.confidence[:, None] * (self._rated @ self._solve(wanted.T))
         total = np.abs(added).sum(axis=0)
@@ -73,7 +80,8 @@ class Evidence:
         return np.asarray(self.bundle.item_factors[self.rows], dtype=np.float64)
 
     def _solve(self, right: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
-        """A^-1 `right`. A is positive definite: B has every rated item once, so that c - 1 > -1 takes less away.
+        """A^-1 `right`. A is positive definite: B has every rated item once, so that c - 1 > -1
+        takes less away.
 
         Few ratings change B by a small rank, so its inverse serves all: with V = Y B^-1,
         A^-1 = B^-1 - V'(I + (C - I) Y V')^-1 (C - I) V (Woodbury).

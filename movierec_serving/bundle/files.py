@@ -1,4 +1,6 @@
-"""Files of a bundle: arrays and sealed JSON documents, in directories that appear whole or not at all."""
+"""Files of a bundle: arrays and sealed JSON documents, in directories that appear whole or not at
+all.
+"""
 
 import ctypes
 import errno
@@ -40,8 +42,12 @@ class FileEntry:
         kinds = {"sha256": str, "bytes": int, "dtype": str, "shape": list}
         if set(fields) != set(kinds):
             raise BundleError(f"{where}: needs sha256, bytes, dtype and shape")
-        values = {name: require(fields[name], kind, f"{where}.{name}") for name, kind in kinds.items()}
-        return cls(**{**values, "shape": tuple(require(n, int, f"{where}.shape") for n in values["shape"])})
+        values = {
+            name: require(fields[name], kind, f"{where}.{name}") for name, kind in kinds.items()
+        }
+        return cls(
+            **{**values, "shape": tuple(require(n, int, f"{where}.shape") for n in values["shape"])}
+        )
 
 
 def require(value: object, kind: type, where: str) -> Any:
@@ -60,8 +66,11 @@ def write_array(directory: Path, name: str, array: NDArray[Any]) -> FileEntry:
     return FileEntry(sha256_of(path), path.stat().st_size, array.dtype.str, array.shape)
 
 
-def open_array(directory: Path, name: str, entry: FileEntry, *, verify: bool = False) -> NDArray[Any]:
-    """The memory-mapped array; its header and size must be what the manifest says, its bytes with `verify`.
+def open_array(
+    directory: Path, name: str, entry: FileEntry, *, verify: bool = False
+) -> NDArray[Any]:
+    """The memory-mapped array; its header and size must be what the manifest says, its bytes with
+    `verify`.
 
     Raises:
         BundleError: missing, truncated, not an array, of another dtype or shape, or altered.
@@ -83,7 +92,8 @@ def open_array(directory: Path, name: str, entry: FileEntry, *, verify: bool = F
         raise BundleError(f"{path}: not a readable .npy file: {error}") from error
     if array.dtype.str != entry.dtype or array.shape != entry.shape or not array.flags.c_contiguous:
         raise BundleError(
-            f"{path}: {array.dtype.str} {array.shape}, the manifest says {entry.dtype} {entry.shape}"
+            f"{path}: {array.dtype.str} {array.shape}, the manifest says {entry.dtype} "
+            f"{entry.shape}"
         )
     return array.view(np.ndarray)  # plain, for np.memmap makes every slice several times slower
 
@@ -95,7 +105,9 @@ def sha256_of(path: Path) -> str:
 
 def seal(document: Mapping[str, Any]) -> str:
     """JSON text with a checksum of its own content: no hash elsewhere covers this file."""
-    return json.dumps({**document, "checksum": _checksum(document)}, indent=1, sort_keys=True) + "\n"
+    return (
+        json.dumps({**document, "checksum": _checksum(document)}, indent=1, sort_keys=True) + "\n"
+    )
 
 
 def unseal(text: str | bytes, where: str, format_version: int) -> dict[str, Any]:
@@ -148,7 +160,8 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def staged_directory(final: Path) -> Iterator[Path]:
-    """A temporary sibling that takes the place of `final` when the block ends well, and vanishes otherwise.
+    """A temporary sibling that takes the place of `final` when the block ends well, and vanishes
+    otherwise.
 
     Whatever is at `final` is replaced by it.
     """
@@ -167,7 +180,9 @@ def staged_directory(final: Path) -> Iterator[Path]:
 
 
 def _move_into_place(staged: Path, final: Path) -> None:
-    """In one step, also where a directory is already: a reader, or a crash, finds the old one or the new one."""
+    """In one step, also where a directory is already: a reader, or a crash, finds the old one or
+    the new one.
+    """
     try:
         staged.rename(final)
     except OSError as error:
@@ -194,7 +209,10 @@ def _sweep_leftovers(final: Path) -> None:
     ours = (f".tmp-{final.name}-", f".old-{final.name}-")
     for leftover in os.scandir(final.parent):  # a bundle for each day of years: no glob
         with suppress(OSError):
-            if leftover.name.startswith(ours) and time.time() - leftover.stat().st_mtime > LEFTOVER_AGE:
+            if (
+                leftover.name.startswith(ours)
+                and time.time() - leftover.stat().st_mtime > LEFTOVER_AGE
+            ):
                 shutil.rmtree(leftover.path, ignore_errors=True)
 
 

@@ -1,4 +1,6 @@
-"""The one exact kernel: the best unseen items of a user, for evaluation, publication and requests alike."""
+"""The one exact kernel: the best unseen items of a user, for evaluation, publication and requests
+alike.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +26,9 @@ def recommend(
     if rows.size and (rows.min() < 0 or rows.max() >= len(bundle.user_ids)):
         raise IndexError(f"user rows go from 0 to {len(bundle.user_ids) - 1}")
     seen = [bundle.seen(row) for row in rows.tolist()]
-    return top_items(bundle.item_factors, bundle.user_factors[rows], seen, n, longest=bundle.longest_item)
+    return top_items(
+        bundle.item_factors, bundle.user_factors[rows], seen, n, longest=bundle.longest_item
+    )
 
 
 def top_items(
@@ -65,14 +69,17 @@ def top_items(
         approximate = part @ item_factors.T
         for scored, left_out in zip(approximate, exclude[start : start + block], strict=True):
             scored[left_out] = -np.inf
-        # |rounding error of an inner product| <= F u |x| |y|, twice: the bound's own score errs, too.
-        # Higham (2002), Accuracy and Stability of Numerical Algorithms, section 3.1; + underflow.
+        # |rounding error of an inner product| <= F u |x| |y|, twice: the bound's own score errs,
+        # too. Higham (2002), Accuracy and Stability of Numerical Algorithms, section 3.1; +
+        # underflow.
         lengths = np.linalg.norm(part.astype(np.float64), axis=1)
         margin = 2.1 * factors * (UNIT_ROUNDOFF * lengths * longest + np.finfo(np.float32).tiny)
         thresholds = np.maximum(_bound_of_nth(approximate, wanted) - margin, lowest)
         for offset, (scored, threshold) in enumerate(zip(approximate, thresholds, strict=True)):
             candidates = np.flatnonzero(scored >= threshold)
-            exact = (item_factors[candidates].astype(np.float64) * part[offset].astype(np.float64)).sum(1)
+            exact = (
+                item_factors[candidates].astype(np.float64) * part[offset].astype(np.float64)
+            ).sum(1)
             best = np.argsort(-exact, kind="stable")[:wanted]
             rows[start + offset, : len(best)] = candidates[best]
             scores[start + offset, : len(best)] = exact[best]

@@ -35,7 +35,9 @@ def encode_ids(ids: Sequence[str], name: str) -> NDArray[np.bytes_]:
         raise BundleError(f"{name}: not a string: {error}") from error
     for id_, raw in zip(ids, encoded, strict=True):
         if not raw or len(id_) > MAX_ID_LENGTH or b"\0" in raw:
-            raise BundleError(f"{name}: {id_[:80]!r} is not 1 to {MAX_ID_LENGTH} characters without NUL")
+            raise BundleError(
+                f"{name}: {id_[:80]!r} is not 1 to {MAX_ID_LENGTH} characters without NUL"
+            )
     array = np.array(encoded, dtype=np.bytes_) if encoded else np.empty(0, "S1")
     if not _ascending(array):
         raise BundleError(f"{name}: not unique and ascending by UTF-8 bytes")
@@ -63,7 +65,9 @@ def check_shapes(arrays: Arrays, counts: Mapping[str, int], where: str) -> None:
 
 
 def check_values(arrays: Arrays, where: str) -> None:
-    """Everything an answer relies on; so that a bad bundle is refused as a whole, never at a request."""
+    """Everything an answer relies on; so that a bad bundle is refused as a whole, never at a
+    request.
+    """
 
     def demand(holds: bool | np.bool_, name: str, what: str) -> None:
         if not holds:

@@ -12,7 +12,9 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 COUNTS = ("users", "items", "interactions", "factors")
 TYPES: Mapping[str, type] = {
-    **dict.fromkeys(("identity", "data_until", "fit", "partitions_digest", "training_version", "blas"), str),
+    **dict.fromkeys(
+        ("identity", "data_until", "fit", "partitions_digest", "training_version", "blas"), str
+    ),
     **dict.fromkeys(("format_version", "seed"), int),
     **dict.fromkeys(("parameters", "libraries", "counts", "files"), dict),
     "partitions": list,
@@ -47,18 +49,24 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str = MANIFEST) -> "Manifest":
-        """Raises BundleError for another format version, and for anything missing, added or mistyped."""
+        """Raises BundleError for another format version, and for anything missing, added or
+        mistyped.
+        """
         document = unseal(text, where, FORMAT_VERSION)
         expected = {field.name for field in fields(cls)}
         if set(document) != expected:
-            raise BundleError(f"{where}: fields {sorted(set(document) ^ expected)} are missing or unknown")
+            raise BundleError(
+                f"{where}: fields {sorted(set(document) ^ expected)} are missing or unknown"
+            )
 
         values: dict[str, Any] = {
             name: require(document[name], kind, f"{where}: {name}") for name, kind in TYPES.items()
         }
         parent = document["parent"]
         values["parent"] = None if parent is None else require(parent, str, f"{where}: parent")
-        values["partitions"] = tuple(_pair(item, f"{where}: partitions") for item in values["partitions"])
+        values["partitions"] = tuple(
+            _pair(item, f"{where}: partitions") for item in values["partitions"]
+        )
         values["files"] = {
             name: FileEntry.from_json(entry, f"{where}: files.{name}")
             for name, entry in values["files"].items()
@@ -76,7 +84,9 @@ class Manifest:
         try:
             date.fromisoformat(self.data_until)
         except ValueError:
-            raise BundleError(f"{where}: data_until is {self.data_until!r}, must be a date") from None
+            raise BundleError(
+                f"{where}: data_until is {self.data_until!r}, must be a date"
+            ) from None
         if tuple(sorted(self.counts)) != tuple(sorted(COUNTS)):
             raise BundleError(f"{where}: counts must be of {', '.join(COUNTS)}")
         for name, count in self.counts.items():
@@ -84,8 +94,12 @@ class Manifest:
                 raise BundleError(f"{where}: counts.{name} is negative")
         for name, library in self.libraries.items():
             require(library, str, f"{where}: libraries.{name}")
-        if set(self.files) != {f"{name}.npy" for name in ARRAYS}:  # also: no path leads out of the bundle
-            raise BundleError(f"{where}: files must be {', '.join(f'{name}.npy' for name in ARRAYS)}")
+        if set(self.files) != {
+            f"{name}.npy" for name in ARRAYS
+        }:  # also: no path leads out of the bundle
+            raise BundleError(
+                f"{where}: files must be {', '.join(f'{name}.npy' for name in ARRAYS)}"
+            )
 
 
 def _pair(value: object, where: str) -> tuple[str, str]:

@@ -1,6 +1,8 @@
-"""A published model: a bundle with a version, the catalogue of that moment, and each user's best items.
+"""A published model: a bundle with a version, the catalogue of that moment, and each user's best
+items.
 
-Titles and genres are here and not in the bundle, since a corrected title must not make another model.
+Titles and genres are here and not in the bundle, since a corrected title must not make another
+model.
 """
 
 import os
@@ -39,7 +41,8 @@ class PublishedModel:
     """A version opened for serving; everything memory-mapped, so processes share its pages.
 
     `top_items` (U, 100) are item rows, -1 where none is left; `titles` is the concatenated UTF-8 of
-    all titles and `title_offsets` (I + 1,) its cuts; `item_genres` is (I, G) in the order of `genre_names`.
+    all titles and `title_offsets` (I + 1,) its cuts; `item_genres` is (I, G) in the order of
+    `genre_names`.
     """
 
     version: int
@@ -67,8 +70,12 @@ class PublishedModel:
         if document["version"] != version:
             raise BundleError(f"{where}: is version {document['version']!r}, not {version}")
         if document["identity"] != bundle.manifest.identity:
-            raise BundleError(f"{where}: is of {document['identity']!r}, not of the bundle beside it")
-        names = tuple(require(g, str, f"{where}: genres") for g in require(document["genres"], list, where))
+            raise BundleError(
+                f"{where}: is of {document['identity']!r}, not of the bundle beside it"
+            )
+        names = tuple(
+            require(g, str, f"{where}: genres") for g in require(document["genres"], list, where)
+        )
         listed = require(document["files"], dict, f"{where}: files")
         if set(listed) != {f"{name}.npy" for name in ARRAYS}:
             raise BundleError(f"{where}: files must be {', '.join(ARRAYS)}")
@@ -125,7 +132,9 @@ class PublishedModel:
         for name, (dtype, shape) in expected.items():
             array = getattr(self, name)
             if (found := (array.dtype.str, array.shape)) != (dtype, shape):
-                raise BundleError(f"{where}: {name} is {found[0]} {found[1]}, must be {dtype} {shape}")
+                raise BundleError(
+                    f"{where}: {name} is {found[0]} {found[1]}, must be {dtype} {shape}"
+                )
 
     def _check_values(self, where: str) -> None:
         offsets, items, left = self.title_offsets, len(self.bundle.item_ids), self.top_items >= 0
@@ -135,7 +144,9 @@ class PublishedModel:
             for row in range(items):
                 self.title(row)
         except UnicodeDecodeError:
-            raise BundleError(f"{where}: titles: the title of item row {row} is not UTF-8") from None
+            raise BundleError(
+                f"{where}: titles: the title of item row {row} is not UTF-8"
+            ) from None
         if self.top_items.min() < -1 or self.top_items.max() >= items:
             raise BundleError(f"{where}: top_items: outside -1..{items - 1}")
         if (left[:, 1:] > left[:, :-1]).any():
@@ -145,7 +156,8 @@ class PublishedModel:
 
 
 def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, Movie]) -> Path:
-    """Put the bundle into the store as `version`; a sound publication of it there is left untouched.
+    """Put the bundle into the store as `version`; a sound publication of it there is left
+    untouched.
 
     Raises:
         BundleError: the bundle is not sound, or the version belongs to another model.
@@ -157,19 +169,28 @@ def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, M
     final = Path(store) / str(version)
     if (published := _sound_identity(Path(store), version)) is not None:
         if published != identity:
-            raise BundleError(f"{final}: version {version} is the model {published}, not {identity}")
+            raise BundleError(
+                f"{final}: version {version} is the model {published}, not {identity}"
+            )
         return final
     items, scores = recommend(bundle, np.arange(len(bundle.user_ids)), TOP_N)
-    genres, catalogue = _catalogue([movies.get(bundle.item_id(row)) for row in range(len(bundle.item_ids))])
+    genres, catalogue = _catalogue(
+        [movies.get(bundle.item_id(row)) for row in range(len(bundle.item_ids))]
+    )
     arrays: dict[str, NDArray[Any]] = {"top_items": items, "top_scores": scores, **catalogue}
     with files.staged_directory(final) as staged:
         for name in (*bundle.manifest.files, MANIFEST):
             _link(Path(bundle_path) / name, staged / name)
-        entries = {f"{name}.npy": files.write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS}
+        entries = {
+            f"{name}.npy": files.write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS
+        }
         document = {
-            "format_version": FORMAT_VERSION, "version": version, "identity": identity, "genres": genres,
+            "format_version": FORMAT_VERSION,
+            "version": version,
+            "identity": identity,
+            "genres": genres,
             "files": {name: asdict(entry) for name, entry in entries.items()},
-        }  # fmt: skip
+        }
         files.write_file(staged / PUBLICATION, files.seal(document).encode())
     return final
 

@@ -1,4 +1,6 @@
-"""Which items a request gets: from the published lists where they can answer, else from the one kernel."""
+"""Which items a request gets: from the published lists where they can answer, else from the one
+kernel.
+"""
 
 from collections.abc import Sequence
 
@@ -17,9 +19,13 @@ class UnknownGenreError(ValueError):
 
 
 def left_out(
-    model: PublishedModel, genres: Sequence[str], exclude: Sequence[str], blocked: NDArray[np.integer]
+    model: PublishedModel,
+    genres: Sequence[str],
+    exclude: Sequence[str],
+    blocked: NDArray[np.integer],
 ) -> Mask | None:
-    """(I,) True for items without any of `genres`, excluded by id (unknown ids are ignored), or blocked.
+    """(I,) True for items without any of `genres`, excluded by id (unknown ids are ignored), or
+    blocked.
 
     None where nothing is left out, which is a question less for every item of a plain request.
 
@@ -67,7 +73,8 @@ def for_vectors(
     longest = bundle.longest_item
     items, scores = top_items(bundle.item_factors, vectors, seen, offset + n, longest=longest)
     return [
-        _pairs(own[offset:], its[offset:]) for own, its in zip(items, scores.astype(np.float64), strict=True)
+        _pairs(own[offset:], its[offset:])
+        for own, its in zip(items, scores.astype(np.float64), strict=True)
     ]
 
 
@@ -78,12 +85,16 @@ def most_popular(model: PublishedModel, n: int, offset: int = 0, out: Mask | Non
     return _pairs(rows, model.bundle.popularity[rows])
 
 
-def similar(model: PublishedModel, item: int, n: int, offset: int = 0, out: Mask | None = None) -> Ranked:
+def similar(
+    model: PublishedModel, item: int, n: int, offset: int = 0, out: Mask | None = None
+) -> Ranked:
     """Other items by the cosine of their factors; items without factors are similar to none."""
     bundle = model.bundle
     lengths = bundle.item_lengths * bundle.item_lengths[item]
     scores = np.full(len(lengths), -np.inf, dtype=np.float32)
-    np.divide(bundle.item_factors @ bundle.item_factors[item], lengths, out=scores, where=lengths > 0)
+    np.divide(
+        bundle.item_factors @ bundle.item_factors[item], lengths, out=scores, where=lengths > 0
+    )
     if out is not None:
         scores[out] = -np.inf
     scores[item] = -np.inf
@@ -91,7 +102,9 @@ def similar(model: PublishedModel, item: int, n: int, offset: int = 0, out: Mask
     return _pairs(best[np.isfinite(scores[best])], scores[best])
 
 
-def _listed(model: PublishedModel, row: int, n: int, offset: int, out: Mask | None) -> Ranked | None:
+def _listed(
+    model: PublishedModel, row: int, n: int, offset: int, out: Mask | None
+) -> Ranked | None:
     """From the user's list; None if the answer may go on beyond its end."""
     items, scores, end = model.top_items[row], model.top_scores[row], offset + n
     if items[-1] >= 0 and end > len(items):
@@ -106,11 +119,17 @@ def _listed(model: PublishedModel, row: int, n: int, offset: int, out: Mask | No
 
 
 def _pairs(items: NDArray[np.integer], scores: NDArray[np.floating]) -> Ranked:
-    return [(item, score) for item, score in zip(items.tolist(), scores.tolist(), strict=False) if item >= 0]
+    return [
+        (item, score)
+        for item, score in zip(items.tolist(), scores.tolist(), strict=False)
+        if item >= 0
+    ]
 
 
 def _genre(model: PublishedModel, name: str) -> int:
     try:
         return model.genre_names.index(name)
     except ValueError:
-        raise UnknownGenreError(f"no genre {name!r}; there are {', '.join(model.genre_names)}") from None
+        raise UnknownGenreError(
+            f"no genre {name!r}; there are {', '.join(model.genre_names)}"
+        ) from None

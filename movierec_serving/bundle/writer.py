@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.files import BundleError, staged_directory, write_array, write_file
-from movierec_serving.bundle.layout import ARRAYS, check_shapes, check_values, encode_ids, popularity_order
+from movierec_serving.bundle.layout import (
+    ARRAYS,
+    check_shapes,
+    check_values,
+    encode_ids,
+    popularity_order,
+)
 from movierec_serving.bundle.manifest import FORMAT_VERSION, MANIFEST, Manifest
 
 
@@ -34,8 +40,11 @@ class BundleContent:
     popularity: NDArray[Any] = field(repr=False)
 
 
-def write_bundle(path: Path, content: BundleContent, *, identity: str, **provenance: Any) -> Manifest:
-    """Write `content` to `path`; a sound bundle of the same identity there is kept, a broken one replaced.
+def write_bundle(
+    path: Path, content: BundleContent, *, identity: str, **provenance: Any
+) -> Manifest:
+    """Write `content` to `path`; a sound bundle of the same identity there is kept, a broken one
+    replaced.
 
     `provenance` is the manifest's fields from `data_until` to `blas`.
 
@@ -55,7 +64,10 @@ def write_bundle(path: Path, content: BundleContent, *, identity: str, **provena
     check_shapes(arrays, counts, identity)
     check_values(arrays, identity)
     with staged_directory(path) as staged:
-        files = {f"{name}.npy": write_array(staged, f"{name}.npy", array) for name, array in arrays.items()}
+        files = {
+            f"{name}.npy": write_array(staged, f"{name}.npy", array)
+            for name, array in arrays.items()
+        }
         provenance["partitions"] = tuple(map(tuple, provenance["partitions"]))
         manifest = Manifest(FORMAT_VERSION, identity, counts=counts, files=files, **provenance)
         text = manifest.to_json()
@@ -81,7 +93,9 @@ def _arrays(content: BundleContent) -> dict[str, NDArray[Any]]:
             continue
         given = np.asarray(getattr(content, name))
         if given.ndim != len(axes):
-            raise BundleError(f"{name}: has {given.ndim} axes, must have {len(axes)} ({', '.join(axes)})")
+            raise BundleError(
+                f"{name}: has {given.ndim} axes, must have {len(axes)} ({', '.join(axes)})"
+            )
         if given.dtype.kind not in "iuf":
             raise BundleError(f"{name}: has dtype {given.dtype}, must be numbers")
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below

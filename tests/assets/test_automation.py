@@ -22,7 +22,7 @@ from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.settings import settings
 from tests.conftest import RANGE_END, RANGE_START, Platform
-from tests.generate import as_csv, catalogue, days_from, ratings_of_day
+from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
 DAYS = days_from("1998-03-28", 8)
 
@@ -53,12 +53,14 @@ def test_the_schedule_skips_when_partitions_have_ended(platform: Platform) -> No
     assert "2025-12-31 is not a partition" in skipped.skip_message
 
 
-# -- the landing zone --------------------------------------------------------------------------------
+# -- the landing zone ------------------------------------------------------------------------------
 
 
 def watch(platform: Platform, cursor: str | None = None) -> tuple[list[Any], str]:
     """(job, first, last) of each run asked for, and the new cursor."""
-    context = dg.build_sensor_context(platform.instance, cursor=cursor, definitions=assemble(settings()))
+    context = dg.build_sensor_context(
+        platform.instance, cursor=cursor, definitions=assemble(settings())
+    )
     result = landing_zone_watch(context, landing_zone=platform.landing_zone)
     requests = result.run_requests or []
     assert len({request.run_key for request in requests}) == len(requests)
@@ -70,8 +72,10 @@ def test_new_and_changed_chunks_are_asked_for_as_ranges(platform: Platform) -> N
     platform.deliver(*DAYS[:3], DAYS[5], "2026-01-01")  # the last is no partition
     asked, cursor = watch(platform)
     assert asked == [
-        ("catalogue", None, None), ("daily", DAYS[0], DAYS[2]), ("daily", DAYS[5], DAYS[5]),
-    ]  # fmt: skip
+        ("catalogue", None, None),
+        ("daily", DAYS[0], DAYS[2]),
+        ("daily", DAYS[5], DAYS[5]),
+    ]
     assert watch(platform, cursor) == ([], cursor)
     platform.landing_zone.deliver(DAYS[1], as_csv(ratings_of_day(DAYS[1], seed=1)))
     asked, cursor = watch(platform, cursor)
@@ -102,7 +106,7 @@ def test_contiguous_stretches() -> None:
     assert contiguous("abc", set()) == []
 
 
-# -- deployment ----------------------------------------------------------------------------------------
+# -- deployment ------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -136,9 +140,15 @@ def promoted(platform: Platform, version: int) -> None:
     platform.instance.report_runless_asset_event(event)
 
 
-def compare(platform: Platform, *urls: str, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
-    context = dg.build_sensor_context(platform.instance, cursor=cursor, definitions=assemble(settings()))
-    return deploy_production(context, serving_client=ServingClient(endpoints=list(urls)), notifier=Notifier())
+def compare(
+    platform: Platform, *urls: str, cursor: str | None = None
+) -> dg.SensorResult | dg.SkipReason:
+    context = dg.build_sensor_context(
+        platform.instance, cursor=cursor, definitions=assemble(settings())
+    )
+    return deploy_production(
+        context, serving_client=ServingClient(endpoints=list(urls)), notifier=Notifier()
+    )
 
 
 DOWN = "http://127.0.0.1:1"  # nobody listens on tcpmux
@@ -151,7 +161,9 @@ def test_nothing_is_deployed_before_anything_is_in_production(platform: Platform
 def test_endpoints_that_serve_production_are_left_alone(platform: Platform) -> None:
     promoted(platform, 3)
     with endpoint(200, {"version": 3}) as one, endpoint(200, {"version": 3}) as other:
-        result = compare(platform, one, other, cursor='{"version": 3, "attempt": 5, "not_before": 0}')
+        result = compare(
+            platform, one, other, cursor='{"version": 3, "attempt": 5, "not_before": 0}'
+        )
     assert isinstance(result, dg.SensorResult)
     assert (result.run_requests, result.cursor) == ([], "")
     assert "every endpoint serves version 3" in str(result.skip_reason)
@@ -159,7 +171,13 @@ def test_endpoints_that_serve_production_are_left_alone(platform: Platform) -> N
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, {"version": 2}), (503, {"detail": "no model"}), (404, {}), (200, []), (200, {"version": None})],
+    [
+        (200, {"version": 2}),
+        (503, {"detail": "no model"}),
+        (404, {}),
+        (200, []),
+        (200, {"version": None}),
+    ],
 )
 def test_an_endpoint_that_serves_something_else_is_deployed_to(
     platform: Platform, status: int, body: object
@@ -174,7 +192,9 @@ def test_an_endpoint_that_serves_something_else_is_deployed_to(
 PAUSES = [5, 10, 20, 40, 80, 160, *[LONGEST_PAUSE_S] * 3]
 
 
-def test_an_endpoint_that_is_down_is_tried_for_ever_with_doubling_pauses(platform: Platform) -> None:
+def test_an_endpoint_that_is_down_is_tried_for_ever_with_doubling_pauses(
+    platform: Platform,
+) -> None:
     promoted(platform, 3)
     cursor, keys, pauses = None, set(), []
     for attempt in range(1, 10):

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from bench.chaos.points import POINTS, Point
-from bench.client import Connection, get, post
-from bench.endpoint import tree
-from bench.generator import Truth, frame, generate, optimal_ndcg
 from bench.goals import goal, wilson
-from bench.published import BAD, Shape, copy_version, trained_bundle
+from bench.models.generator import Truth, frame, generate, optimal_ndcg
+from bench.serving.client import Connection, get, post
+from bench.serving.endpoint import tree
+from bench.serving.published import BAD, Shape, copy_version, trained_bundle
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.training.interactions import interactions_of
+from movierec_assets.ratings.interactions import interactions_of
 from movierec_serving.bundle import BundleError, PublishedModel, publish
-from tests.models import trained
+from tests.support.models import trained
 
 SIZE = {"users": 300, "movies": 400, "ratings": 12_000, "days": 20}
 
@@ -62,15 +62,21 @@ def test_whoever_knows_the_truth_ranks_best() -> None:
 def test_a_goal_says_whether_it_is_met(capsys) -> None:  # type: ignore[no-untyped-def]
     assert goal("one", 0.1, 0.2)
     assert not goal("two", 0.1, 0.2, at_most=False)
-    assert capsys.readouterr().out == "goal one: 0.100 (<= 0.2) ok\ngoal two: 0.100 (>= 0.2) short\n"
+    assert (
+        capsys.readouterr().out == "goal one: 0.100 (<= 0.2) ok\ngoal two: 0.100 (>= 0.2) short\n"
+    )
     assert wilson(0, 300)[1] < 0.013
 
 
-def test_versions_for_the_benches_are_whole_models_of_their_own_or_broken_as_asked(tmp_path: Path) -> None:
+def test_versions_for_the_benches_are_whole_models_of_their_own_or_broken_as_asked(
+    tmp_path: Path,
+) -> None:
     trained_bundle(Shape(users=60, items=80, factors=8, ratings=2000), tmp_path / "bundle")
     source = publish(tmp_path / "bundle", tmp_path, 1, {})
     store = tmp_path / "store"
-    one, two = (PublishedModel.open(copy_version(source, store, n).parent, n, verify=True) for n in (1, 2))
+    one, two = (
+        PublishedModel.open(copy_version(source, store, n).parent, n, verify=True) for n in (1, 2)
+    )
     assert one.bundle.manifest.identity != two.bundle.manifest.identity
     assert not (store / "1" / "item_factors.npy").samefile(store / "2" / "item_factors.npy")
     for number, broken in enumerate(BAD, 3):

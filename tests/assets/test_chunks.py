@@ -32,7 +32,9 @@ def test_columns_may_come_in_any_order():
     assert frame.values.tolist() == [[1, "u", "m", "4", "9"]]
 
 
-@pytest.mark.parametrize("content", [HEADER, HEADER.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + HEADER])
+@pytest.mark.parametrize(
+    "content", [HEADER, HEADER.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + HEADER]
+)
 def test_a_header_alone_is_an_empty_day(content):
     frame = parse_chunk(content, "d.csv")
     assert frame.empty
@@ -99,7 +101,9 @@ def test_an_unknown_suffix_is_refused():
 @given(st.binary(max_size=80), st.sampled_from(["d.csv", "d.parquet"]))
 def test_any_bytes_are_read_or_refused(content, name):
     try:
-        frame = parse_chunk(HEADER + content if name == "d.csv" else b"PAR1" + content + b"PAR1", name)
+        frame = parse_chunk(
+            HEADER + content if name == "d.csv" else b"PAR1" + content + b"PAR1", name
+        )
     except ChunkError:
         return
     assert list(frame["record"]) == list(range(1, len(frame) + 1))
@@ -133,9 +137,9 @@ def test_parquet_values_become_text():
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Paris"])
 def test_parquet_times_become_seconds_rounded_down(unit, zone):
-    written = pd.Series(pd.to_datetime(["2020-01-01 23:59:59.9", "1969-12-31 23:59:59.9", None])).dt.as_unit(
-        unit
-    )
+    written = pd.Series(
+        pd.to_datetime(["2020-01-01 23:59:59.9", "1969-12-31 23:59:59.9", None])
+    ).dt.as_unit(unit)
     times = written if zone is None else written.dt.tz_localize("UTC").dt.tz_convert(zone)
     content = parquet(user_id=["u"] * 3, movie_id=["m"] * 3, rating=[4] * 3, timestamp=times)
     expected = "1577923199"
@@ -155,7 +159,10 @@ def test_parquet_categories_and_an_empty_day():
         (b"garbage that is no parquet at all", "not Parquet"),
         (parquet(user_id=["u"], movie_id=["m"], rating=[4], timestamp=[9])[:-20], "not Parquet"),
         (parquet(user_id=["u"], movie_id=["m"], rating=[4]), "columns: missing 'timestamp'"),
-        (parquet(user_id=["u"], movie_id=["m"], rating=[4], timestamp=[9], x=[1]), "columns: unknown 'x'"),
+        (
+            parquet(user_id=["u"], movie_id=["m"], rating=[4], timestamp=[9], x=[1]),
+            "columns: unknown 'x'",
+        ),
         (
             parquet(user_id=[["u"]], movie_id=["m"], rating=[4], timestamp=[9]),
             "column 'user_id' is of type list",
@@ -178,7 +185,9 @@ def test_faulty_parquet_is_refused(content, cause):
 
 def test_parquet_that_unfolds_to_more_than_ratings_can_be_is_refused():
     many = 200_000
-    bomb = parquet(user_id=["u"] * many, movie_id=["m"] * many, rating=[4] * many, timestamp=[9] * many)
+    bomb = parquet(
+        user_id=["u"] * many, movie_id=["m"] * many, rating=[4] * many, timestamp=[9] * many
+    )
     with pytest.raises(ChunkError, match="200,000 rows in"):
         parse_chunk(bomb, "d.parquet")
 
@@ -240,7 +249,9 @@ def test_a_catalogue_without_bytes_or_columns_is_refused():
 
 
 def test_whole_numbers_that_parquet_keeps_as_floats_are_whole():
-    content = parquet(user_id=[196.0, None], movie_id=[7.0, 8.0], rating=[4.0, 3.5], timestamp=[9.0, 10.0])
+    content = parquet(
+        user_id=[196.0, None], movie_id=[7.0, 8.0], rating=[4.0, 3.5], timestamp=[9.0, 10.0]
+    )
     assert parse_chunk(content, "d.parquet").values.tolist() == [
         [1, "196", "7", "4.0", "9"],
         [2, "", "8", "3.5", "10"],

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from demo.demo import DemoError, demo
 
-from bench.demo import DemoError, demo
-from movierec_assets.cli import main
-from movierec_assets.commands.setup import set_up
-from movierec_assets.commands.status import show_status
-from movierec_assets.commands.up import InUse, end_abandoned_runs, exclusively, up
+from movierec_assets.cli.app import main
+from movierec_assets.cli.setup import set_up
+from movierec_assets.cli.status import show_status
+from movierec_assets.cli.up import InUse, end_abandoned_runs, exclusively, up
 from movierec_assets.definitions import assemble
 from movierec_assets.settings import settings
 from tests.conftest import Platform
-from tests.generate import as_csv, catalogue, ratings_of_day
+from tests.support.generate import as_csv, catalogue, ratings_of_day
 
 DAY = "1998-03-02"
 
@@ -40,7 +40,9 @@ def test_setup_follows_a_moved_folder(home: Path) -> None:
     assert f"DAGSTER_HOME='{moved}'" in (moved / ".env").read_text()
 
 
-def test_status_shows_a_reason_as_it_is(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_a_reason_as_it_is(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
     platform.landing_zone.deliver(DAY, b"user_id,movie_id,rating,timestamp,[/b]\n")
     platform.run(DAY)
     assert not show_status()
@@ -57,7 +59,11 @@ def test_status_shows_a_reason_as_it_is(platform: Platform, capsys: pytest.Captu
             "here",
             "MOVIEREC_ENDPOINTS: Value error, not all begin with http:// or https://",
         ),
-        ("MOVIEREC_PARTITION_END", "1990-01-01", "Value error, partition_end is before partition_start"),
+        (
+            "MOVIEREC_PARTITION_END",
+            "1990-01-01",
+            "Value error, partition_end is before partition_start",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -93,7 +99,9 @@ def test_the_demo_touches_no_data_that_is_not_its_own(
 
 
 @pytest.mark.parametrize("name", ["MOVIEREC_HOME", "MLFLOW_TRACKING_URI"])
-def test_the_demo_is_not_led_to_other_data(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_demo_is_not_led_to_other_data(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv(name, "/somewhere")
     with pytest.raises(DemoError, match=name):
         demo(home)

@@ -1,4 +1,6 @@
-"""Where a published data set comes from: the cache, else the first copy that can be had and is right."""
+"""Where a published data set comes from: the cache, else the first copy that can be had and is
+right.
+"""
 
 import hashlib
 import http.server
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from movierec_assets.commands.download import (
+from movierec_assets.sources.movielens import reader as movielens
+from movierec_assets.sources.movielens.download import (
     Copy,
     Published,
     UnavailableError,
@@ -21,7 +24,6 @@ from movierec_assets.commands.download import (
     obtain,
     read_path,
 )
-from movierec_assets.ratings import movielens
 
 FILES = {
     "ml/ratings.csv": b"userId,movieId,rating,timestamp\n"
@@ -47,7 +49,9 @@ def said(console: Console) -> str:
 
 
 class Site:
-    """A web server of generated archives, on a port of its own; its first `failures` answers are 503."""
+    """A web server of generated archives, on a port of its own; its first `failures` answers are
+    503.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.asked = self.failures = 0
@@ -99,7 +103,9 @@ def ratings(tmp_path: Path) -> str:
 
 def test_a_download_survives_passing_errors_and_is_kept(tmp_path, site, ratings):
     write_zip(tmp_path / "site" / "a.zip", FILES)
-    published = Published("tiny", ratings, (copy("tab.zip", partial(download_url, site.url("a.zip"))),))
+    published = Published(
+        "tiny", ratings, (copy("tab.zip", partial(download_url, site.url("a.zip"))),)
+    )
     cache, console = tmp_path / "cache", quiet()
     site.failures = 2
     assert len(obtain(published, cache, console).ratings) == 5
@@ -112,7 +118,9 @@ def test_a_download_survives_passing_errors_and_is_kept(tmp_path, site, ratings)
 @pytest.mark.parametrize("damage", [b"", b"torn", None])
 def test_a_damaged_cache_is_fetched_again(tmp_path, site, ratings, damage):
     write_zip(tmp_path / "site" / "a.zip", FILES)
-    published = Published("tiny", ratings, (copy("tab.zip", partial(download_url, site.url("a.zip"))),))
+    published = Published(
+        "tiny", ratings, (copy("tab.zip", partial(download_url, site.url("a.zip"))),)
+    )
     cached = tmp_path / "cache" / "tab.zip"
     cached.parent.mkdir()
     if damage is None:
@@ -150,7 +158,9 @@ def test_an_unreachable_copy_and_a_wrong_one_give_way_to_the_next(tmp_path, site
 
 def test_other_ratings_than_published_are_refused_whatever_the_copy(tmp_path, site):
     write_zip(tmp_path / "site" / "a.zip", FILES)
-    published = Published("tiny", "0" * 64, (copy("tab.zip", partial(download_url, site.url("a.zip"))),))
+    published = Published(
+        "tiny", "0" * 64, (copy("tab.zip", partial(download_url, site.url("a.zip"))),)
+    )
     with pytest.raises(
         UnavailableError, match=r"other ratings than tiny has: 5 ratings, digest [0-9a-f]{64}"
     ):
@@ -164,7 +174,8 @@ def test_a_wheel_comes_by_pip_as_configured_and_is_not_installed(tmp_path, ratin
     wheels.mkdir()
     files = FILES | {
         "tinylens-1.0.dist-info/METADATA": metadata,
-        "tinylens-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "tinylens-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: "
+        b"py3-none-any\n",
         "tinylens-1.0.dist-info/RECORD": b"",
     }
     write_zip(wheels / "tinylens-1.0-py3-none-any.whl", files)
@@ -172,7 +183,9 @@ def test_a_wheel_comes_by_pip_as_configured_and_is_not_installed(tmp_path, ratin
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     good = copy("wheel.zip", partial(download_wheel, "tinylens==1.0"))
-    assert len(obtain(Published("tiny", ratings, (good,)), tmp_path / "cache", quiet()).ratings) == 5
+    assert (
+        len(obtain(Published("tiny", ratings, (good,)), tmp_path / "cache", quiet()).ratings) == 5
+    )
     bad = copy("wheel.zip", partial(download_wheel, "tinylens==2.0"))
     with pytest.raises(
         UnavailableError, match=r"(?s)pip download tinylens==2\.0 failed:.*No matching distribution"

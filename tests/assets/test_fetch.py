@@ -11,20 +11,21 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from movierec_assets.commands import fetch as command
-from movierec_assets.commands.download import read_path
-from movierec_assets.commands.fetch import Delivery, fetch, fetch_command
-from movierec_assets.ratings import movielens
+from movierec_assets.cli.app import fetch as command
+from movierec_assets.cli.fetch import Delivery, fetch, fetch_command
 from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
-from movierec_assets.resources.landing_zone import LandingZone
+from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
+from movierec_assets.sources.movielens import reader as movielens
+from movierec_assets.sources.movielens.download import read_path
 
 NOON = 1_582_977_600  # seconds, 2020-02-29T12:00:00Z
 DAY = 86_400
 FLAGS = "0|0|0|0|0|1|0|0|1|0|0|0|0|0|0|0|0|0|0"  # Comedy, Drama
 NO_FLAGS = "1" + "|0" * 18  # unknown
 
-# The same five ratings of the same three movies in each format, out of order, with a day left out between.
+# The same five ratings of the same three movies in each format, out of order, with a day left out
+# between.
 RATINGS = [
     (2, 10, 4, NOON + 2 * DAY),
     (1, 30, 5, NOON),
@@ -51,15 +52,19 @@ FORMATS: dict[str, dict[str, bytes]] = {
     },
     "csv": {
         "ml/ratings.csv": b"userId,movieId,rating,timestamp\n"
-        + b"".join(f"{user},{movie},{stars}.0,{at}\n".encode() for user, movie, stars, at in RATINGS),
+        + b"".join(
+            f"{user},{movie},{stars}.0,{at}\n".encode() for user, movie, stars, at in RATINGS
+        ),
         "ml/movies.csv": (
-            'movieId,title,genres\n10,"Café, Le (1995)",Comedy|Drama\n20,"Good, Bad (1966)",Comedy|Drama\n'
+            'movieId,title,genres\n10,"Café, Le (1995)",Comedy|Drama\n20,"Good, Bad '
+            '(1966)",Comedy|Drama\n'
             "30,unknown,(no genres listed)\n"
         ).encode(),
         "ml/README.txt": b"",
     },
     "recbole": {
-        "a/b/ml.inter": b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + CLASSIC.encode(),
+        "a/b/ml.inter": b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        + CLASSIC.encode(),
         "a/b/ml.item": (
             "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
             "10\tCafé, Le\t1995\tComedy Drama\n20\tGood, Bad\t1966\tComedy Drama\n"
@@ -73,7 +78,8 @@ MOVIES = (
 ).encode()
 HEADER = b"user_id,movie_id,rating,timestamp\n"
 CHUNKS = {
-    "2020-02-29": HEADER + f"1,20,2,{NOON - 5}\n1,30,5,{NOON}\n1,10,3,{NOON}\n2,20,1,{NOON}\n".encode(),
+    "2020-02-29": HEADER
+    + f"1,20,2,{NOON - 5}\n1,30,5,{NOON}\n1,10,3,{NOON}\n2,20,1,{NOON}\n".encode(),
     "2020-03-01": HEADER,
     "2020-03-02": HEADER + f"2,10,4,{NOON + 2 * DAY}\n".encode(),
 }
@@ -146,7 +152,15 @@ def test_a_second_fetch_touches_nothing(tmp_path, landing):
 
 def test_days_can_be_limited_and_added_one_at_a_time(tmp_path, landing):
     source = write_folder(tmp_path / "data", FORMATS["tab"])
-    fetch(None, source, landing, tmp_path, since=date(2019, 1, 1), until=date(2020, 3, 1), console=quiet())
+    fetch(
+        None,
+        source,
+        landing,
+        tmp_path,
+        since=date(2019, 1, 1),
+        until=date(2020, 3, 1),
+        console=quiet(),
+    )
     assert landing.days() == ["2020-02-29", "2020-03-01"]
     done = fetch(None, source, landing, tmp_path, every=0, since=date(2020, 3, 2), console=quiet())
     assert (done.days, done.ratings, done.first) == (1, 1, date(2020, 3, 2))
@@ -166,9 +180,19 @@ def movie_csv(*rows: str) -> dict[str, bytes]:
     ("row", "title", "year", "genres"),
     [
         ("1,Plain (1995),Drama", "Plain (1995)", 1995, ["Drama"]),
-        ('1,"One, Two & ""Three"" (2001)",Drama|War', 'One, Two & "Three" (2001)', 2001, ["Drama", "War"]),
+        (
+            '1,"One, Two & ""Three"" (2001)",Drama|War',
+            'One, Two & "Three" (2001)',
+            2001,
+            ["Drama", "War"],
+        ),
         ("1,東京物語 (1953),(no genres listed)", "東京物語 (1953)", 1953, []),
-        ("1,2001: A Space Odyssey (1968) ,Sci-Fi", "2001: A Space Odyssey (1968)", 1968, ["Sci-Fi"]),
+        (
+            "1,2001: A Space Odyssey (1968) ,Sci-Fi",
+            "2001: A Space Odyssey (1968)",
+            1968,
+            ["Sci-Fi"],
+        ),
         ("1,Straight to Video (1994) (V),Drama", "Straight to Video (1994) (V)", 1994, ["Drama"]),
         ("1,Remake (of 1950) (1999),Drama", "Remake (of 1950) (1999)", 1999, ["Drama"]),
         ("1,Series (1975-1979),Comedy", "Series (1975-1979)", 1975, ["Comedy"]),
@@ -196,7 +220,9 @@ def test_half_stars_over_twenty_years_with_most_days_empty(tmp_path, landing):
     assert [date.fromisoformat(day) for day in days] == [
         date(2020, 2, 29) - timedelta(days=7000 - number) for number in range(7001)
     ]
-    written = b"".join(landing.read(day)[1].removeprefix(HEADER) for day in days).decode().splitlines()
+    written = (
+        b"".join(landing.read(day)[1].removeprefix(HEADER) for day in days).decode().splitlines()
+    )
     assert [row.split(",")[2] for row in written] == [
         ["0.5", "5", "3.5", "4"][at % 4] for at in reversed(range(15))
     ]
@@ -230,10 +256,34 @@ TAIL = f",{NOON}\n".encode()
             3,
             "found 1",
         ),
-        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n-1,2,3" + TAIL, 2, "user id '-1'"),
-        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n1,2,3,1.5e9\n", 2, "timestamp '1.5e9'"),
-        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n1,,3" + TAIL, 2, "movie id ''"),
-        ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n1,1,\xff" + TAIL, 2, "rating '\ufffd'"),
+        (
+            "csv",
+            "ml/ratings.csv",
+            b"userId,movieId,rating,timestamp\n-1,2,3" + TAIL,
+            2,
+            "user id '-1'",
+        ),
+        (
+            "csv",
+            "ml/ratings.csv",
+            b"userId,movieId,rating,timestamp\n1,2,3,1.5e9\n",
+            2,
+            "timestamp '1.5e9'",
+        ),
+        (
+            "csv",
+            "ml/ratings.csv",
+            b"userId,movieId,rating,timestamp\n1,,3" + TAIL,
+            2,
+            "movie id ''",
+        ),
+        (
+            "csv",
+            "ml/ratings.csv",
+            b"userId,movieId,rating,timestamp\n1,1,\xff" + TAIL,
+            2,
+            "rating '\ufffd'",
+        ),
         ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n", None, "no ratings"),
         ("csv", "ml/ratings.csv", b"", 1, "header"),
         ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A\n", 2, "expected 3 fields, found 2"),
@@ -249,7 +299,9 @@ TAIL = f",{NOON}\n".encode()
         ("recbole", "a/b/ml.item", b"item_id:token\n1\tA\n", 2, "expected 4 fields, found 2"),
     ],
 )
-def test_a_faulty_source_is_refused_with_file_and_line(tmp_path, landing, form, name, content, line, cause):
+def test_a_faulty_source_is_refused_with_file_and_line(
+    tmp_path, landing, form, name, content, line, cause
+):
     source = write_zip(tmp_path / "data.zip", FORMATS[form] | {name: content})
     with pytest.raises(ChunkError) as caught:
         fetch(None, source, landing, tmp_path, console=quiet())
@@ -273,9 +325,14 @@ def test_a_source_without_or_with_several_data_sets_is_refused(tmp_path):
         **FORMATS["tab"],
         **{name.replace("ml/", "other/"): content for name, content in FORMATS["csv"].items()},
     }
-    with pytest.raises(ChunkError, match=r"several data sets in it: ml/u\.data, other/ratings\.csv"):
+    with pytest.raises(
+        ChunkError, match=r"several data sets in it: ml/u\.data, other/ratings\.csv"
+    ):
         read_path(write_folder(tmp_path / "both", both))
-    nested = {**FORMATS["tab"], **{f"old/{name}": content for name, content in FORMATS["tab"].items()}}
+    nested = {
+        **FORMATS["tab"],
+        **{f"old/{name}": content for name, content in FORMATS["tab"].items()},
+    }
     assert len(read_path(write_folder(tmp_path / "nested", nested)).ratings) == 5
 
 
@@ -330,7 +387,9 @@ def test_a_member_with_a_path_that_climbs_is_written_nowhere(tmp_path, landing):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["climbs.zip", "landing"]
 
 
-@pytest.mark.parametrize(("source", "path"), [(None, None), ("ml-100k", Path("x")), ("ml-2k", None)])
+@pytest.mark.parametrize(
+    ("source", "path"), [(None, None), ("ml-100k", Path("x")), ("ml-2k", None)]
+)
 def test_a_fetch_wants_one_known_source(tmp_path, landing, source, path):
     with pytest.raises(ValueError, match="ml-100k"):
         fetch(source, path, landing, tmp_path, console=quiet())
@@ -344,10 +403,13 @@ def test_the_command_delivers_below_home_and_tells(tmp_path, monkeypatch):
     app.command("fetch")(fetch_command)
     source = write_zip(tmp_path / "data.zip", FORMATS["csv"])
     try:
-        run = CliRunner().invoke(app, ["--from", str(source), "--until", "2020-03-01", "--every", "0"])
+        run = CliRunner().invoke(
+            app, ["--from", str(source), "--until", "2020-03-01", "--every", "0"]
+        )
         assert run.exit_code == 0, run.output
         assert (
-            "4 ratings, 3 movies, 2 days, 2020-02-29 to 2020-03-01, 1 of them without ratings" in run.output
+            "4 ratings, 3 movies, 2 days, 2020-02-29 to 2020-03-01, 1 of them without ratings"
+            in run.output
         )
         assert command.NOTICE.splitlines()[0] in run.output
         landing = LandingZone(path=str(tmp_path / "home" / "warehouse" / "landing"))

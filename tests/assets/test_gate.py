@@ -1,4 +1,6 @@
-"""The gate: healthy challengers pass, broken ones do not, and what cannot be told is not decided."""
+"""The gate: healthy challengers pass, broken ones do not, and what cannot be told is not
+decided.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.models import Day
-from movierec_assets.evaluation.comparison import Comparison, compare, overlap, pairs, usual_overlap
-from movierec_assets.evaluation.gate import Candidate, Verdict, interval, judge, references
+from bench.models.chain import Day
 from movierec_assets.evaluation.splits import sample
-from movierec_assets.training.interactions import interactions_of
+from movierec_assets.promotion.comparison import Comparison, compare, overlap, pairs, usual_overlap
+from movierec_assets.promotion.gate import Candidate, Verdict, interval, judge, references
+from movierec_assets.ratings.interactions import interactions_of
 from movierec_serving.bundle import Bundle
-from tests.models import ratings, trained_day
+from tests.support.models import ratings, trained_day
 
 METRICS = {"users": 150.0, "ndcg_at_10": 0.3, "popularity_ndcg_at_10": 0.1}
 
@@ -29,7 +31,9 @@ def days() -> tuple[Day, Day]:
 
 def verdict(production: Day, challenger: Day, margin: float = 0.15) -> Verdict:
     found = compare(challenger.served, challenger.twin, {"production": production.twin})
-    return judge(METRICS, found, overlap(challenger.served, challenger.twin), margin=margin, level=0.95)
+    return judge(
+        METRICS, found, overlap(challenger.served, challenger.twin), margin=margin, level=0.95
+    )
 
 
 def with_items(bundle: Bundle, change: Callable[[np.ndarray], np.ndarray]) -> Bundle:
@@ -46,7 +50,9 @@ def test_a_healthy_challenger_passes(days: tuple[Day, Day]) -> None:
     assert found.numbers["production_lower"] <= found.numbers["production_difference"]
 
 
-def test_a_challenger_with_scrambled_movies_is_refused_with_the_figures(days: tuple[Day, Day]) -> None:
+def test_a_challenger_with_scrambled_movies_is_refused_with_the_figures(
+    days: tuple[Day, Day],
+) -> None:
     production, challenger = days
     broken = Day(with_items(challenger.served, scrambled), with_items(challenger.twin, scrambled))
     found = verdict(production, broken)
@@ -57,14 +63,18 @@ def test_a_challenger_with_scrambled_movies_is_refused_with_the_figures(days: tu
 
 def test_a_served_bundle_that_is_not_its_twins_model_is_refused(days: tuple[Day, Day]) -> None:
     production, challenger = days
-    found = verdict(production, replace(challenger, served=with_items(challenger.served, scrambled)))
+    found = verdict(
+        production, replace(challenger, served=with_items(challenger.served, scrambled))
+    )
     assert found.decision == "refused"
     assert "evaluated twin" in found.reason
 
 
 def test_nan_in_the_factors_or_the_metrics_is_refused(days: tuple[Day, Day]) -> None:
     production, challenger = days
-    hollow = Day(*(with_items(one, lambda f: f * np.nan) for one in (challenger.served, challenger.twin)))
+    hollow = Day(
+        *(with_items(one, lambda f: f * np.nan) for one in (challenger.served, challenger.twin))
+    )
     assert verdict(production, hollow).decision == "refused"
     found = judge({**METRICS, "map_at_10": np.nan}, {}, 0.8, margin=0.05, level=0.95)
     assert (found.decision, found.reason) == ("refused", "not finite: map_at_10")
@@ -79,7 +89,9 @@ def test_a_first_version_passes_by_the_sanity_checks_alone() -> None:
     assert few.decision == "insufficient_data"
 
 
-def test_a_served_model_further_from_its_twin_than_usual_awaits_approval(days: tuple[Day, Day]) -> None:
+def test_a_served_model_further_from_its_twin_than_usual_awaits_approval(
+    days: tuple[Day, Day],
+) -> None:
     kinds = {"margin": 0.05, "level": 0.95}
     found = judge(METRICS, {}, 0.6, **kinds, usual=0.7)
     assert (found.decision, "of production's 70%" in found.reason) == ("awaiting_approval", True)
@@ -133,27 +145,39 @@ def test_a_difference_is_decided_by_its_lower_bound(case: str) -> None:
 def test_new_accounts_do_not_outvote_those_that_production_knows() -> None:
     known, new = comparison(1000, loss=0.2), comparison(3000, loss=-1.0)
     both = Comparison(
-        np.concatenate([known.challenger, new.challenger]), np.concatenate([known.reference, new.reference]),
-        np.arange(4000) < 1000, 0.5, 0.5, 0,
-    )  # fmt: skip
+        np.concatenate([known.challenger, new.challenger]),
+        np.concatenate([known.reference, new.reference]),
+        np.arange(4000) < 1000,
+        0.5,
+        0.5,
+        0,
+    )
     assert judge(METRICS, {"production": both}, 0.8, margin=0.05, level=0.95).decision == "refused"
 
 
 def test_a_day_unlike_those_before_waits_for_somebody_or_is_refused() -> None:
-    """Junk of new accounts is not missed by those whom production knows, and passes the comparison."""
+    """Junk of new accounts is not missed by those whom production knows, and passes the
+    comparison.
+    """
     found = {
         (share, users): judge(
-            {**METRICS, "users": users}, {"production": comparison(2000, loss=0.0)}, 0.8, margin=0.05, level=0.95,
+            {**METRICS, "users": users},
+            {"production": comparison(2000, loss=0.0)},
+            0.8,
+            margin=0.05,
+            level=0.95,
             before=METRICS["ndcg_at_10"] / share,
         ).decision
         for share, users in ((0.95, 150.0), (0.85, 150.0), (0.4, 150.0), (0.85, 60.0))
-    }  # fmt: skip
+    }
     assert list(found.values()) == ["passed", "awaiting_approval", "refused", "passed"]
 
 
 def test_the_sample_of_users_stays_while_others_come() -> None:
     ids = np.array([f"u{n:04d}".encode() for n in range(1000)])
-    before, after = (set(ids[some][sample(ids[some], 100)].tolist()) for some in (slice(900), slice(1000)))
+    before, after = (
+        set(ids[some][sample(ids[some], 100)].tolist()) for some in (slice(900), slice(1000))
+    )
     assert len(before) == len(after) == 100
     assert len(before & after) >= 80
     assert sample(ids, 2000).tolist() == list(range(1000))
@@ -168,7 +192,9 @@ def test_a_loss_within_the_margin_of_production_is_refused_against_the_anchor() 
 
 def test_a_verdict_can_be_recomputed() -> None:
     given = comparison(300, loss=0.0)
-    one, other = (interval(given.challenger, given.reference, margin=0.05, level=0.95) for _ in range(2))
+    one, other = (
+        interval(given.challenger, given.reference, margin=0.05, level=0.95) for _ in range(2)
+    )
     assert one == other
     assert one.lower < one.difference < one.upper
 
@@ -181,7 +207,9 @@ def test_a_reference_without_a_hit_leaves_anything_possible() -> None:
 def test_what_a_reference_was_trained_on_counts_for_nobody(days: tuple[Day, Day]) -> None:
     """A late, repaired or second rating moves the holdout into what production has seen."""
     production, challenger = days
-    clean = compare(challenger.served, challenger.twin, {"production": production.twin})["production"]
+    clean = compare(challenger.served, challenger.twin, {"production": production.twin})[
+        "production"
+    ]
     assert clean.leaked == 0
     cheating = Day(challenger.served, challenger.served)  # has seen all of the holdout
     found = compare(challenger.served, challenger.twin, {"production": cheating.twin})["production"]
@@ -194,7 +222,9 @@ def test_what_a_reference_was_trained_on_counts_for_nobody(days: tuple[Day, Day]
 
 
 def replace_seen(twin: Bundle, challenger: Day) -> Bundle:
-    """The twin of production, as if it had been trained on every other user's whole history of the challenger."""
+    """The twin of production, as if it had been trained on every other user's whole history of the
+    challenger.
+    """
     everything = pairs(challenger.served, twin.user_ids, twin.item_ids)[0]
     width = len(twin.item_ids)
     own = pairs(twin, twin.user_ids, twin.item_ids)[0]

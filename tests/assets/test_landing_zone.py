@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from movierec_assets.ratings.chunks import ChunkError
-from movierec_assets.resources.landing_zone import LandingZone, MissingChunk
+from movierec_assets.resources.stores.landing_zone import LandingZone, MissingChunk
 
 DAY = "2020-02-29"
 CONTENT = b"user_id,movie_id,rating,timestamp\nu,m,4,1582934400\n"
@@ -122,7 +122,9 @@ def test_a_link_out_of_the_landing_zone_is_refused(landing, ratings, tmp_path):
         landing.read_movies()
 
 
-def test_a_link_within_the_landing_zone_and_a_linked_landing_zone_are_fine(landing, ratings, tmp_path):
+def test_a_link_within_the_landing_zone_and_a_linked_landing_zone_are_fine(
+    landing, ratings, tmp_path
+):
     (ratings / "late.bin").write_bytes(CONTENT)
     (ratings / f"{DAY}.csv").symlink_to("late.bin")
     (tmp_path / "linked").symlink_to(landing.path)

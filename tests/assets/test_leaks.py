@@ -1,4 +1,6 @@
-"""Nothing that comes later reaches a model or a metric: past models stay bit-identical whatever is delivered."""
+"""Nothing that comes later reaches a model or a metric: past models stay bit-identical whatever is
+delivered.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ import pytest
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from tests.conftest import Platform
-from tests.generate import as_csv, day_start, days_from, ratings_of_day
-from tests.models import interactions_of_tastes, trained
+from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
+from tests.support.models import interactions_of_tastes, trained
 
 DAYS = days_from("1998-03-28", 3)
 TODAY = DAYS[2]
@@ -22,7 +24,9 @@ UP_TO_MODELS = ("raw_ratings", "validated_ratings", "als_model")
 
 
 def state(platform: Platform, days: list[str]) -> dict[str, object]:
-    """Of each day: its model's metrics, and the sha256 of every array of the served bundle and of the twin."""
+    """Of each day: its model's metrics, and the sha256 of every array of the served bundle and of
+    the twin.
+    """
     models = platform.warehouse.models(days)
     found: dict[str, object] = {}
     for day, model in models.items():
@@ -54,7 +58,8 @@ def future(kind: str) -> list[list[str]]:
         rows = [[f"u{user}", "m79", "5", str(day_start(TODAY) + user)] for user in range(60)]
     if kind == "late":
         rows = [
-            [user, "m-late", "5", str(day_start(DAYS[0]) + 1)] for user in sorted({row[0] for row in early})
+            [user, "m-late", "5", str(day_start(DAYS[0]) + 1)]
+            for user in sorted({row[0] for row in early})
         ]
     if kind == "re-rated":
         rows = [[row[0], row[1], "0.5", str(day_start(TODAY) + n)] for n, row in enumerate(early)]
@@ -64,7 +69,9 @@ def future(kind: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("kind", ["planted", "late", "re-rated", "re-rated with an old time"])
-def test_what_is_delivered_later_changes_no_model_of_the_past(platform: Platform, kind: str) -> None:
+def test_what_is_delivered_later_changes_no_model_of_the_past(
+    platform: Platform, kind: str
+) -> None:
     platform.deliver(*DAYS[:2])
     assert platform.run(DAYS[0], DAYS[1], *UP_TO_MODELS).success
     before = state(platform, DAYS[:2])
@@ -75,7 +82,9 @@ def test_what_is_delivered_later_changes_no_model_of_the_past(platform: Platform
     assert state(platform, DAYS[:2]) == before
 
 
-def test_a_repaired_day_leaves_the_models_before_it_and_makes_others_from_it_on(platform: Platform) -> None:
+def test_a_repaired_day_leaves_the_models_before_it_and_makes_others_from_it_on(
+    platform: Platform,
+) -> None:
     platform.deliver(*DAYS)
     assert platform.run(DAYS[0], TODAY, *UP_TO_MODELS).success
     before = state(platform, DAYS)
@@ -101,7 +110,9 @@ def test_the_stars_of_the_holdout_do_not_reach_the_twin() -> None:
 
 
 def test_a_signal_planted_in_the_holdout_moves_no_metric() -> None:
-    """Movies that everybody will like and nobody has rated yet are no candidates, and no miss either."""
+    """Movies that everybody will like and nobody has rated yet are no candidates, and no miss
+    either.
+    """
     data = interactions_of_tastes()
     held = temporal_holdout(data)
     twin = trained(data.select(~held))
@@ -111,7 +122,9 @@ def test_a_signal_planted_in_the_holdout_moves_no_metric() -> None:
         data,
         movie_ids=(*data.movie_ids, "planted"),
         users=np.concatenate([data.users[held], users]),
-        movies=np.concatenate([data.movies[held], np.full(len(users), len(data.movie_ids), np.int32)]),
+        movies=np.concatenate(
+            [data.movies[held], np.full(len(users), len(data.movie_ids), np.int32)]
+        ),
         ratings=np.concatenate([data.ratings[held], np.full(len(users), 5, np.float32)]),
         rated_at=np.concatenate([data.rated_at[held], np.full(len(users), 2**31)]),
     )

@@ -7,11 +7,11 @@ import hashlib
 import pytest
 from typer.testing import CliRunner
 
-from movierec_assets.cli import app
-from movierec_assets.commands.lineage import LineageError, version_of
+from movierec_assets.cli.app import app
+from movierec_assets.cli.lineage import LineageError, version_of
 from movierec_serving.bundle import PublishedModel
 from tests.conftest import Platform
-from tests.generate import as_csv, days_from, ratings_of_day
+from tests.support.generate import as_csv, days_from, ratings_of_day
 
 DAYS = days_from("1998-03-30", 4)  # the third begins a month
 

@@ -10,16 +10,16 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from movierec_assets.defs.live import SERVED, evaluate_live
-from movierec_assets.evaluation.live import unseen, wrong_lists
+from movierec_assets.defs.monitoring.live import SERVED, evaluate_live
+from movierec_assets.monitoring.live import unseen, wrong_lists
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, BundleContent, publish, recommend
 from tests.assets.test_production import webhook
 from tests.conftest import Platform
-from tests.generate import days_from
-from tests.models import interactions_of_tastes, trained
-from tests.serving import sample_models
-from tests.serving.endpoint_process import TOKEN, EndpointProcess
+from tests.support import sample_models
+from tests.support.endpoint_process import TOKEN, EndpointProcess
+from tests.support.generate import days_from
+from tests.support.models import interactions_of_tastes, trained
 
 DAYS = days_from("1998-03-28", 3)
 
@@ -42,15 +42,23 @@ def endpoint(
 def evaluations(platform: Platform, check: str) -> list[dg.AssetCheckEvaluation]:
     """Newest first."""
     history = platform.instance.event_log_storage.get_asset_check_execution_history
-    return [one.evaluation for one in history(dg.AssetCheckKey(SERVED, check), limit=9) if one.evaluation]
+    return [
+        one.evaluation
+        for one in history(dg.AssetCheckKey(SERVED, check), limit=9)
+        if one.evaluation
+    ]
 
 
 def due(platform: Platform) -> bool:
-    given = {name: getattr(platform, name) for name in ("warehouse", "bundle_store", "serving_client")}
+    given = {
+        name: getattr(platform, name) for name in ("warehouse", "bundle_store", "serving_client")
+    }
     return isinstance(evaluate_live(**given), dg.RunRequest)
 
 
-def test_each_deployment_is_evaluated_over_http(platform: Platform, endpoint: EndpointProcess) -> None:
+def test_each_deployment_is_evaluated_over_http(
+    platform: Platform, endpoint: EndpointProcess
+) -> None:
     platform.deliver(*DAYS)
     assert platform.run(DAYS[0], DAYS[1]).success
     assert platform.run("-", job="deploy").success
@@ -74,7 +82,9 @@ def test_each_deployment_is_evaluated_over_http(platform: Platform, endpoint: En
     (served,) = platform.instance.fetch_materializations(SERVED, limit=1).records
     assert record.run_id == served.run_id  # else Dagster shows it as not evaluated
     assert not due(platform)
-    assert endpoint.client.put("/blocklist/m1", headers={"Authorization": f"Bearer {TOKEN}"}).is_success
+    assert endpoint.client.put(
+        "/blocklist/m1", headers={"Authorization": f"Bearer {TOKEN}"}
+    ).is_success
     assert platform.run("-", job="deploy").success  # what is blocked is no error
     assert evaluations(platform, "live_answers")[0].passed
 
@@ -87,17 +97,24 @@ def test_an_endpoint_that_answers_something_else_fails_the_check_and_is_told_onc
     with webhook() as (url, texts):
         monkeypatch.setenv("MOVIEREC_WEBHOOK", url)
         settings.cache_clear()
-        model = Bundle.open(platform.bundle_store.served(platform.model_registry.production().identity))
+        model = Bundle.open(
+            platform.bundle_store.served(platform.model_registry.production().identity)
+        )
         turned = {
-            one.name: getattr(model, one.name) for one in fields(BundleContent) if "ids" not in one.name
+            one.name: getattr(model, one.name)
+            for one in fields(BundleContent)
+            if "ids" not in one.name
         }
         turned["user_factors"] = np.ascontiguousarray(model.user_factors[::-1])
         ids = {
-            name: [key.decode() for key in getattr(model, name).tolist()] for name in ("user_ids", "item_ids")
+            name: [key.decode() for key in getattr(model, name).tolist()]
+            for name in ("user_ids", "item_ids")
         }
         other = platform.home / "other"
         sample_models.write(other, BundleContent(**ids, **turned), identity=model.manifest.identity)
-        publish(other, platform.root / "models", 1, {})  # what the store has as version 1 is left there
+        publish(
+            other, platform.root / "models", 1, {}
+        )  # what the store has as version 1 is left there
         for _ in range(2):
             assert platform.run("-", job="deploy").success
     found = evaluations(platform, "live_answers")

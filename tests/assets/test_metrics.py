@@ -19,8 +19,8 @@ from movierec_assets.evaluation.metrics import (
 )
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.training.interactions import Interactions
-from tests.models import interactions_of_tastes, trained
+from movierec_assets.ratings.interactions import Interactions
+from tests.support.models import interactions_of_tastes, trained
 
 
 class RankedLists:
@@ -29,7 +29,9 @@ class RankedLists:
     def __init__(self, lists: np.ndarray) -> None:
         self.lists = lists
 
-    def recommend(self, users: np.ndarray, *_: object, **__: object) -> tuple[np.ndarray, np.ndarray]:
+    def recommend(
+        self, users: np.ndarray, *_: object, **__: object
+    ) -> tuple[np.ndarray, np.ndarray]:
         return self.lists[users], np.zeros((len(users), self.lists.shape[1]), np.float32)
 
 
@@ -48,7 +50,9 @@ def test_recall_by_hand() -> None:
 
 def test_average_precision_by_hand() -> None:
     hits = np.array([[False, True, True], [True, False, False]])
-    assert average_precision(hits, np.array([2, 7]), 3) == pytest.approx([(1 / 2 + 2 / 3) / 2, 1 / 3])
+    assert average_precision(hits, np.array([2, 7]), 3) == pytest.approx(
+        [(1 / 2 + 2 / 3) / 2, 1 / 3]
+    )
 
 
 def test_coverage_counts_a_movie_once_and_empty_places_not_at_all() -> None:
@@ -57,19 +61,30 @@ def test_coverage_counts_a_movie_once_and_empty_places_not_at_all() -> None:
 
 def test_novelty_is_the_mean_information_of_what_is_shown() -> None:
     popularity = np.array([8, 2, 1], np.float32)  # of 8 users: 0, 2 and 3 bits
-    assert novelty(np.array([[0, 1, 2], [1, -1, 0]], np.int32), popularity, users=8, k=2) == pytest.approx(
-        4 / 3
-    )
+    assert novelty(
+        np.array([[0, 1, 2], [1, -1, 0]], np.int32), popularity, users=8, k=2
+    ) == pytest.approx(4 / 3)
 
 
 def test_a_third_of_the_ratings_each_is_head_torso_and_tail() -> None:
-    popularity = np.array([1, 5, 2, 1, 1, 1, 1, 0], np.float32)  # 5 of 12 are the most rated movie's alone
+    popularity = np.array(
+        [1, 5, 2, 1, 1, 1, 1, 0], np.float32
+    )  # 5 of 12 are the most rated movie's alone
     assert [MOVIE_SEGMENTS[n] for n in movie_segments(popularity)] == [
-        "torso", "head", "torso", "tail", "tail", "tail", "tail", "tail"
-    ]  # fmt: skip
+        "torso",
+        "head",
+        "torso",
+        "tail",
+        "tail",
+        "tail",
+        "tail",
+        "tail",
+    ]
 
 
-def test_the_segments_of_users_make_up_the_whole_and_those_of_movies_share_out_the_relevant() -> None:
+def test_the_segments_of_users_make_up_the_whole_and_those_of_movies_share_out_the_relevant() -> (
+    None
+):
     data = interactions_of_tastes()
     held = temporal_holdout(data)
     twin = trained(data.select(~held))
@@ -80,7 +95,9 @@ def test_the_segments_of_users_make_up_the_whole_and_those_of_movies_share_out_t
     assert np.dot(users, parts) / sum(users) == pytest.approx(found["ndcg_at_10"])
     only_head = data.select(held)
     segment = dict(zip(twin.item_ids.tolist(), movie_segments(twin.popularity), strict=True))
-    heads = np.array([segment.get(only_head.movie_ids[movie].encode()) == 0 for movie in only_head.movies])
+    heads = np.array(
+        [segment.get(only_head.movie_ids[movie].encode()) == 0 for movie in only_head.movies]
+    )
     alone = evaluate(twin, only_head.select(heads)).metrics
     assert {name: alone[name] for name in ("users", "ndcg_at_10", "recall_at_20")} == {
         name: found[f"head/{name}"] for name in ("users", "ndcg_at_10", "recall_at_20")
@@ -95,7 +112,10 @@ def test_ndcg_and_map_are_implicits(seed: int) -> None:
     relevant[:, 0] = True  # nobody without a relevant movie: all means are over the same users
     hits = np.take_along_axis(relevant, lists, axis=1)
     counts = relevant.sum(axis=1)
-    test, empty = sp.csr_matrix(relevant.astype(np.float32)), sp.csr_matrix((40, 30), dtype=np.float32)
+    test, empty = (
+        sp.csr_matrix(relevant.astype(np.float32)),
+        sp.csr_matrix((40, 30), dtype=np.float32),
+    )
     model = RankedLists(lists)
     theirs = ranking_metrics_at_k(model, empty, test, K=10, show_progress=False)
     assert ndcg(hits, counts, 10).mean() == pytest.approx(
@@ -115,7 +135,9 @@ def test_an_evaluation_is_what_implicit_finds_on_the_same_lists() -> None:
     movies = {key.decode(): row for row, key in enumerate(twin.item_ids.tolist())}
     scores = twin.user_factors.astype(np.float64) @ twin.item_factors.T.astype(np.float64)
     test = np.zeros(scores.shape, np.float32)
-    for user, movie, stars in zip(data.users[held], data.movies[held], data.ratings[held], strict=True):
+    for user, movie, stars in zip(
+        data.users[held], data.movies[held], data.ratings[held], strict=True
+    ):
         if stars >= 4 and data.movie_ids[movie] in movies:
             test[users[data.user_ids[user]], movies[data.movie_ids[movie]]] = 1
     for user in range(len(scores)):
@@ -134,5 +156,11 @@ def test_the_holdout_is_the_last_fifth_and_leaves_five() -> None:
     names = tuple(f"{row:02d}" for row in range(20))
     data = Interactions(names[:4], names, users, movies, np.ones(35, np.float32), rated_at)
     held = temporal_holdout(data)
-    assert np.flatnonzero(held).tolist() == [11, 15, 16, 17, 34]  # of the same moment, the later movie
+    assert np.flatnonzero(held).tolist() == [
+        11,
+        15,
+        16,
+        17,
+        34,
+    ]  # of the same moment, the later movie
     assert len(temporal_holdout(data.select(np.zeros(35, bool)))) == 0

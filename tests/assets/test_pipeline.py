@@ -9,7 +9,7 @@ import pytest
 
 from movierec_assets.settings import settings
 from tests.conftest import Platform
-from tests.generate import as_csv, day_start, days_from, ratings_of_day
+from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
 
 DAYS = days_from("1998-03-28", 8)  # over the end of a month
 
@@ -27,7 +27,13 @@ def test_a_range_of_days_is_ingested_trained_judged_and_promoted(platform: Platf
     assert platform.query(
         "SELECT sum(rows), sum(validated + rejected + superseded), count(*) FROM chunks"
     ) == [(3200, 3200, 8)]
-    for asset in ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict"):
+    for asset in (
+        "raw_ratings",
+        "validated_ratings",
+        "als_model",
+        "registered_model",
+        "gate_verdict",
+    ):
         assert [event.partition for event in platform.events(asset)] == DAYS
     versions = platform.model_registry.versions()
     assert [one.data_until for one in versions] == DAYS
@@ -43,7 +49,10 @@ def test_each_day_of_a_range_has_its_own_metadata(platform: Platform) -> None:
     platform.deliver(DAYS[0], ratings=100)
     platform.deliver(DAYS[1], ratings=150)
     platform.run(DAYS[0], DAYS[1], "raw_ratings", "validated_ratings")
-    counts = {event.partition: event.metadata["raw"].value for event in platform.events("validated_ratings")}
+    counts = {
+        event.partition: event.metadata["raw"].value
+        for event in platform.events("validated_ratings")
+    }
     assert counts == {DAYS[0]: 100, DAYS[1]: 150}
     assert "data:image/svg+xml;base64" in str(
         platform.events("validated_ratings")[0].metadata["ratings by stars"].value
@@ -99,7 +108,11 @@ def test_a_change_of_parameters_makes_a_new_cold_model(
     settings.cache_clear()
     assert platform.run(DAYS[1]).success
     assert platform.warehouse.models()[DAYS[1]].fit == "cold"
-    assert [one.data_until for one in platform.model_registry.versions()] == [DAYS[0], DAYS[1], DAYS[1]]
+    assert [one.data_until for one in platform.model_registry.versions()] == [
+        DAYS[0],
+        DAYS[1],
+        DAYS[1],
+    ]
 
 
 def test_an_empty_day_has_its_parents_model_and_no_version_of_its_own(platform: Platform) -> None:
@@ -108,7 +121,10 @@ def test_an_empty_day_has_its_parents_model_and_no_version_of_its_own(platform: 
     assert platform.run(DAYS[0], DAYS[1]).success
     models = platform.warehouse.models()
     assert models[DAYS[1]].fit == "inherited"
-    assert (models[DAYS[1]].identity, models[DAYS[1]].data_until) == (models[DAYS[0]].identity, DAYS[0])
+    assert (models[DAYS[1]].identity, models[DAYS[1]].data_until) == (
+        models[DAYS[0]].identity,
+        DAYS[0],
+    )
     assert len(platform.model_registry.versions()) == 1
 
 
@@ -128,7 +144,9 @@ BAD_CHUNKS = {
 
 
 @pytest.mark.parametrize("kind", BAD_CHUNKS)
-def test_an_unreadable_chunk_refuses_its_day_and_the_range_goes_on(platform: Platform, kind: str) -> None:
+def test_an_unreadable_chunk_refuses_its_day_and_the_range_goes_on(
+    platform: Platform, kind: str
+) -> None:
     content, cause = BAD_CHUNKS[kind]
     platform.deliver(*DAYS[:2], DAYS[3])
     platform.landing_zone.deliver(DAYS[2], content)
@@ -155,7 +173,9 @@ def test_a_day_with_too_many_bad_rows_is_refused_and_kept_visible(platform: Plat
     (chunk,) = platform.warehouse.chunks([DAYS[1]])[DAYS[1]]
     assert (chunk.verdict, chunk.rows, chunk.validated, chunk.rejected) == ("refused", 400, 320, 80)
     assert "80 of 400" in chunk.reason
-    assert platform.query(f"SELECT count(*) FROM rejected_ratings WHERE day = '{DAYS[1]}'") == [(80,)]
+    assert platform.query(f"SELECT count(*) FROM rejected_ratings WHERE day = '{DAYS[1]}'") == [
+        (80,)
+    ]
     partitions = platform.warehouse.partitions(DAYS[2], None)
     assert [day for day, _ in partitions] == [DAYS[0], DAYS[2]]
 
@@ -202,7 +222,13 @@ def test_a_day_that_fails_in_a_range_is_named_and_the_others_go_on(platform: Pla
     platform.deliver(*present)
     result = platform.run(DAYS[0], DAYS[4])
     assert not result.success
-    for asset in ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict"):
+    for asset in (
+        "raw_ratings",
+        "validated_ratings",
+        "als_model",
+        "registered_model",
+        "gate_verdict",
+    ):
         assert [event.partition for event in platform.events(asset)] == present
         assert list(failed_days(result, asset)) == [missing]
     assert f"ratings/{missing}.csv" in failed_days(result, "raw_ratings")[missing]
@@ -214,7 +240,9 @@ def test_a_day_that_fails_in_a_range_is_named_and_the_others_go_on(platform: Pla
 
 
 def test_a_day_with_two_files_fails_alone(platform: Platform) -> None:
-    """Which of them counts nobody knows: it is as if it had not come, and no later day waits for it."""
+    """Which of them counts nobody knows: it is as if it had not come, and no later day waits for
+    it.
+    """
     platform.deliver(*DAYS[:3])
     (platform.root / "landing" / "ratings" / f"{DAYS[1]}.parquet").touch()
     result = platform.run(DAYS[0], DAYS[2])
@@ -223,7 +251,9 @@ def test_a_day_with_two_files_fails_alone(platform: Platform) -> None:
     assert platform.model_registry.production().data_until == DAYS[2]
 
 
-def test_a_model_that_fails_stops_those_that_need_it_and_keeps_the_ones_before(platform: Platform) -> None:
+def test_a_model_that_fails_stops_those_that_need_it_and_keeps_the_ones_before(
+    platform: Platform,
+) -> None:
     platform.deliver(*DAYS[:3])
     assert platform.run(DAYS[0]).success
     platform.run(DAYS[1], None, "raw_ratings")
@@ -233,7 +263,9 @@ def test_a_model_that_fails_stops_those_that_need_it_and_keeps_the_ones_before(p
     failed = failed_days(result, "als_model")
     assert f"delivered days without a verdict: {DAYS[1]}" in failed[DAYS[1]]
     assert failed[DAYS[2]] == f"not tried, it needs {DAYS[1]}"
-    assert failed_days(result, "registered_model") == dict.fromkeys(DAYS[1:3], "not done by als_model")
+    assert failed_days(result, "registered_model") == dict.fromkeys(
+        DAYS[1:3], "not done by als_model"
+    )
     assert {event.partition for event in platform.events("als_model")} == {DAYS[0]}
     assert len(platform.events("registered_model")) == 2
 
@@ -297,7 +329,10 @@ def test_the_bytes_of_an_earlier_chunk_make_it_current_again(platform: Platform)
         platform.deliver(DAYS[0], seed=seed)
         platform.run(DAYS[0], None, "raw_ratings", "validated_ratings")
     chunks = platform.warehouse.chunks()[DAYS[0]]
-    assert sorted((one.current, one.verdict) for one in chunks) == [(False, "accepted"), (True, "accepted")]
+    assert sorted((one.current, one.verdict) for one in chunks) == [
+        (False, "accepted"),
+        (True, "accepted"),
+    ]
     (current,) = [one for one in chunks if one.current]
     assert current.sha256 == hashlib.sha256(as_csv(ratings_of_day(DAYS[0]))).hexdigest()
 
@@ -306,7 +341,9 @@ def appended(day: str, nth: int) -> list[list[str]]:
     """A day on which 20 users rate movies that they have not rated before."""
     at = day_start(day)
     return [
-        [f"u{u}", f"m{nth * 10 + n}", str(3 + (u + n) % 3), str(at + n)] for u in range(20) for n in range(8)
+        [f"u{u}", f"m{nth * 10 + n}", str(3 + (u + n) % 3), str(at + n)]
+        for u in range(20)
+        for n in range(8)
     ]
 
 
@@ -319,15 +356,22 @@ def test_a_twin_starts_from_the_parents_while_history_is_appended(platform: Plat
 
 
 @pytest.mark.parametrize("change", ["late", "re-rated", "repaired"])
-def test_a_twin_is_cold_where_its_parent_has_seen_the_holdout(platform: Platform, change: str) -> None:
+def test_a_twin_is_cold_where_its_parent_has_seen_the_holdout(
+    platform: Platform, change: str
+) -> None:
     for nth, day in enumerate(DAYS[:2]):
         platform.landing_zone.deliver(day, as_csv(appended(day, nth)))
     platform.run(DAYS[0], DAYS[1], "raw_ratings", "validated_ratings", "als_model")
     today = appended(DAYS[2], 2)
     if change == "re-rated":  # a pair of the parent's training set becomes the user's last one
         today.append(["u0", "m0", "5", str(day_start(DAYS[2]) + 100)])
-    if change == "late":  # the share grows by one, and takes an older rating than the parent's share did
-        today = [["u0", "m99", "5", str(day_start(DAYS[2]))], ["u1", "m10", "1", str(day_start(DAYS[2]) + 1)]]
+    if (
+        change == "late"
+    ):  # the share grows by one, and takes an older rating than the parent's share did
+        today = [
+            ["u0", "m99", "5", str(day_start(DAYS[2]))],
+            ["u1", "m10", "1", str(day_start(DAYS[2]) + 1)],
+        ]
     if change == "repaired":  # what the parent was trained on is gone
         platform.landing_zone.deliver(DAYS[0], as_csv(appended(DAYS[0], 0)[:-9]))
     platform.landing_zone.deliver(DAYS[2], as_csv(today))
@@ -337,7 +381,9 @@ def test_a_twin_is_cold_where_its_parent_has_seen_the_holdout(platform: Platform
     assert (model.fit, model.metrics["twin_warm"]) == ("warm", 0.0)
 
 
-def test_a_changed_limit_judges_a_day_again(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_limit_judges_a_day_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = ratings_of_day(DAYS[0])
     rows[0][2] = "6"
     platform.landing_zone.deliver(DAYS[0], as_csv(rows))
@@ -349,7 +395,9 @@ def test_a_changed_limit_judges_a_day_again(platform: Platform, monkeypatch: pyt
     assert platform.query("SELECT verdict FROM chunks") == [("refused",)]
 
 
-def test_a_window_leaves_older_days_out(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_leaves_older_days_out(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MOVIEREC_WINDOW_DAYS", "2")
     settings.cache_clear()
     platform.deliver(*DAYS[:4])
@@ -359,6 +407,7 @@ def test_a_window_leaves_older_days_out(platform: Platform, monkeypatch: pytest.
     assert (
         ratings
         == platform.query(
-            f"SELECT count(DISTINCT (user_id, movie_id)) FROM validated_ratings WHERE day >= '{DAYS[2]}'"
+            "SELECT count(DISTINCT (user_id, movie_id)) FROM validated_ratings WHERE day >= "
+            f"'{DAYS[2]}'"
         )[0][0]
     )

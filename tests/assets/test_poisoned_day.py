@@ -14,7 +14,7 @@ from movierec_assets.defs import promotion as gate
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from tests.conftest import Platform
-from tests.generate import as_csv, day_start, days_from
+from tests.support.generate import as_csv, day_start, days_from
 
 DAYS = days_from("1998-03-02", 5)
 BIG = {"users": 200, "movies": 120, "ratings": 1500}
@@ -86,7 +86,9 @@ def test_a_served_model_that_is_not_its_twins_awaits_approval(
     assert lost or "evaluated twin's, of production's" in verdict.tags["gate_reason"]
 
 
-def scrambling(opened: Callable[..., Bundle], path: Path, items: np.ndarray) -> Callable[..., Bundle]:
+def scrambling(
+    opened: Callable[..., Bundle], path: Path, items: np.ndarray
+) -> Callable[..., Bundle]:
     """Opens one bundle with these items, as if they had been written so."""
 
     def opening(where: Path, **kinds: bool) -> Bundle:
@@ -96,7 +98,9 @@ def scrambling(opened: Callable[..., Bundle], path: Path, items: np.ndarray) -> 
     return opening
 
 
-def test_a_manual_gate_registers_and_waits(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manual_gate_registers_and_waits(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MOVIEREC_GATE", "manual")
     settings.cache_clear()
     platform.deliver(*DAYS[:1], **BIG)

@@ -1,4 +1,6 @@
-"""The test by the next day's ratings: yesterday's models, sessions cut in half, nothing from later days."""
+"""The test by the next day's ratings: yesterday's models, sessions cut in half, nothing from later
+days.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from movierec_assets.defs.prequential import _so_far
-from movierec_assets.evaluation.gate import Candidate
-from movierec_assets.evaluation.prequential import Score, lead, models_before, next_day
-from movierec_assets.training.interactions import Interactions, interactions_of
+from movierec_assets.defs.monitoring.prequential import _so_far
+from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
+from movierec_assets.promotion.gate import Candidate
+from movierec_assets.ratings.interactions import Interactions, interactions_of
 from movierec_serving.bundle import Bundle
 from tests.conftest import Platform
-from tests.generate import days_from
-from tests.models import SMALL, ratings, trained
+from tests.support.generate import days_from
+from tests.support.models import SMALL, ratings, trained
 
 DAYS = days_from("1998-03-30", 5)  # over the end of a month
 BIG = {"users": 200, "movies": 120, "ratings": 1500}
@@ -30,8 +32,12 @@ def production() -> Bundle:
 def today(*rows: tuple[str, int, float]) -> Interactions:
     """(user, movie, stars) in order of time."""
     columns = ["user_id", "movie_id", "rating"]
-    frame = pd.DataFrame([(user, f"m{movie}", stars) for user, movie, stars in rows], columns=columns)
-    return interactions_of(frame.assign(rated_at=range(len(rows)), record=range(len(rows)), day="1998-03-05"))
+    frame = pd.DataFrame(
+        [(user, f"m{movie}", stars) for user, movie, stars in rows], columns=columns
+    )
+    return interactions_of(
+        frame.assign(rated_at=range(len(rows)), record=range(len(rows)), day="1998-03-05")
+    )
 
 
 def taste(of: int, known: set[int] = frozenset()) -> list[int]:  # type: ignore[assignment]
@@ -63,7 +69,9 @@ def test_only_new_likes_of_known_movies_in_the_second_half_count(production: Bun
     seen = int(production.item_id(int(production.seen(production.user_row("u3"))[0]))[1:])
     rated_again, disliked, unheard = ("u3", seen, 5.0), ("u3", own[1], 3.0), ("u3", 999, 5.0)
     first_half = [("u3", own[nth], 5.0) for nth in (2, 3, 4)]
-    nothing = next_day("1998-03-05", today(*first_half, rated_again, disliked, unheard), production, None)
+    nothing = next_day(
+        "1998-03-05", today(*first_half, rated_again, disliked, unheard), production, None
+    )
     assert nothing == Score("1998-03-05")
     liked = next_day(
         "1998-03-05", today(*first_half, disliked, unheard, ("u3", own[0], 4.0)), production, None
@@ -97,26 +105,42 @@ def test_the_lead_is_of_all_users_of_all_days_with_both_models() -> None:
 def test_the_lead_is_beside_the_picture_of_all_days() -> None:
     scores = [Score(day, 10, 0.3, 0.1, 0.2) for day in days_from("1998-03-01", 12)]
     found = _so_far(scores)
-    assert {name: found[f"lead over month_before, {name}"] for name in ("low", "middle", "high")} == {
-        "low": 0.5, "middle": 0.5, "high": 0.5,
-    }  # fmt: skip
+    assert {
+        name: found[f"lead over month_before, {name}"] for name in ("low", "middle", "high")
+    } == {
+        "low": 0.5,
+        "middle": 0.5,
+        "high": 0.5,
+    }
     assert set(_so_far(scores[:9])) == {"daily retraining"}  # too few days
     assert set(_so_far([Score("1998-03-01")])) == {"note"}
 
 
-def test_later_days_change_nothing_and_a_range_gives_what_daily_runs_give(platform: Platform) -> None:
+def test_later_days_change_nothing_and_a_range_gives_what_daily_runs_give(
+    platform: Platform,
+) -> None:
     platform.deliver(*DAYS[:4], **BIG)
     assert platform.run(DAYS[0], DAYS[3]).success
     once = platform.query(TABLE)
     users = [row[1] for row in once]
     assert users[0] == 0  # nothing was in production yet
     assert min(users[1:]) > 50
-    assert [row[6] is not None for row in once] == [False, False, True, True]  # March's model, in April
+    assert [row[6] is not None for row in once] == [
+        False,
+        False,
+        True,
+        True,
+    ]  # March's model, in April
     assert once[1][2] > once[1][3]  # better than popularity
 
     picture = platform.events("prequential_evaluation")
     assert [event.partition for event in picture] == DAYS[:4]
-    assert ["daily retraining" in event.metadata for event in picture] == [False, False, False, True]
+    assert ["daily retraining" in event.metadata for event in picture] == [
+        False,
+        False,
+        False,
+        True,
+    ]
     assert "data:image/png;base64" in str(picture[-1].metadata["daily retraining"].value)
 
     platform.deliver(DAYS[4], **BIG)

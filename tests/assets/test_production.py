@@ -20,14 +20,14 @@ from pydantic import SecretStr
 from movierec_assets.definitions import assemble
 from movierec_assets.defs.deployment import ATTEMPT
 from movierec_assets.defs.production import after_failure, days_current, refused_days
-from movierec_assets.resources.model_registry import MODEL_NAME
+from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.resources.notifier import Notifier
+from movierec_assets.resources.registry.model_registry import MODEL_NAME
 from movierec_assets.settings import Settings, settings
 from movierec_assets.training.identity import partitions_digest, running_digests
-from movierec_assets.training.staleness import stale_days
 from tests.conftest import Platform
-from tests.generate import as_csv, days_from, ratings_of_day
-from tests.processes import started
+from tests.support.generate import as_csv, days_from, ratings_of_day
+from tests.support.processes import started
 
 DAYS = days_from("1998-03-28", 8)
 
@@ -37,9 +37,15 @@ def change(
 ) -> dg.ExecuteInProcessResult:
     """Launch set_production as the UI does."""
     config = {"action": action, "version": version, "reason": reason}
-    return assemble(settings()).resolve_job_def("set_production").execute_in_process(
-        instance=platform.instance, raise_on_error=False, run_config={"ops": {"change_production": {"config": config}}},
-    )  # fmt: skip
+    return (
+        assemble(settings())
+        .resolve_job_def("set_production")
+        .execute_in_process(
+            instance=platform.instance,
+            raise_on_error=False,
+            run_config={"ops": {"change_production": {"config": config}}},
+        )
+    )
 
 
 def production(platform: Platform) -> int:
@@ -92,7 +98,8 @@ def test_a_revoked_version_stays_away_until_it_is_unrevoked(platform: Platform) 
     assert change(platform, "revoke", 3, "wrong titles").success
     assert production(platform) == 2
     assert (
-        "version 3 is revoked: wrong titles" in platform.events("production_model")[-1].metadata["why"].value
+        "version 3 is revoked: wrong titles"
+        in platform.events("production_model")[-1].metadata["why"].value
     )
     assert platform.run(DAYS[0], DAYS[2]).success  # nothing brings it back overnight
     assert production(platform) == 2
@@ -108,7 +115,9 @@ def test_a_version_that_awaits_approval_is_approved(platform: Platform) -> None:
         client.set_model_version_tag(MODEL_NAME, number, "gate", "awaiting_approval")
     assert change(platform, "approve", 3, "seen and good").success
     assert production(platform) == 3
-    assert "approved: seen and good" in platform.events("production_model")[-1].metadata["why"].value
+    assert (
+        "approved: seen and good" in platform.events("production_model")[-1].metadata["why"].value
+    )
     assert change(platform, "approve", 1).success
     assert production(platform) == 3  # of an older day
 
@@ -134,7 +143,7 @@ def test_a_change_that_makes_no_sense_is_refused(
     assert platform.events("production_model") == []
 
 
-# -- stale days ------------------------------------------------------------------------------------------
+# -- stale days ------------------------------------------------------------------------------------
 
 
 def check(platform: Platform) -> dg.AssetCheckResult:
@@ -168,7 +177,9 @@ def test_the_check_follows_training_in_the_daily_job(platform: Platform) -> None
     platform.deliver(*DAYS[:2])
     result = platform.run(DAYS[0], DAYS[1])
     assert result.success
-    assert {one.check_name: one.passed for one in result.get_asset_check_evaluations()}["days_current"]
+    assert {one.check_name: one.passed for one in result.get_asset_check_evaluations()}[
+        "days_current"
+    ]
 
 
 PARTITIONS = [(day, f"sha of {day}/1") for day in DAYS]
@@ -240,12 +251,14 @@ def test_a_day_without_ratings_is_stale_once_it_has_some() -> None:
     assert stale_days([Model(DAYS[0], None, None, "none", None)], PARTITIONS, None) == [DAYS[0]]
 
 
-# -- what a person is told -------------------------------------------------------------------------------
+# -- what a person is told -------------------------------------------------------------------------
 
 
 @contextmanager
 def webhook(*statuses: int) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers with these statuses in turn, then with 200; its URL and the texts it was sent."""
+    """A server that answers with these statuses in turn, then with 200; its URL and the texts it
+    was sent.
+    """
     texts: list[str] = []
     left = list(statuses)
 
@@ -282,8 +295,12 @@ def test_the_webhook_is_tried_three_times_and_its_url_is_not_logged(
     assert "s3cret" not in caplog.text
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/s3cret", "s3cret", "file:///s3cret", "http://[s3cret"])
-def test_a_webhook_that_cannot_be_reached_fails_nothing(caplog: pytest.LogCaptureFixture, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/s3cret", "s3cret", "file:///s3cret", "http://[s3cret"]
+)
+def test_a_webhook_that_cannot_be_reached_fails_nothing(
+    caplog: pytest.LogCaptureFixture, url: str
+) -> None:
     caplog.set_level(logging.DEBUG)
     assert not Notifier(SecretStr(url), pause_s=0).send("a text")
     assert "a text" in caplog.text
@@ -292,7 +309,9 @@ def test_a_webhook_that_cannot_be_reached_fails_nothing(caplog: pytest.LogCaptur
 
 @pytest.mark.filterwarnings("ignore:Property .ScheduleDefinition:DeprecationWarning")
 def test_secrets_are_not_in_what_the_ui_is_given(platform: Platform) -> None:
-    chosen = Settings(reload_token=SecretStr("s3cret-1"), webhook=SecretStr("https://example.org/s3cret-2"))
+    chosen = Settings(
+        reload_token=SecretStr("s3cret-1"), webhook=SecretStr("https://example.org/s3cret-2")
+    )
     snapshot = serialize_value(RepositorySnap.from_def(assemble(chosen).get_repository_def()))
     assert "model_registry" in snapshot
     assert "s3cret" not in snapshot
@@ -308,9 +327,15 @@ def told_after(platform: Platform, job: str, *days: str, **tags: str) -> tuple[s
     (event,) = [one for one in result.all_events if one.is_run_failure]
     with webhook() as (url, texts):
         context = dg.build_run_status_sensor_context(
-            "after_failure", event, platform.instance, run,
-            resources={"model_registry": platform.model_registry, "notifier": Notifier(SecretStr(url))},
-        ).for_run_failure()  # fmt: skip
+            "after_failure",
+            event,
+            platform.instance,
+            run,
+            resources={
+                "model_registry": platform.model_registry,
+                "notifier": Notifier(SecretStr(url)),
+            },
+        ).for_run_failure()
         after_failure(context)
     return run.run_id, texts
 
@@ -320,12 +345,16 @@ def test_a_failed_run_says_what_failed_the_day_the_cause_and_the_link(
 ) -> None:
     monkeypatch.setenv("DAGSTER_WEBSERVER_PORT", "3999")
     run, (text,) = told_after(platform, "daily", *DAYS[:2])  # nothing was delivered
-    assert text.startswith(f"daily of {DAYS[0]} to {DAYS[1]} failed: raw_ratings: 2 of 2 days are not done")
+    assert text.startswith(
+        f"daily of {DAYS[0]} to {DAYS[1]} failed: raw_ratings: 2 of 2 days are not done"
+    )
     assert f"{DAYS[0]}.csv" in text
     assert text.endswith(f" http://127.0.0.1:3999/runs/{run}")
 
 
-def test_a_deployment_that_is_repeated_for_ever_is_told_once_for_each_cause(platform: Platform) -> None:
+def test_a_deployment_that_is_repeated_for_ever_is_told_once_for_each_cause(
+    platform: Platform,
+) -> None:
     platform.model_registry.initialise()
     _, (text,) = told_after(platform, "deploy", **{ATTEMPT: "1"})
     assert text.startswith("deploy failed: served_model: nothing is in production yet")
@@ -344,9 +373,13 @@ def test_a_refused_day_is_told_once(platform: Platform) -> None:
     with webhook() as (url, texts):
         for _ in range(2):
             context = dg.build_sensor_context(platform.instance, cursor=cursor)
-            result = refused_days(context, warehouse=platform.warehouse, notifier=Notifier(SecretStr(url)))
+            result = refused_days(
+                context, warehouse=platform.warehouse, notifier=Notifier(SecretStr(url))
+            )
             cursor = result.cursor
-            platform.run(DAYS[0], DAYS[1], "raw_ratings", "validated_ratings")  # the same bytes again
+            platform.run(
+                DAYS[0], DAYS[1], "raw_ratings", "validated_ratings"
+            )  # the same bytes again
     (text,) = texts
     assert text.startswith(f"{DAYS[1]} is refused and not trained on: ")
     assert "rating" in text
@@ -356,7 +389,8 @@ def test_a_tick_does_not_wait_for_a_shell_that_holds_the_warehouse(platform: Pla
     with platform.warehouse.connect():
         pass
     code = (
-        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('ready', flush=True); "
+        "sys.stdin.read()"
     )
     with started(code, platform.warehouse.path) as shell:
         context = dg.build_sensor_context(platform.instance, cursor='["known"]')

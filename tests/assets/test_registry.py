@@ -16,18 +16,18 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from bench.processes import wait_until
+from demo.processes import wait_until
 from movierec_assets.definitions import resources
 from movierec_assets.defs.production import after_failure
 from movierec_assets.defs.promotion import reconcile_production
-from movierec_assets.evaluation.gate import Verdict
-from movierec_assets.resources.mlflow_run import sweep
-from movierec_assets.resources.model_registry import ALIAS, EXPERIMENT, MODEL_NAME
+from movierec_assets.promotion.gate import Verdict
+from movierec_assets.resources.registry.mlflow_run import sweep
+from movierec_assets.resources.registry.model_registry import ALIAS, EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from tests.conftest import Platform
-from tests.generate import days_from
-from tests.processes import started
+from tests.support.generate import days_from
+from tests.support.processes import started
 
 DAYS = days_from("1998-03-28", 8)
 
@@ -38,9 +38,17 @@ def register(platform: Platform, *days: str, gate: str | None = "passed") -> lis
     client = platform.model_registry.client()
     numbers = []
     for day in days:
-        tags = {"identity": f"{day}-{len(numbers)}", "data_until": day, **({"gate": gate} if gate else {})}
+        tags = {
+            "identity": f"{day}-{len(numbers)}",
+            "data_until": day,
+            **({"gate": gate} if gate else {}),
+        }
         numbers.append(
-            int(client.create_model_version(MODEL_NAME, source=str(platform.root), tags=tags).version)
+            int(
+                client.create_model_version(
+                    MODEL_NAME, source=str(platform.root), tags=tags
+                ).version
+            )
         )
     return numbers
 
@@ -134,7 +142,7 @@ import sys
 import dagster as dg
 from movierec_assets.definitions import resources
 from movierec_assets.defs.promotion import reconcile_production
-from movierec_assets.evaluation.gate import Verdict
+from movierec_assets.promotion.gate import Verdict
 from movierec_assets.settings import settings
 registry = resources(settings())["model_registry"]
 with dg.DagsterInstance.get() as instance:
@@ -146,7 +154,9 @@ with dg.DagsterInstance.get() as instance:
 """
 
 
-def test_two_processes_at_once_leave_one_production_and_lose_no_promotion(platform: Platform) -> None:
+def test_two_processes_at_once_leave_one_production_and_lose_no_promotion(
+    platform: Platform,
+) -> None:
     days = days_from("1998-03-01", 16)
     numbers = register(platform, *days, gate=None)
     odd, even = (map(str, numbers[first::2]) for first in (0, 1))
@@ -190,7 +200,10 @@ def test_one_version_for_an_identity_and_its_run_under_the_parent(platform: Plat
     assert platform.run(DAYS[0], DAYS[1]).success
     version = platform.model_registry.versions()[0]
     registry = platform.model_registry
-    assert registry.register(Bundle.open(platform.bundle_store.served(version.identity)), tags={}) == version
+    assert (
+        registry.register(Bundle.open(platform.bundle_store.served(version.identity)), tags={})
+        == version
+    )
     assert len(registry.versions()) == 2
     found = runs(platform)
     assert {run.info.status for run in found} == {"FINISHED"}
@@ -204,12 +217,15 @@ def test_one_version_for_an_identity_and_its_run_under_the_parent(platform: Plat
 LOAD = """
 import sys, mlflow, pandas as pd
 model = mlflow.pyfunc.load_model(sys.argv[1])
-print(model.predict(pd.DataFrame({"user_id": ["u1", "nobody"]}), params={"n": 3}).to_csv(index=False))
+asked = pd.DataFrame({"user_id": ["u1", "nobody"]})
+print(model.predict(asked, params={"n": 3}).to_csv(index=False))
 assert "movierec_assets" not in sys.modules and "implicit" not in sys.modules
 """
 
 
-def test_the_bundle_in_mlflow_is_linked_and_loads_without_pickles(platform: Platform, tmp_path: Path) -> None:
+def test_the_bundle_in_mlflow_is_linked_and_loads_without_pickles(
+    platform: Platform, tmp_path: Path
+) -> None:
     platform.deliver(DAYS[0])
     assert platform.run(DAYS[0]).success
     (version,) = platform.model_registry.versions()
@@ -219,9 +235,12 @@ def test_the_bundle_in_mlflow_is_linked_and_loads_without_pickles(platform: Plat
         assert logged.samefile(own)
     without_pickles = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, f"models:/{MODEL_NAME}@{ALIAS}"], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-c", LOAD, f"models:/{MODEL_NAME}@{ALIAS}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env={**os.environ, **without_pickles, "MLFLOW_TRACKING_URI": settings().tracking_uri},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     rows = [line.split(",") for line in done.stdout.split()]
     assert [(row[0], row[1], row[-1]) for row in rows[1:]] == [
@@ -259,14 +278,19 @@ def test_a_killed_run_is_ended_in_mlflow_and_resumed(platform: Platform, mended_
         wait_until(lambda: len(platform.model_registry.versions()) >= 2, "no version", 60, process)
         process.send_signal(signal.SIGKILL)
     assert "RUNNING" in {run.info.status for run in runs(platform)}
-    assert sweep(platform.model_registry, platform.instance) == []  # its owner is not known to be over
+    assert (
+        sweep(platform.model_registry, platform.instance) == []
+    )  # its owner is not known to be over
     (record,) = platform.instance.get_run_records()
     event = platform.instance.report_run_failed(record.dagster_run)  # as Dagster's code server does
     if mended_by == "sensor":
         context = dg.build_run_status_sensor_context(
-            "after_failure", event, platform.instance, record.dagster_run,
+            "after_failure",
+            event,
+            platform.instance,
+            record.dagster_run,
             resources={"model_registry": platform.model_registry, "notifier": platform.notifier},
-        ).for_run_failure()  # fmt: skip
+        ).for_run_failure()
         after_failure(context)
     else:
         assert platform.run(DAYS[0], None, "registered_model").success

@@ -11,10 +11,10 @@ import pytest
 from movierec_assets.definitions import assemble
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.settings import settings
-from movierec_assets.training.tuning import new_study, search, walk_forward
+from movierec_assets.tuning.search import new_study, search, walk_forward
 from tests.conftest import Platform
-from tests.generate import days_from
-from tests.models import SMALL, interactions_of_tastes
+from tests.support.generate import days_from
+from tests.support.models import SMALL, interactions_of_tastes
 
 DAYS = days_from("1998-03-02", 4)
 BIG = {"users": 200, "movies": 120, "ratings": 1500}
@@ -29,7 +29,12 @@ def tune(platform: Platform, trials: int) -> dg.AssetMaterialization:
 
 def set_poor(monkeypatch: pytest.MonkeyPatch, margin: float) -> None:
     """Settings that a search of a few trials finds better ones than, if not good ones."""
-    for name, value in (("FACTORS", 2), ("REGULARIZATION", 90), ("ALPHA", 0.2), ("GATE_MARGIN", margin)):
+    for name, value in (
+        ("FACTORS", 2),
+        ("REGULARIZATION", 90),
+        ("ALPHA", 0.2),
+        ("GATE_MARGIN", margin),
+    ):
         monkeypatch.setenv(f"MOVIEREC_{name}", str(value))
     settings.cache_clear()
 
@@ -45,7 +50,11 @@ def test_a_search_that_finds_better_parameters_leads_to_a_promotion_and_later_da
     tuned = platform.model_registry.production()
     assert event.metadata["verdict"].value == "passed", event.metadata["reason"].value
     assert "data:image/png;base64" in str(event.metadata["history"].value)
-    assert (tuned.number, tuned.data_until, tuned.tags["tuned"]) == (len(before) + 1, DAYS[2], "true")
+    assert (tuned.number, tuned.data_until, tuned.tags["tuned"]) == (
+        len(before) + 1,
+        DAYS[2],
+        "true",
+    )
     assert platform.events("production_model")[-1].metadata["version"].value == tuned.number
 
     platform.deliver(DAYS[3], **BIG)
@@ -65,7 +74,9 @@ def test_a_search_that_finds_better_parameters_leads_to_a_promotion_and_later_da
     monkeypatch.setenv("MOVIEREC_FACTORS", "8")  # by hand: that wins
     settings.cache_clear()
     assert platform.run(DAYS[3], None, "als_model").success
-    assert platform.warehouse.models()[DAYS[3]].identity not in {one.identity for one in models.values()}
+    assert platform.warehouse.models()[DAYS[3]].identity not in {
+        one.identity for one in models.values()
+    }
 
 
 def test_parameters_whose_model_the_gate_refuses_change_nothing(
@@ -81,7 +92,9 @@ def test_parameters_whose_model_the_gate_refuses_change_nothing(
     assert platform.model_registry.production() == production
     assert platform.warehouse.models() == models
     assert [one.tags.get("tuned") for one in platform.model_registry.versions()].count("true") == 1
-    assert platform.query("SELECT count(*), min(verdict) != 'passed' FROM tuned_parameters") == [(1, True)]
+    assert platform.query("SELECT count(*), min(verdict) != 'passed' FROM tuned_parameters") == [
+        (1, True)
+    ]
 
 
 def test_slices_lie_before_the_gates_holdout_and_before_each_other() -> None:
@@ -95,7 +108,10 @@ def test_slices_lie_before_the_gates_holdout_and_before_each_other() -> None:
         later |= tested
         for user in range(0, len(test.user_ids), 20):
             known = training.user_ids.index(test.user_ids[user])
-            assert training.rated_at[training.users == known].max() < test.rated_at[test.users == user].min()
+            assert (
+                training.rated_at[training.users == known].max()
+                < test.rated_at[test.users == user].min()
+            )
 
 
 def test_a_search_is_reproducible_and_resumes(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -111,5 +127,13 @@ def test_a_search_is_reproducible_and_resumes(tmp_path) -> None:  # type: ignore
 
 def test_current_parameters_that_nothing_beats_are_what_is_found() -> None:
     """To the last bit: a rounded one would be another model, put to the gate for nothing."""
-    current = {**SMALL, "iterations": 5, "alpha": 1.494382593103588, "regularization": 8.127065608431847}
-    assert search(new_study("one", None, 0), interactions_of_tastes(), "1998-03-04", current, 0, 1) == current
+    current = {
+        **SMALL,
+        "iterations": 5,
+        "alpha": 1.494382593103588,
+        "regularization": 8.127065608431847,
+    }
+    assert (
+        search(new_study("one", None, 0), interactions_of_tastes(), "1998-03-04", current, 0, 1)
+        == current
+    )

@@ -55,12 +55,22 @@ def test_an_empty_day_has_the_same_columns():
     empty, full = judge(), judge(("u", "m", "4", NOON), ("u", "m", "9", NOON))
     assert (len(empty.valid), len(empty.rejected), empty.superseded, empty.late) == (0, 0, 0, 0)
     assert empty.valid.dtypes.to_dict() == full.valid.dtypes.to_dict()
-    assert list(empty.rejected.columns) == list(full.rejected.columns) == ["record", *COLUMNS, "reasons"]
+    assert (
+        list(empty.rejected.columns)
+        == list(full.rejected.columns)
+        == ["record", *COLUMNS, "reasons"]
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "stars"),
-    [*((f"{stars:g}", stars) for stars in HALF_STARS), ("4.0", 4), ("04.50", 4.5), ("+3", 3), (".5", 0.5)],
+    [
+        *((f"{stars:g}", stars) for stars in HALF_STARS),
+        ("4.0", 4),
+        ("04.50", 4.5),
+        ("+3", 3),
+        (".5", 0.5),
+    ],
 )
 def test_half_stars_are_ratings(text, stars):
     assert judge(("u", "m", text, NOON)).valid["rating"].tolist() == [stars]
@@ -130,7 +140,10 @@ def test_half_stars_are_ratings(text, stars):
                 TIMESTAMP,
             ],
         ),
-        (("", "m", "nan", str(END)), ["user_id: empty", "rating: not a number", "timestamp: after the day"]),
+        (
+            ("", "m", "nan", str(END)),
+            ["user_id: empty", "rating: not a number", "timestamp: after the day"],
+        ),
     ],
 )
 def test_a_bad_row_is_kept_as_delivered_with_all_its_reasons(row, reasons):
@@ -203,7 +216,22 @@ def test_the_frame_handed_in_is_not_changed():
 odd = st.one_of(
     st.text(max_size=70),
     st.sampled_from(
-        ["", "u", "v", "4", "3.5", "nan", "inf", "1e400", "４", "-1", NOON, str(END), str(START - 1), "\0"]
+        [
+            "",
+            "u",
+            "v",
+            "4",
+            "3.5",
+            "nan",
+            "inf",
+            "1e400",
+            "４",
+            "-1",
+            NOON,
+            str(END),
+            str(START - 1),
+            "\0",
+        ]
     ),
     st.integers().map(str),
     st.floats().map(str),

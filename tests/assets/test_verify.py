@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from movierec_assets.cli import app
-from movierec_assets.commands.verify import Rebuilt, VerifyError, compare, digest, verify
+from movierec_assets.cli.app import app
+from movierec_assets.cli.verify import Rebuilt, VerifyError, compare, digest, verify
 from movierec_assets.settings import settings
 from movierec_assets.training.factors import factors_of
 from movierec_serving.bundle.files import FileEntry
 from tests.conftest import Platform
-from tests.generate import as_csv, days_from, ratings_of_day
-from tests.models import interactions_of_tastes, trained
+from tests.support.generate import as_csv, days_from, ratings_of_day
+from tests.support.models import interactions_of_tastes, trained
 
 DAYS = days_from("1998-03-30", 4)  # cold, warm, cold in April, warm
 

@@ -1,4 +1,6 @@
-"""The DuckDB file: migrations, crashes in the middle of a transaction, other processes that hold it."""
+"""The DuckDB file: migrations, crashes in the middle of a transaction, other processes that hold
+it.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,12 @@ import pandas as pd
 import pytest
 
 from movierec_assets.ratings.chunks import parse_chunk
-from movierec_assets.resources.duckdb_file import MIGRATIONS, NewerWarehouse
-from movierec_assets.resources.warehouse import Warehouse
-from movierec_assets.training.interactions import Interactions, interactions_of
+from movierec_assets.ratings.interactions import Interactions, interactions_of
+from movierec_assets.resources.warehouse.duckdb_file import MIGRATIONS, NewerWarehouse
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from tests.conftest import ROOT
-from tests.generate import as_csv, ratings_of_day
-from tests.processes import started
+from tests.support.generate import as_csv, ratings_of_day
+from tests.support.processes import started
 
 DAY = "1998-04-01"
 
@@ -55,7 +57,9 @@ def holding(warehouse: Warehouse, code: str) -> AbstractContextManager[subproces
 def test_an_older_file_is_migrated_and_keeps_its_rows(warehouse: Warehouse) -> None:
     Path(warehouse.path).parent.mkdir()
     with duckdb.connect(warehouse.path) as connection:
-        connection.execute("CREATE TABLE migrations (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL)")
+        connection.execute(
+            "CREATE TABLE migrations (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL)"
+        )
         connection.execute((MIGRATIONS / "0001_ledger.sql").read_text())
         connection.execute("INSERT INTO migrations VALUES (1, '0001_ledger')")
         connection.execute("INSERT INTO movies VALUES ('m1', 'Amélie', 2001, ['Comedy'])")
@@ -103,7 +107,10 @@ def test_a_kill_in_the_middle_of_a_transaction_leaves_the_old_rows(warehouse: Wa
     assert rows(warehouse) == 100
     load(warehouse, "b", 20)
     assert rows(warehouse) == 20
-    assert [(one.sha256, one.current) for one in warehouse.chunks()[DAY]] == [("a", False), ("b", True)]
+    assert [(one.sha256, one.current) for one in warehouse.chunks()[DAY]] == [
+        ("a", False),
+        ("b", True),
+    ]
 
 
 def test_a_writer_waits_for_a_shell_that_holds_the_file_and_names_it(
@@ -116,7 +123,7 @@ def test_a_writer_waits_for_a_shell_that_holds_the_file_and_names_it(
         def emit(self, record: logging.LogRecord) -> None:
             named.set()
 
-    logger, handler = logging.getLogger("movierec_assets.resources.duckdb_file"), Named()
+    logger, handler = logging.getLogger("movierec_assets.resources.warehouse.duckdb_file"), Named()
     logger.addHandler(handler)
     try:
         with holding(warehouse, "pass") as shell:
@@ -135,7 +142,7 @@ def test_a_writer_waits_for_a_shell_that_holds_the_file_and_names_it(
 
 
 WRITE = """
-from movierec_assets.resources.warehouse import Warehouse
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from tests.assets.test_warehouse import load
 import sys
 for nth in range(10):
@@ -174,7 +181,8 @@ def test_of_each_user_and_movie_the_last_rating_by_time_then_delivery_is_trained
     with warehouse.connect() as connection:
         connection.execute(
             """INSERT INTO validated_ratings BY NAME
-               SELECT * REPLACE (CAST(day AS DATE) AS day, make_timestamp(rated_at * 1000000) AS rated_at) FROM given"""
+               SELECT * REPLACE (CAST(day AS DATE) AS day, make_timestamp(rated_at * 1000000) AS
+                 rated_at) FROM given"""
         )
         for day, verdict in zip(days, ("accepted", "accepted", "refused"), strict=True):
             entry = [day, "0", "f", "1998-04-04", True, verdict, 1]
@@ -182,7 +190,9 @@ def test_of_each_user_and_movie_the_last_rating_by_time_then_delivery_is_trained
             connection.execute(f"INSERT INTO chunks {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", entry)
     accepted = given[given["day"] < days[2]]
     in_order = accepted.sort_values(["rated_at", "day", "record"])
-    last = {(one.user_id, one.movie_id): (one.rating, one.rated_at) for one in in_order.itertuples()}
+    last = {
+        (one.user_id, one.movie_id): (one.rating, one.rated_at) for one in in_order.itertuples()
+    }
     for found in (warehouse.interactions(days[2], None), interactions_of(accepted)):
         assert as_rows(found) == [(*pair, *last[pair]) for pair in sorted(last)]
         assert found.user_ids == ("u1", "u10", "u9", "z", "é")

@@ -1,4 +1,6 @@
-"""The whole platform as people run it: webserver, daemon and endpoint are processes, all is asked over HTTP."""
+"""The whole platform as people run it: webserver, daemon and endpoint are processes, all is asked
+over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.dagster_api import DagsterApi
-from bench.processes import free_port, running, wait_until
-from bench.stream import Stream, served_at
-from movierec_assets.commands.processes import commands
-from movierec_assets.commands.setup import set_up
+from demo.dagster_api import DagsterApi
+from demo.processes import free_port, running, wait_until
+from demo.stream import Stream, served_at
+from movierec_assets.cli.processes import commands
+from movierec_assets.cli.setup import set_up
 from movierec_assets.definitions import resources
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.settings import settings
-from tests.generate import as_csv, catalogue, days_from, ratings_of_day
+from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
 DAYS = days_from("1998-03-02", 6)
 DEADLINE_S = 150.0
@@ -28,7 +30,11 @@ def started(home: Path) -> Iterator[tuple[DagsterApi, str]]:
     """Set up as `make setup` does, five days backfilling as asked for before the daemon came up."""
     endpoint = f"http://127.0.0.1:{(port := free_port())}"
     ui = free_port()
-    environment = {"MOVIEREC_ENDPOINTS": endpoint, "MOVIEREC_SERVING_PORT": str(port), "PYTHONWARNINGS": ""}
+    environment = {
+        "MOVIEREC_ENDPOINTS": endpoint,
+        "MOVIEREC_SERVING_PORT": str(port),
+        "PYTHONWARNINGS": "",
+    }
     chosen = set_up(home)
     landing = resources(chosen)["landing_zone"]
     landing.deliver_movies(catalogue())
@@ -41,10 +47,22 @@ def started(home: Path) -> Iterator[tuple[DagsterApi, str]]:
                 api = DagsterApi(f"http://127.0.0.1:{ui}")
                 wait_until(api.location, "code location", DEADLINE_S)
                 api.launch_job("catalogue", {})
-                assets = ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict")
+                assets = (
+                    "raw_ratings",
+                    "validated_ratings",
+                    "als_model",
+                    "registered_model",
+                    "gate_verdict",
+                )
                 api.launch_backfill("five days", dict.fromkeys(assets, (DAYS[0], DAYS[4])))
             stack.enter_context(
-                running(name, calls[name], home / "warehouse" / "logs" / f"{name}.log", environment, home)
+                running(
+                    name,
+                    calls[name],
+                    home / "warehouse" / "logs" / f"{name}.log",
+                    environment,
+                    home,
+                )
             )
         yield api, endpoint
 
@@ -55,7 +73,9 @@ def test_days_become_answers_and_a_new_day_moves_the_endpoint_under_load(
 ) -> None:
     api, endpoint = started
     wait_until(
-        lambda: served_at(endpoint) == 5, "the endpoint serves the backfill's last version", DEADLINE_S
+        lambda: served_at(endpoint) == 5,
+        "the endpoint serves the backfill's last version",
+        DEADLINE_S,
     )
     answer = httpx.get(f"{endpoint}/recommend/u1", params={"n": 5}).json()
     assert (answer["model_version"], answer["data_until"], answer["source"]) == (5, DAYS[4], "als")
@@ -65,7 +85,11 @@ def test_days_become_answers_and_a_new_day_moves_the_endpoint_under_load(
     resources(settings())["landing_zone"].deliver(DAYS[5], as_csv(ratings_of_day(DAYS[5])))
     with Stream(endpoint, ["u1", "u2", "nobody"]) as stream:
         api.launch_job("daily", {RANGE_START: DAYS[5], RANGE_END: DAYS[5]})
-        wait_until(lambda: served_at(endpoint) == 6, "the endpoint serves the new day's version", DEADLINE_S)
+        wait_until(
+            lambda: served_at(endpoint) == 6,
+            "the endpoint serves the new day's version",
+            DEADLINE_S,
+        )
         stream.run_on(50)
     assert stream.failures == []
     assert stream.versions == {5, 6}

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sample_models as models
-from endpoint_process import EndpointProcess
+
+from tests.support import sample_models as models
+from tests.support.endpoint_process import EndpointProcess
 
 
 @pytest.fixture(scope="session")

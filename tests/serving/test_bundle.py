@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sample_models as models
 
 from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
 from movierec_serving.bundle.files import LEFTOVER_AGE, seal, staged_directory
+from tests.support import sample_models as models
 
 
 @pytest.fixture
@@ -25,7 +25,14 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_was_written_is_read(path: Path) -> None:
     model, bundle = models.content(), Bundle.open(path, verify=True)
-    for name in ("user_factors", "item_factors", "seen_indptr", "seen_items", "seen_ratings", "popularity"):
+    for name in (
+        "user_factors",
+        "item_factors",
+        "seen_indptr",
+        "seen_items",
+        "seen_ratings",
+        "popularity",
+    ):
         np.testing.assert_array_equal(getattr(bundle, name), getattr(model, name))
     assert [bundle.user_id(row) for row in range(12)] == list(model.user_ids)
     assert [bundle.item_id(row) for row in range(40)] == list(model.item_ids)
@@ -50,7 +57,20 @@ def test_every_id_is_found_at_its_row(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "id_",
-    ["", "u", "u99", "zzz", "U1", "u1\0", "\0", "ünïcodé", "ünïcode+", "u1" * 99, "é" * 10**6, "\ud800"],
+    [
+        "",
+        "u",
+        "u99",
+        "zzz",
+        "U1",
+        "u1\0",
+        "\0",
+        "ünïcodé",
+        "ünïcode+",
+        "u1" * 99,
+        "é" * 10**6,
+        "\ud800",
+    ],
 )
 def test_an_unknown_id_has_no_row(path: Path, id_: str) -> None:
     assert Bundle.open(path).user_row(id_) is None
@@ -64,7 +84,12 @@ def test_the_longest_id_of_the_widest_characters_is_found(tmp_path: Path) -> Non
 
 def test_a_model_without_interactions_is_a_model(tmp_path: Path) -> None:
     none = np.empty(0)
-    nothing = {"seen_items": none, "seen_ratings": none, "seen_confidence": none, "seen_indptr": np.zeros(13)}
+    nothing = {
+        "seen_items": none,
+        "seen_ratings": none,
+        "seen_confidence": none,
+        "seen_indptr": np.zeros(13),
+    }
     models.write(tmp_path / "b", models.content(**nothing))
     assert Bundle.open(tmp_path / "b", verify=True).seen(3).tolist() == []
 
@@ -131,11 +156,19 @@ CHEAP = {  # seen by opening alone
     "truncated": (_truncate, "user_factors.npy: 200 bytes"),
     "objects in an array": (_pickle_inside, "popularity.npy: not a readable .npy"),
     "pickle": (_plain_pickle, "popularity.npy: not a readable .npy"),
-    "other format": (_manifest(format_version=FORMAT_VERSION + 1), "format version 2, this program reads 1"),
-    "manifest is a list": (lambda p: (p / "manifest.json").write_text("[]"), "must be of type dict"),
+    "other format": (
+        _manifest(format_version=FORMAT_VERSION + 1),
+        "format version 2, this program reads 1",
+    ),
+    "manifest is a list": (
+        lambda p: (p / "manifest.json").write_text("[]"),
+        "must be of type dict",
+    ),
     "manifest is torn": (lambda p: os.truncate(p / "manifest.json", 99), "not JSON"),
     "manifest altered": (
-        lambda p: (p / "manifest.json").write_text((p / "manifest.json").read_text().replace("-22", "-23")),
+        lambda p: (p / "manifest.json").write_text(
+            (p / "manifest.json").read_text().replace("-22", "-23")
+        ),
         "altered, its checksum",
     ),
     "path out of the bundle": (_manifest(files={"../../x.npy": {}}), "files.*needs sha256"),
@@ -143,7 +176,10 @@ CHEAP = {  # seen by opening alone
     "seed is true": (_manifest(seed=True), "seed: must be of type int"),
     "no such day": (_manifest(data_until="1998-02-30"), "must be a date"),
     "no such fit": (_manifest(fit="hot"), "must be cold or warm"),
-    "partition is one text": (_manifest(partitions=["1998-04-21"]), "partitions: must be of type list"),
+    "partition is one text": (
+        _manifest(partitions=["1998-04-21"]),
+        "partitions: must be of type list",
+    ),
     "unknown field": (_manifest(note="x"), "'note'. are missing or unknown"),
     "no counts": (_manifest(counts={}), "counts must be of"),
     "count does not fit": (
@@ -151,22 +187,34 @@ CHEAP = {  # seen by opening alone
         "user_factors has shape",
     ),
     "wrong shape": (_rewrite("popularity", lambda a: a[:-1]), "popularity has shape .39,."),
-    "wrong dtype": (_rewrite("user_factors", lambda a: a.astype(float)), "user_factors has dtype <f8"),
+    "wrong dtype": (
+        _rewrite("user_factors", lambda a: a.astype(float)),
+        "user_factors has dtype <f8",
+    ),
     "big endian": (_rewrite("seen_items", lambda a: a.astype(">i4")), "seen_items has dtype >i4"),
 }
 THOROUGH = {  # seen when every byte is read
     "flipped byte": (_flip_byte, "item_factors.npy: altered"),
     "NaN": (_rewrite("user_factors", _set((3, 1), np.nan)), "user_factors: not finite"),
-    "huge factor": (_rewrite("item_factors", _set((3, 1), 1e20)), "item_factors: not finite, or beyond"),
+    "huge factor": (
+        _rewrite("item_factors", _set((3, 1), 1e20)),
+        "item_factors: not finite, or beyond",
+    ),
     "item out of range": (_rewrite("seen_items", _set(-1, 40)), "seen_items: outside 0..39"),
     "negative item": (_rewrite("seen_items", _set(0, -1)), "seen_items: outside 0..39"),
-    "unsorted items": (_rewrite("seen_items", _set(slice(0, 2), [5, 5])), "seen_items: not ascending"),
+    "unsorted items": (
+        _rewrite("seen_items", _set(slice(0, 2), [5, 5])),
+        "seen_items: not ascending",
+    ),
     "pointers fall": (_rewrite("seen_indptr", _set(2, 139)), "seen_indptr: does not rise"),
     "pointers stop early": (_rewrite("seen_indptr", _set(-1, 100)), "seen_indptr: does not rise"),
     "ids not sorted": (_rewrite("user_ids", _set(0, b"zz")), "user_ids: not unique and ascending"),
     "id twice": (_rewrite("item_ids", _set(0, b"m1")), "item_ids: not unique and ascending"),
     "id not UTF-8": (_rewrite("item_ids", _set(-1, b"\xff\xff")), "item_ids: an id is not"),
-    "popularity order": (_rewrite("popular_items", lambda a: a[::-1]), "popular_items: not the order"),
+    "popularity order": (
+        _rewrite("popular_items", lambda a: a[::-1]),
+        "popular_items: not the order",
+    ),
     "negative popularity": (_rewrite("popularity", _set(0, -1)), "popularity: negative"),
 }
 
@@ -208,14 +256,20 @@ def test_an_altered_bundle_is_refused_by_verification(
         ({"seen_ratings": np.ones(7)}, "seen_ratings has shape"),
     ],
 )
-def test_content_that_is_no_model_is_not_written(tmp_path: Path, changed: dict[str, Any], cause: str) -> None:
+def test_content_that_is_no_model_is_not_written(
+    tmp_path: Path, changed: dict[str, Any], cause: str
+) -> None:
     with pytest.raises(BundleError, match=cause):
         models.write(tmp_path / "b", models.content(**changed))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
-    for changed in ({"data_until": "yesterday"}, {"parameters": {"alpha": float("nan")}}, {"seed": 1.5}):
+    for changed in (
+        {"data_until": "yesterday"},
+        {"parameters": {"alpha": float("nan")}},
+        {"seed": 1.5},
+    ):
         with pytest.raises(BundleError):
             models.write(tmp_path / "b", **changed)
     assert list(tmp_path.iterdir()) == []
@@ -234,7 +288,9 @@ def test_a_bundle_of_another_identity_is_not_overwritten(path: Path) -> None:
     assert Bundle.open(path, verify=True).manifest.identity == "model-1"
 
 
-@pytest.mark.parametrize("corrupt", [_flip_byte, _truncate, lambda p: (p / "manifest.json").unlink()])
+@pytest.mark.parametrize(
+    "corrupt", [_flip_byte, _truncate, lambda p: (p / "manifest.json").unlink()]
+)
 def test_a_broken_bundle_is_replaced(path: Path, corrupt: Callable[[Path], None]) -> None:
     corrupt(path)
     models.write(path)
@@ -263,7 +319,9 @@ def test_a_directory_is_replaced_in_one_step(path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["bundle"]
 
 
-def test_leftovers_of_a_crash_are_swept_and_those_of_a_running_writer_are_not(tmp_path: Path) -> None:
+def test_leftovers_of_a_crash_are_swept_and_those_of_a_running_writer_are_not(
+    tmp_path: Path,
+) -> None:
     dead, alive = tmp_path / ".tmp-bundle-dead", tmp_path / ".tmp-bundle-alive"
     for leftover in (dead, alive):
         leftover.mkdir()

@@ -1,11 +1,12 @@
-"""The OpenAPI document is true: generated requests by it get the answers it names, and nothing else."""
+"""The OpenAPI document is true: generated requests by it get the answers it names, and nothing
+else.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from endpoint_process import TOKEN, EndpointProcess
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -15,6 +16,8 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+
+from tests.support.endpoint_process import TOKEN, EndpointProcess
 
 CHECKS = [
     not_a_server_error,
@@ -28,7 +31,7 @@ CHECKS = [
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProcess]:
     """Its own: what is asked takes movies off."""
-    import sample_models as models
+    from tests.support import sample_models as models
 
     process = EndpointProcess(tmp_path_factory.mktemp("contract"))
     for version in (1, 2):
@@ -52,20 +55,31 @@ def test_generated_requests_get_documented_answers(document: Any, mode: Generati
     for operation in (result.ok() for result in document.get_all_operations()):
 
         @settings(
-            max_examples=10, derandomize=True, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck), phases=[Phase.generate],
-        )  # fmt: skip
+            max_examples=10,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+        )
         @given(operation.as_strategy(generation_mode=mode))
         def ask(case: schemathesis.Case) -> None:
             asked.add(case.operation.label)
             case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, checks=CHECKS)
 
-        if mode is GenerationMode.POSITIVE or operation.body or operation.query or operation.path_parameters:
+        if (
+            mode is GenerationMode.POSITIVE
+            or operation.body
+            or operation.query
+            or operation.path_parameters
+        ):
             ask()
     assert len(asked) >= 10
 
 
-def test_every_example_of_the_document_is_answered(deployed: EndpointProcess, document: Any) -> None:
+def test_every_example_of_the_document_is_answered(
+    deployed: EndpointProcess, document: Any
+) -> None:
     """And every field and parameter has one, or is made of such."""
     raw = document.raw_schema
     for example in raw["components"]["schemas"]["RecommendRequest"]["examples"]:

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import sample_models as models
-from endpoint_process import TOKEN, EndpointProcess, descendants
 
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.bundle.selection import for_users
+from tests.support import sample_models as models
+from tests.support.endpoint_process import TOKEN, EndpointProcess, descendants
 
 WAYS = ["GET", "POST"]
 
@@ -72,7 +72,8 @@ def test_what_a_user_has_seen_never_comes_back(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    "user_id", ["nobody", "😀" * 64, "../../etc/passwd", "u1 ", "u1\n", "%2e", "a\nb", "\u2028", "'"]
+    "user_id",
+    ["nobody", "😀" * 64, "../../etc/passwd", "u1 ", "u1\n", "%2e", "a\nb", "\u2028", "'"],
 )
 def test_an_unknown_user_gets_popular_movies(
     endpoint: EndpointProcess, served: PublishedModel, way: str, user_id: str
@@ -80,11 +81,16 @@ def test_an_unknown_user_gets_popular_movies(
     answer = ask(endpoint, way, user_id, n=3)
     assert answer.status_code == 200
     body = answer.json()
-    assert (body["user_id"], body["source"], body["fallback_reason"]) == (user_id, "popular", "unknown_user")
+    assert (body["user_id"], body["source"], body["fallback_reason"]) == (
+        user_id,
+        "popular",
+        "unknown_user",
+    )
     assert (body["model_version"], body["data_until"]) == (2, "1998-04-02")
     bundle = served.bundle
     assert [(item["movie_id"], item["score"], item["source"]) for item in body["items"]] == [
-        (bundle.item_id(row), float(bundle.popularity[row]), "popular") for row in bundle.popular_items[:3]
+        (bundle.item_id(row), float(bundle.popularity[row]), "popular")
+        for row in bundle.popular_items[:3]
     ]
 
 
@@ -166,20 +172,31 @@ def test_bytes_that_are_no_text_are_an_unknown_user(
     assert endpoint.client.get("/recommend/%ff%fe").json()["source"] == "popular"
 
 
-@pytest.mark.parametrize("path", ["/", "/nope", "/info", "/predict", "/shutdown", "/recommendations/u1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/info", "/predict", "/shutdown", "/recommendations/u1"]
+)
 def test_an_unknown_path_is_not_found(endpoint: EndpointProcess, path: str) -> None:
     assert endpoint.client.get(path).status_code == 404
 
 
-def test_model_and_health_name_the_version(endpoint: EndpointProcess, served: PublishedModel) -> None:
+def test_model_and_health_name_the_version(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
     info = endpoint.client.get("/model").json()
     pid, processes, last = (info.pop(name) for name in ("pid", "processes", "last_reload"))
-    assert info == {"version": 2, "data_until": "1998-04-02", "identity": "model-2", "format_version": 1}
+    assert info == {
+        "version": 2,
+        "data_until": "1998-04-02",
+        "identity": "model-2",
+        "format_version": 1,
+    }
     assert [one["process"] for one in processes] == ["api-0", "api-1", "worker"]
     assert {one["pid"] for one in processes} <= descendants(endpoint.process.pid)
     assert {"process": "api-0", "pid": pid, "version": 2} in processes or {
-        "process": "api-1", "pid": pid, "version": 2,
-    } in processes  # fmt: skip
+        "process": "api-1",
+        "pid": pid,
+        "version": 2,
+    } in processes
     assert (last["version"], last["cause"]) == (2, None)
     assert last["result"] in ("changed", "unchanged")
     assert endpoint.client.get("/health").json() == {"status": "ok", "version": 2}
@@ -188,7 +205,9 @@ def test_model_and_health_name_the_version(endpoint: EndpointProcess, served: Pu
 def test_every_route_is_documented_with_its_errors(endpoint: EndpointProcess) -> None:
     document = endpoint.client.get("/openapi.json").json()
     routes = {
-        (path, method): route for path, ways in document["paths"].items() for method, route in ways.items()
+        (path, method): route
+        for path, ways in document["paths"].items()
+        for method, route in ways.items()
     }
     assert {key: sorted(route["responses"]) for key, route in routes.items()} == {
         ("/recommend", "post"): ["200", "400", "401", "413", "422", "503", "504"],
@@ -212,7 +231,9 @@ def test_every_route_is_documented_with_its_errors(endpoint: EndpointProcess) ->
 
 
 @pytest.mark.parametrize("token", [None, "wrong", TOKEN[:-1], TOKEN + "x", "ü"])
-def test_a_reload_without_the_token_is_refused(endpoint: EndpointProcess, token: str | None) -> None:
+def test_a_reload_without_the_token_is_refused(
+    endpoint: EndpointProcess, token: str | None
+) -> None:
     headers = {} if token is None else {"Authorization": b"Bearer " + token.encode()}
     before = endpoint.client.get("/model").json()["version"]
     answer = endpoint.client.post("/reload", json={"version": 3}, headers=headers)
@@ -222,18 +243,24 @@ def test_a_reload_without_the_token_is_refused(endpoint: EndpointProcess, token:
 
 
 def test_another_scheme_than_bearer_is_refused(endpoint: EndpointProcess) -> None:
-    answer = endpoint.client.post("/reload", json={"version": 3}, headers={"Authorization": f"Basic {TOKEN}"})
+    answer = endpoint.client.post(
+        "/reload", json={"version": 3}, headers={"Authorization": f"Basic {TOKEN}"}
+    )
     assert answer.status_code == 401
 
 
-@pytest.mark.parametrize("version", [0, -1, "3", 3.0, True, None, 2**63, "../3", "http://127.0.0.1/", [3]])
+@pytest.mark.parametrize(
+    "version", [0, -1, "3", 3.0, True, None, 2**63, "../3", "http://127.0.0.1/", [3]]
+)
 def test_only_version_numbers_are_reloaded(endpoint: EndpointProcess, version: Any) -> None:
     answer = endpoint.reload(version)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "version"]
 
 
-def test_reloads_go_forward_backward_and_nowhere(endpoint: EndpointProcess, served: PublishedModel) -> None:
+def test_reloads_go_forward_backward_and_nowhere(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
     assert endpoint.reload(3).json() == {"version": 3, "previous": 2, "changed": True}
     assert endpoint.reload(3).json() == {"version": 3, "previous": 3, "changed": False}
     assert endpoint.reload(1).json() == {"version": 1, "previous": 3, "changed": True}
@@ -265,7 +292,12 @@ REFUSED = {
 
 @pytest.mark.parametrize(("version", "status", "cause", "corrupt"), REFUSED.values(), ids=REFUSED)
 def test_a_refused_version_leaves_the_old_one_serving(
-    endpoint: EndpointProcess, served: PublishedModel, version: int, status: int, cause: str, corrupt: Any
+    endpoint: EndpointProcess,
+    served: PublishedModel,
+    version: int,
+    status: int,
+    cause: str,
+    corrupt: Any,
 ) -> None:
     if version in (9, 10, 11):
         models.publish_version(endpoint.store, version)

@@ -2,8 +2,8 @@
 
 import random
 
-import fuzz
-from endpoint_process import EndpointProcess
+from tests.support import fuzz
+from tests.support.endpoint_process import EndpointProcess
 
 
 def test_no_garbage_makes_a_server_error_or_waits(endpoint: EndpointProcess) -> None:

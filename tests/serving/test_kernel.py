@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sample_models import content, write
 
 from movierec_serving.bundle import Bundle, popular, recommend, top_items
+from tests.support.sample_models import content, write
 
 
-def brute_force(items: NDArray[np.float32], user: NDArray[np.float32], seen: set[int], n: int) -> list[int]:
+def brute_force(
+    items: NDArray[np.float32], user: NDArray[np.float32], seen: set[int], n: int
+) -> list[int]:
     exact = (items.astype(np.float64) * user.astype(np.float64)).sum(axis=1)
     return sorted(set(range(len(items))) - seen, key=lambda row: (-exact[row], row))[:n]
 
@@ -35,7 +37,9 @@ def problems(
     else:
         table = np.zeros((users + items, factors))
     table = (table * (scale if kind != "normal" else min(scale, 1e14))).astype(np.float32)
-    exclude = [rng.choice(items, size=rng.integers(0, items + 1), replace=False) for _ in range(users)]
+    exclude = [
+        rng.choice(items, size=rng.integers(0, items + 1), replace=False) for _ in range(users)
+    ]
     return table[users:], table[:users], exclude, draw(st.sampled_from([1, 3, 10, 500]))
 
 

@@ -1,4 +1,6 @@
-"""The routes beyond the plain list, over real HTTP: options, many users, new users, movies, the blocklist."""
+"""The routes beyond the plain list, over real HTTP: options, many users, new users, movies, the
+blocklist.
+"""
 
 import os
 import re
@@ -7,14 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-import sample_models as models
-from endpoint_process import TOKEN, EndpointProcess, wait_for
 from filelock import FileLock
 
 from movierec_serving import metrics
-from movierec_serving.blocklist import Blocklist
 from movierec_serving.bundle import PublishedModel
+from movierec_serving.model.blocklist import Blocklist
 from movierec_serving.settings import Settings
+from tests.support import sample_models as models
+from tests.support.endpoint_process import TOKEN, EndpointProcess, wait_for
 
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -30,7 +32,9 @@ def ids(answer: httpx.Response) -> list[str]:
     return [item["movie_id"] for item in answer.json()["items"]]
 
 
-def test_the_options_mean_the_same_in_get_and_post(endpoint: EndpointProcess, served: PublishedModel) -> None:
+def test_the_options_mean_the_same_in_get_and_post(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
     everything = ids(endpoint.client.get("/recommend/u1", params={"n": 100}))
     for options in (
         {"offset": 3, "n": 4},
@@ -45,7 +49,9 @@ def test_the_options_mean_the_same_in_get_and_post(endpoint: EndpointProcess, se
     assert ids(endpoint.client.get("/recommend/u1?offset=3&n=4")) == everything[3:7]
     of_genre = endpoint.client.get("/recommend/u1?genre=Drama&n=100").json()["items"]
     assert [item["movie_id"] for item in of_genre] == [
-        id_ for id_ in everything if "Drama" in served.card(served.bundle.item_row(id_) or 0)["genres"]
+        id_
+        for id_ in everything
+        if "Drama" in served.card(served.bundle.item_row(id_) or 0)["genres"]
     ]
 
 
@@ -64,16 +70,24 @@ def test_the_short_way_answers_as_the_long_one(
     }
 
 
-def test_an_explanation_names_what_the_user_rated(endpoint: EndpointProcess, served: PublishedModel) -> None:
-    rated = {item["movie_id"] for item in endpoint.client.get("/users/u1/history?n=100").json()["items"]}
+def test_an_explanation_names_what_the_user_rated(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
+    rated = {
+        item["movie_id"] for item in endpoint.client.get("/users/u1/history?n=100").json()["items"]
+    }
     for item in endpoint.client.get("/recommend/u1?explain=true").json()["items"]:
         shares = [reason["share"] for reason in item["because"]]
         assert shares == sorted(shares, reverse=True)
         assert {reason["movie_id"] for reason in item["because"]} <= rated
-    assert all("because" not in item for item in endpoint.client.get("/recommend/u1").json()["items"])
+    assert all(
+        "because" not in item for item in endpoint.client.get("/recommend/u1").json()["items"]
+    )
 
 
-def test_a_wrong_user_of_a_batch_spoils_no_other(endpoint: EndpointProcess, served: PublishedModel) -> None:
+def test_a_wrong_user_of_a_batch_spoils_no_other(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
     users = ["u1", "", "nobody", 7, "u2", None, "x" * 65, "u1"]
     results = endpoint.client.post("/recommend", json={"users": users, "n": 3}).json()["results"]
     assert [result.get("index") for result in results] == [None, 1, None, 3, None, 5, 6, None]
@@ -82,22 +96,30 @@ def test_a_wrong_user_of_a_batch_spoils_no_other(endpoint: EndpointProcess, serv
         assert results[users.index(user_id)]["items"] == alone["items"]
     assert results[2]["fallback_reason"] == "unknown_user"
     assert results[0]["recommendation_id"] != results[7]["recommendation_id"]
-    many = endpoint.client.post("/recommend", json={"users": ["u1", "ünïcode"] * 500, "genre": ["Drama"]})
+    many = endpoint.client.post(
+        "/recommend", json={"users": ["u1", "ünïcode"] * 500, "genre": ["Drama"]}
+    )
     assert len(many.json()["results"]) == 1000
 
 
 def test_a_new_user_is_folded_in(endpoint: EndpointProcess, served: PublishedModel) -> None:
     ratings = [{"movie_id": "m3", "rating": 5.0}, {"movie_id": "no such", "rating": 1}]
-    answer = endpoint.client.post("/recommend", json={"ratings": ratings, "n": 100, "explain": True})
+    answer = endpoint.client.post(
+        "/recommend", json={"ratings": ratings, "n": 100, "explain": True}
+    )
     assert answer.json()["source"] == "fold_in"
     assert len(ids(answer)) == 39
     assert "m3" not in ids(answer)
-    assert {reason["movie_id"] for item in answer.json()["items"] for reason in item["because"]} == {"m3"}
+    assert {
+        reason["movie_id"] for item in answer.json()["items"] for reason in item["because"]
+    } == {"m3"}
     nothing = endpoint.client.post("/recommend", json={"ratings": ratings[1:]}).json()
     assert (nothing["source"], nothing["fallback_reason"]) == ("popular", "no_known_movie")
 
 
-def test_movies_are_found_and_unknown_ones_are_not(endpoint: EndpointProcess, served: PublishedModel) -> None:
+def test_movies_are_found_and_unknown_ones_are_not(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
     found = endpoint.client.get("/movies", params={"query": "TITRE “5”"}).json()["items"]
     assert [movie["title"] for movie in found] == ["Titre “5”, The"]
     one = endpoint.client.get(f"/movies/{found[0]['movie_id']}").json()
@@ -106,11 +128,15 @@ def test_movies_are_found_and_unknown_ones_are_not(endpoint: EndpointProcess, se
     assert len(ids(endpoint.client.get("/similar/映画?n=5"))) == 5
     for path in ("/movies/none", "/similar/none", "/users/nobody/history"):
         assert endpoint.client.get(path).status_code == 404
-    best = [item["rating"] for item in endpoint.client.get("/users/a%2Fb c%25/history").json()["items"]]
+    best = [
+        item["rating"] for item in endpoint.client.get("/users/a%2Fb c%25/history").json()["items"]
+    ]
     assert best == sorted(best, reverse=True)
 
 
-def test_headers_name_request_and_version(endpoint: EndpointProcess, served: PublishedModel) -> None:
+def test_headers_name_request_and_version(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
     answer = endpoint.client.get("/recommend/u1", headers={"X-Request-Id": "a-b_c.1"})
     assert answer.headers["X-Request-Id"] == "a-b_c.1"
     assert answer.headers["Cache-Control"] == "private, no-store"
@@ -124,12 +150,16 @@ def test_every_request_is_counted_whichever_process_answers(endpoint: EndpointPr
     name = 'movierec_requests_total{method="GET",route="/movies",status="200"}'
 
     def counted() -> int:
-        lines = dict(line.rsplit(" ", 1) for line in endpoint.client.get("/metrics").text.splitlines())
+        lines = dict(
+            line.rsplit(" ", 1) for line in endpoint.client.get("/metrics").text.splitlines()
+        )
         return int(float(lines.get(name, 0)))
 
     before, pids = counted(), set()
     for _ in range(40):
-        with httpx.Client(base_url=endpoint.url, trust_env=False) as client:  # a connection, so any process
+        with httpx.Client(
+            base_url=endpoint.url, trust_env=False
+        ) as client:  # a connection, so any process
             client.get("/movies?n=1")
             pids.add(client.get("/model").json()["pid"])
     assert counted() == before + 40
@@ -148,7 +178,9 @@ def blocking(store: object, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_a_movie_taken_off_stays_off(blocking: EndpointProcess) -> None:
-    """In every process, for every later request, over a reload and a restart; and comes back when let."""
+    """In every process, for every later request, over a reload and a restart; and comes back when
+    let.
+    """
     client = blocking.client
     popular, own = ids(client.get("/popular?n=1"))[0], ids(client.get("/recommend/u1?n=1"))[0]
     for movie in {popular, own}:
@@ -165,7 +197,10 @@ def test_a_movie_taken_off_stays_off(blocking: EndpointProcess) -> None:
                     other.get("/popular?n=100"),
                     other.get("/similar/映画?n=100"),
                     other.post("/recommend", json={"user_id": "u1", "n": 100}),
-                    other.post("/recommend", json={"ratings": [{"movie_id": "映画", "rating": 5}], "n": 100}),
+                    other.post(
+                        "/recommend",
+                        json={"ratings": [{"movie_id": "映画", "rating": 5}], "n": 100},
+                    ),
                 ]
             assert not {popular, own} & {id_ for answer in lists for id_ in ids(answer)}
 
@@ -200,18 +235,29 @@ def test_a_movie_is_taken_off_while_a_reload_checks_a_large_bundle(tmp_path: Pat
     assert blocklist.ids() == {"m1"}
 
 
-def test_many_new_users_get_what_each_gets_alone(endpoint: EndpointProcess, served: PublishedModel) -> None:
+def test_many_new_users_get_what_each_gets_alone(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
     """More ratings than factors and fewer, an unknown movie, the same movie twice."""
     movies = [served.bundle.item_id(row) for row in range(40)]
     rated = [movies[:2], movies[3:33], ["no such"], [movies[7], "no such", movies[7]]]
     asked = [{"ratings": [{"movie_id": id_, "rating": 4.5} for id_ in each]} for each in rated]
-    users = [*asked, "u1", {"ratings": []}, {"ratings": [{"movie_id": "m1", "rating": 9}]}, {"user_id": "u1"}]
+    users = [
+        *asked,
+        "u1",
+        {"ratings": []},
+        {"ratings": [{"movie_id": "m1", "rating": 9}]},
+        {"user_id": "u1"},
+    ]
     results = endpoint.client.post("/recommend", json={"users": users, "n": 5}).json()["results"]
     for one, result in zip(asked, results[:4], strict=True):
         alone = endpoint.client.post("/recommend", json={**one, "n": 5}).json()
         assert {**alone, "recommendation_id": ""} == {
-            **result, "recommendation_id": "", "model_version": 2, "data_until": "1998-04-02",
-        }  # fmt: skip
+            **result,
+            "recommendation_id": "",
+            "model_version": 2,
+            "data_until": "1998-04-02",
+        }
     assert [result.get("source") for result in results[:5]] == [
         "fold_in",
         "fold_in",
@@ -231,7 +277,9 @@ def test_what_is_counted_has_conventional_names(endpoint: EndpointProcess) -> No
     endpoint.client.post("/recommend", json={"user_id": "nobody"})
     endpoint.client.request("BREW", "/popular")
     text = endpoint.client.get("/metrics").text
-    families = {line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE")}
+    families = {
+        line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE")
+    }
     assert families == {
         "movierec_requests_total": "counter",
         "movierec_request_duration_seconds": "histogram",
@@ -252,7 +300,14 @@ def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
     try:
         endpoint.reload(3)
         get = endpoint.client.get
-        paths = ["/recommend/u1", "/recommend/u1?n=3&offset=1", "/popular", "/movies", "/similar/m1", "/nope"]
+        paths = [
+            "/recommend/u1",
+            "/recommend/u1?n=3&offset=1",
+            "/popular",
+            "/movies",
+            "/similar/m1",
+            "/nope",
+        ]
         for path in paths:
             for wrong in (
                 {},
@@ -264,9 +319,13 @@ def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
         assert endpoint.client.post("/recommend", json={"user_id": "u1"}).status_code == 401
         for key in (b"first-key", "sécond".encode()):
             assert get("/recommend/u1", headers={"X-API-Key": key}).status_code == 200
-            posted = endpoint.client.post("/recommend", json={"user_id": "u1"}, headers={"X-API-Key": key})
+            posted = endpoint.client.post(
+                "/recommend", json={"user_id": "u1"}, headers={"X-API-Key": key}
+            )
             assert posted.status_code == 200
-        assert get("/recommend/u1", headers=ADMIN).status_code == 200  # whoever may change it may ask it
+        assert (
+            get("/recommend/u1", headers=ADMIN).status_code == 200
+        )  # whoever may change it may ask it
         for path in ("/health", "/health/live", "/metrics", "/model", "/openapi.json", "/docs"):
             assert get(path).status_code == 200
         assert get("/model").json()["last_reload"]["result"] == "changed"

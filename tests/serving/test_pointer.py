@@ -1,4 +1,6 @@
-"""The committed version is one number, seen by every process, and what a holder has open follows it."""
+"""The committed version is one number, seen by every process, and what a holder has open follows
+it.
+"""
 
 import shutil
 import subprocess
@@ -8,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-import sample_models as models
 
-from movierec_serving.holder import ModelHolder, ModelUnavailableError
-from movierec_serving.pointer import Pointer, PointerError
-from movierec_serving.reload import ReloadRefused, last_reload, reload
+from movierec_serving.model.holder import ModelHolder, ModelUnavailableError
+from movierec_serving.model.pointer import Pointer, PointerError
+from movierec_serving.model.reload import ReloadRefused, last_reload, reload
+from tests.support import sample_models as models
 
 
 def test_a_new_pointer_says_none_yet(tmp_path: Path) -> None:
@@ -27,7 +29,10 @@ def test_a_store_is_seen_by_other_mappings_other_processes_and_later(tmp_path: P
     for version in (1, 2**63 - 1, 7):
         writer.store(version)
         assert reader.load() == version
-    code = "from movierec_serving.pointer import *; import sys; print(Pointer.open(Path(sys.argv[1])).load())"
+    code = (
+        "from movierec_serving.model.pointer import *; import sys; "
+        "print(Pointer.open(Path(sys.argv[1])).load())"
+    )
     other = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )
@@ -63,7 +68,9 @@ def holder(store: Path) -> ModelHolder:
     return ModelHolder(store, store / ".serving-1")
 
 
-def test_a_holder_follows_the_pointer_and_a_request_keeps_its_model(store: Path, holder: ModelHolder) -> None:
+def test_a_holder_follows_the_pointer_and_a_request_keeps_its_model(
+    store: Path, holder: ModelHolder
+) -> None:
     models.publish_version(store, 4)
     holder.pointer.store(3)
     third = holder.current()
@@ -75,11 +82,15 @@ def test_a_holder_follows_the_pointer_and_a_request_keeps_its_model(store: Path,
     assert third.top_items[0].any()  # its pages are still there
 
 
-def test_a_holder_says_why_it_has_no_model_and_tries_again(store: Path, holder: ModelHolder) -> None:
+def test_a_holder_says_why_it_has_no_model_and_tries_again(
+    store: Path, holder: ModelHolder
+) -> None:
     with pytest.raises(ModelUnavailableError, match="no model version has been deployed yet"):
         holder.current()
     holder.pointer.store(4)
-    with pytest.raises(ModelUnavailableError, match=r"version 4 is committed and cannot be opened$"):
+    with pytest.raises(
+        ModelUnavailableError, match=r"version 4 is committed and cannot be opened$"
+    ):
         holder.current()
     models.publish_version(store, 4)
     assert holder.current().version == 4
@@ -122,10 +133,16 @@ def test_a_reload_that_is_refused_changes_nothing(store: Path, holder: ModelHold
         reload(store, pointer, 6)
     assert holder.current().version == 3
     assert (last := last_reload(pointer.path)) is not None
-    assert (last["version"], last["result"], last["cause"]) == (6, "missing", "version 6 is not in the store")
+    assert (last["version"], last["result"], last["cause"]) == (
+        6,
+        "missing",
+        "version 6 is not in the store",
+    )
 
 
-def test_a_reload_is_refused_where_it_could_not_reach_every_process(store: Path, holder: ModelHolder) -> None:
+def test_a_reload_is_refused_where_it_could_not_reach_every_process(
+    store: Path, holder: ModelHolder
+) -> None:
     """Whoever has the old file mapped would never see what is stored in the new one."""
     reload(store, holder.pointer, 3)
     models.publish_version(store, 4)
@@ -161,7 +178,9 @@ def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
     assert holder.pointer.load() == 0
 
 
-def test_the_store_keeps_the_newest_versions_and_what_is_committed(store: Path, holder: ModelHolder) -> None:
+def test_the_store_keeps_the_newest_versions_and_what_is_committed(
+    store: Path, holder: ModelHolder
+) -> None:
     other = Pointer.open(store / ".serving-9999")
     other.store(4)  # of an endpoint on another port
     for version in range(4, 19):

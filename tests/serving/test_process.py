@@ -14,8 +14,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-import sample_models as models
-from endpoint_process import TOKEN, EndpointProcess, descendants, parent_of, wait_for, wait_until_gone
+
+from tests.support import sample_models as models
+from tests.support.endpoint_process import (
+    TOKEN,
+    EndpointProcess,
+    descendants,
+    parent_of,
+    wait_for,
+    wait_until_gone,
+)
 
 RELOADS = [2, 3, 1, 3, 2, 1] * 3
 
@@ -46,7 +54,9 @@ def test_before_a_model_is_deployed_it_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "client.py").exists()
 
 
-def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(endpoint: EndpointProcess) -> None:
+def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(
+    endpoint: EndpointProcess,
+) -> None:
     endpoint.reload(1)
     sequence, acknowledged, done = [1, *RELOADS], [0], threading.Event()
 
@@ -55,7 +65,9 @@ def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(endpoint: 
     def stream(number: int, way: str, keep_alive: int) -> set[int]:
         versions = set()
         limits = httpx.Limits(max_keepalive_connections=keep_alive)
-        with httpx.Client(base_url=endpoint.url, limits=limits, timeout=10, trust_env=False) as client:
+        with httpx.Client(
+            base_url=endpoint.url, limits=limits, timeout=10, trust_env=False
+        ) as client:
             while not done.is_set():
                 sent_after = acknowledged[0]
                 if way == "GET":
@@ -66,7 +78,10 @@ def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(endpoint: 
                 version, day = answer.json()["model_version"], answer.json()["data_until"]
                 # Nothing older than what was acknowledged at sending; one reload may be under way.
                 assert version in sequence[sent_after : acknowledged[0] + 2]
-                assert (answer.headers["X-Model-Version"], day) == (str(version), f"1998-04-{version:02d}")
+                assert (answer.headers["X-Model-Version"], day) == (
+                    str(version),
+                    f"1998-04-{version:02d}",
+                )
                 answered[number] += 1
                 versions.add(version)
         return versions
@@ -78,7 +93,9 @@ def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(endpoint: 
             for version in RELOADS:
                 assert endpoint.reload(version).status_code == 200
                 acknowledged[0] += 1
-                goal = [count + 2 for count in answered]  # the second was sent after the acknowledgement
+                goal = [
+                    count + 2 for count in answered
+                ]  # the second was sent after the acknowledgement
                 wait_for(
                     lambda goal=goal: (
                         any(s.done() for s in streams)
@@ -147,7 +164,9 @@ def manager_of(endpoint: EndpointProcess) -> int:
     return int(Path(f"/proc/{main}/task/{main}/children").read_text().split()[0])
 
 
-def test_while_the_manager_hangs_everybody_has_an_answer_within_the_deadline(fresh: EndpointProcess) -> None:
+def test_while_the_manager_hangs_everybody_has_an_answer_within_the_deadline(
+    fresh: EndpointProcess,
+) -> None:
     """It holds the queue that POST puts into."""
     fresh.start()
     fresh.reload(3)
@@ -226,13 +245,17 @@ def held(endpoint: EndpointProcess) -> tuple[httpx.Client, int]:
     return client, int(client.get("/model").json()["pid"])
 
 
-def test_a_process_that_was_stopped_answers_from_what_was_committed_meanwhile(fresh: EndpointProcess) -> None:
+def test_a_process_that_was_stopped_answers_from_what_was_committed_meanwhile(
+    fresh: EndpointProcess,
+) -> None:
     models.publish_version(fresh.store, 4)
     fresh.start()
     fresh.reload(3)
     client, stopped = held(fresh)
     os.kill(stopped, signal.SIGSTOP)
-    with httpx.Client(base_url=fresh.url, timeout=10, trust_env=False) as other:  # the other process accepts
+    with httpx.Client(
+        base_url=fresh.url, timeout=10, trust_env=False
+    ) as other:  # the other process accepts
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert other.post("/reload", json={"version": 4}, headers=headers).json()["changed"]
         opened = {one["pid"]: one["version"] for one in other.get("/model").json()["processes"]}
@@ -272,10 +295,15 @@ def test_processes_that_cannot_open_what_is_committed_are_replaced(fresh: Endpoi
             with httpx.Client(base_url=again.url, timeout=10, trust_env=False) as client:
                 try:
                     assert client.get("/recommend/u1").status_code == 503
-                    assert client.post("/recommend", json={"user_id": "u1"}).status_code in (503, 504)
+                    assert client.post("/recommend", json={"user_id": "u1"}).status_code in (
+                        503,
+                        504,
+                    )
                 except httpx.TransportError:  # to a process that was just leaving
                     pass
-            return len(before - descendants(again.process.pid)) == 3  # two API processes and the worker
+            return (
+                len(before - descendants(again.process.pid)) == 3
+            )  # two API processes and the worker
 
         wait_for(replaced, "all that answer have been replaced")
         shutil.move(fresh.home / "away", again.store / "3")
@@ -288,11 +316,17 @@ def test_processes_that_cannot_open_what_is_committed_are_replaced(fresh: Endpoi
 def test_a_stop_waits_for_requests_under_way_and_not_for_ever(store: Path, finished: bool) -> None:
     endpoint = EndpointProcess(store.parents[1], MOVIEREC_SERVING_API_PROCESSES="1").start()
     body = b'{"version": 3}'
-    head = f"POST /reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+    head = (
+        f"POST /reload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: "
+        "application/json\r\n"
+    )
     head += f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
     address = "127.0.0.1", endpoint.port
     try:
-        with socket.create_connection(address, 10) as asking, socket.create_connection(address, 10) as idle:
+        with (
+            socket.create_connection(address, 10) as asking,
+            socket.create_connection(address, 10) as idle,
+        ):
             idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
             whole = b""
             while not whole.endswith(b'{"status":"ok"}'):

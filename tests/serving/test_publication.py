@@ -9,18 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sample_models as models
 
 from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, publish, recommend
 from movierec_serving.bundle.files import seal
 from movierec_serving.bundle.selection import for_users
+from tests.support import sample_models as models
 
 
 def test_a_users_list_is_what_the_kernel_says(store: Path) -> None:
     model = PublishedModel.open(store, 3, verify=True)
     rows, scores = recommend(model.bundle, np.arange(12), TOP_N)
     for row in range(12):
-        expected = [(i, s) for i, s in zip(rows[row].tolist(), scores[row].tolist(), strict=True) if i >= 0]
+        expected = [
+            (i, s) for i, s in zip(rows[row].tolist(), scores[row].tolist(), strict=True) if i >= 0
+        ]
         assert for_users(model, [row], TOP_N) == [expected]
         assert for_users(model, [row], 5) == [expected[:5]]
         assert not {i for i, _ in expected} & set(model.bundle.seen(row).tolist())
@@ -85,10 +87,16 @@ BROKEN = {
     "altered list": (_flip("top_items.npy"), "top_items.npy: altered"),
     "altered factors": (_flip("user_factors.npy"), "user_factors.npy: altered"),
     "missing titles": (lambda p: (p / "titles.npy").unlink(), "titles.npy: missing"),
-    "no publication": (lambda p: (p / "publication.json").unlink(), "publication.json: No such file"),
+    "no publication": (
+        lambda p: (p / "publication.json").unlink(),
+        "publication.json: No such file",
+    ),
     "other format": (_overwrite("publication.json", format_version=9), "format version 9"),
     "other version": (_overwrite("publication.json", version=4), "is version 4, not 3"),
-    "other identity": (_overwrite("publication.json", identity="x"), "is of 'x', not of the bundle"),
+    "other identity": (
+        _overwrite("publication.json", identity="x"),
+        "is of 'x', not of the bundle",
+    ),
     "genres lost": (_overwrite("publication.json", genres=["Drama"]), "item_genres is"),
     "path out of the store": (_overwrite("publication.json", files={"../x": {}}), "files must be"),
 }
@@ -156,7 +164,9 @@ print(missing)
 
 def test_a_version_that_is_mended_is_there_at_every_moment(store: Path) -> None:
     """A process may open it just then: an older version, or none, is no answer."""
-    with subprocess.Popen([sys.executable, "-c", WATCH, store], stdout=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCH, store], stdout=subprocess.PIPE, text=True
+    ) as watcher:
         assert watcher.stdout.readline() == "watching\n"
         for _ in range(15):
             _flip("top_items.npy")(store / "3")

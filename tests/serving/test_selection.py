@@ -1,22 +1,39 @@
-"""What a list may contain, by properties: whatever is asked, in lists, kernel and fallbacks alike."""
+"""What a list may contain, by properties: whatever is asked, in lists, kernel and fallbacks
+alike.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-import sample_models as models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movierec_serving.bundle import TOP_N, BundleError, Evidence, PublishedModel, UnknownGenreError, publish
-from movierec_serving.bundle.selection import for_users, for_vectors, left_out, most_popular, similar
+from movierec_serving.bundle import (
+    TOP_N,
+    BundleError,
+    Evidence,
+    PublishedModel,
+    UnknownGenreError,
+    publish,
+)
+from movierec_serving.bundle.selection import (
+    for_users,
+    for_vectors,
+    left_out,
+    most_popular,
+    similar,
+)
+from tests.support import sample_models as models
 
 USERS, ITEMS = 12, 300
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> PublishedModel:
-    """300 items, so that lists of 100 end before the items do; the last user has seen all but one."""
+    """300 items, so that lists of 100 end before the items do; the last user has seen all but
+    one.
+    """
     store = tmp_path_factory.mktemp("selection")
     content = models.content(users=USERS, items=ITEMS, factors=6, seed=4)
     models.write(store / "bundle", content)
@@ -58,7 +75,9 @@ def test_lists_are_brute_force_over_what_is_allowed(model: PublishedModel, wish:
     exact = bundle.user_factors.astype(np.float64) @ bundle.item_factors.astype(np.float64).T
     found = for_users(model, list(range(USERS)), n, offset, out_of(model, wish))
     for user, ranked in enumerate(found):
-        candidates = [row for row in allowed(model, wish) if row not in set(bundle.seen(user).tolist())]
+        candidates = [
+            row for row in allowed(model, wish) if row not in set(bundle.seen(user).tolist())
+        ]
         expected = sorted(candidates, key=lambda row: (-exact[user, row], row))[offset : offset + n]
         assert [row for row, _ in ranked] == expected
         assert for_users(model, [user], n, offset, out_of(model, wish)) == [ranked]
@@ -82,7 +101,9 @@ def test_fallbacks_and_similar_movies_keep_the_same_rules(
     may = allowed(model, wish)
     popularity = model.bundle.popularity
     by_popularity = sorted(may, key=lambda row: (-popularity[row], row))
-    assert [row for row, _ in most_popular(model, n, offset, out)] == by_popularity[offset : offset + n]
+    assert [row for row, _ in most_popular(model, n, offset, out)] == by_popularity[
+        offset : offset + n
+    ]
     close = similar(model, item, n, offset, out)
     assert {row for row, _ in close} <= set(may) - {item}
     assert len(close) == max(0, min(n, len(set(may) - {item}) - offset))
@@ -102,9 +123,13 @@ def test_an_unknown_genre_is_named_with_those_there_are(model: PublishedModel) -
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.dictionaries(st.integers(0, ITEMS - 1), st.sampled_from([0.5, 1.0, 2.5, 5.0]), min_size=1, max_size=80)
+    st.dictionaries(
+        st.integers(0, ITEMS - 1), st.sampled_from([0.5, 1.0, 2.5, 5.0]), min_size=1, max_size=80
+    )
 )
-def test_fold_in_is_what_implicit_computes(model: PublishedModel, ratings: dict[int, float]) -> None:
+def test_fold_in_is_what_implicit_computes(
+    model: PublishedModel, ratings: dict[int, float]
+) -> None:
     import scipy.sparse as sp
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits

@@ -1,0 +1,67 @@
+"""Ratings and models in memory: what the benchmarks of learning and of the gate are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from movierec_assets.evaluation.splits import temporal_holdout
+from movierec_assets.ratings.interactions import Interactions, confidence
+from movierec_assets.settings import FIT_PARAMETERS, Settings
+from movierec_assets.training import als
+from movierec_assets.training.factors import content, factors_of, in_memory
+from movierec_serving.bundle import Bundle
+
+PARAMETERS: dict[str, Any] = {name: Settings.model_fields[name].default for name in FIT_PARAMETERS}
+
+
+def movielens(landing: Path = Path("warehouse/landing/ratings")) -> pd.DataFrame:
+    """MovieLens 100k as `movierec fetch` delivered it, by day.
+
+    Raises:
+        FileNotFoundError: it has not been fetched.
+    """
+    files = sorted(landing.glob("*.csv"))
+    if len(files) < 200:
+        raise FileNotFoundError(f"{landing}: no MovieLens 100k; run `movierec fetch ml-100k` first")
+    kinds = {"user_id": str, "movie_id": str, "rating": "float32", "timestamp": "int64"}
+    days = pd.concat([pd.read_csv(file, dtype=kinds).assign(day=file.stem) for file in files])
+    return days.rename(columns={"timestamp": "rated_at"}).rename_axis("record").reset_index()
+
+
+def train(
+    data: Interactions,
+    parameters: Mapping[str, Any] = PARAMETERS,
+    parent: Bundle | None = None,
+    seed: int = 0,
+) -> Bundle:
+    """A bundle in memory, cold or warm from `parent`."""
+    weights = confidence(data, "1970-01-01", parameters)
+    factors = als.fit(data, weights, parameters, seed, factors_of(parent) if parent else None)
+    return in_memory(content(data, weights, factors), parameters)
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a day's training leaves behind."""
+
+    served: Bundle
+    twin: Bundle
+
+
+def train_day(
+    data: Interactions,
+    parameters: Mapping[str, Any] = PARAMETERS,
+    parent: Day | None = None,
+    seed: int = 0,
+) -> Day:
+    """Served model and twin, as `als_model` trains them while history is appended."""
+    training = data.select(~temporal_holdout(data))
+    return Day(
+        train(data, parameters, parent.served if parent else None, seed),
+        train(training, parameters, parent.twin if parent else None, seed),
+    )

@@ -1,0 +1,1 @@
+"""Measurements of the pipeline: backfills, growth, scale, overlap, convergence."""

@@ -1,0 +1,114 @@
+"""How soon every endpoint serves production once what kept it from that is gone: `python -m bench
+converge`.
+
+A real daemon and two real endpoints; each cause is made, seen to fail with growing pauses, and
+taken away.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+from bench.goals import goal
+from bench.pipeline.small_platform import DAYS, Platform, platform
+from movierec_assets.definitions import resources
+from movierec_assets.settings import settings
+
+Row = tuple[str, float, list[float]]
+
+
+def main() -> bool:
+    """Print the table; whether each cause was followed by convergence within five minutes and a
+    tick.
+    """
+    logging.disable(logging.WARNING)
+    with (
+        tempfile.TemporaryDirectory(prefix="movierec-converge-") as folder,
+        platform(Path(folder) / "home") as found,
+    ):
+        rows = []
+        for scenario in (
+            undisturbed,
+            one_down,
+            both_down,
+            wrong_token,
+            corrupt_store,
+            damaged_bundle,
+            daemon_stopped,
+        ):
+            rows.append(scenario(found))
+            name, seconds, pauses = rows[-1]
+            print(
+                f"{name}: {seconds:.1f} s; pauses "
+                f"{', '.join(f'{one:.0f}' for one in pauses) or '-'}",
+                flush=True,
+            )
+    return goal("convergence, longest s", max(seconds for _, seconds, _ in rows), 320, digits=1)
+
+
+def undisturbed(found: Platform) -> Row:
+    found.promote(2)
+    return "nothing wrong: from promotion", found.converged(), []
+
+
+def one_down(found: Platform) -> Row:
+    found.stop("B")
+    found.promote(3)
+    at_once = found.converged(found.urls[0])
+    pauses = found.failed(3, "does not answer")
+    found.start("B")
+    return f"one of two down (the other after {at_once:.1f} s)", found.converged(), pauses
+
+
+def both_down(found: Platform) -> Row:
+    found.stop("A", "B")
+    found.promote(4)
+    pauses = found.failed(3, "2 of 2 endpoints")
+    found.start("A")
+    found.start("B")
+    return "both down at promotion", found.converged(), pauses
+
+
+def wrong_token(found: Platform) -> Row:
+    found.stop("B")
+    found.start("B", MOVIEREC_RELOAD_TOKEN="another")  # noqa: S106
+    found.promote(5)
+    pauses = found.failed(2, "has another MOVIEREC_RELOAD_TOKEN")
+    found.stop("B")
+    found.start("B")
+    return "wrong token", found.converged(), pauses
+
+
+def corrupt_store(found: Platform) -> Row:
+    store = settings().warehouse / "models"
+    shutil.copytree(store / "5", store / "6")
+    (store / "6" / "top_items.npy").write_bytes(b"no array")
+    found.promote(6)
+    return "corrupt version in the store: from promotion", found.converged(), []
+
+
+def damaged_bundle(found: Platform) -> Row:
+    registry = resources(settings())["model_registry"]
+    file = (
+        Path(resources(settings())["bundle_store"].served(registry.get(7).identity))
+        / "user_factors.npy"
+    )
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.unlink()
+    file.write_bytes(content)
+    found.promote(7)
+    pauses = found.failed(2, f"materialize als_model of {DAYS[6]} again")
+    found.run("daily", days=(DAYS[6], DAYS[6]), assets=("als_model",))
+    return "damaged bundle, its day trained again", found.converged(), pauses
+
+
+def daemon_stopped(found: Platform) -> Row:
+    found.stop("daemon")
+    for version in (8, 9, 10):
+        found.promote(version)
+    found.start("daemon")
+    return "daemon stopped during three promotions: from its start", found.converged(), []

@@ -1,0 +1,1 @@
+"""Measurements of the endpoint against others, and of reloads."""

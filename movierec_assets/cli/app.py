@@ -1,0 +1,130 @@
+"""`movierec …`: what is done by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from movierec_assets.cli.fetch import fetch_command
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="A daily movie-recommendation platform.",
+)
+app.command("fetch")(fetch_command)
+
+
+def main() -> None:
+    """The commands; a setting that is wrong is named, without a traceback."""
+    try:
+        app()
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        for one in error.errors():
+            fields = map(str, one["loc"][:1])
+            names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
+            typer.echo(": ".join(["settings", *names, one["msg"]]), err=True)
+        raise SystemExit(2) from None
+
+
+@app.command("setup")
+def setup_command() -> None:
+    """Write .env and create the databases, once. Running it again changes nothing."""
+    from movierec_assets.cli.setup import set_up
+
+    chosen = set_up(Path.cwd())
+    typer.echo(f"ready: {chosen.warehouse}")
+
+
+@app.command("up")
+def up_command() -> None:
+    """Run webserver, daemon, endpoint and MLflow's UI together until Ctrl-C."""
+    from movierec_assets.cli.up import InUse, up
+
+    try:
+        code = up(Path.cwd())
+    except InUse as error:
+        typer.echo(f"up: {error}", err=True)
+        code = 1
+    raise typer.Exit(code)
+
+
+@app.command("status")
+def status_command() -> None:
+    """What is delivered, validated, trained, registered, in production and served; and where they
+    disagree.
+    """
+    from movierec_assets.cli.status import show_status
+    from movierec_assets.settings import settings
+
+    if not (settings().warehouse / "movierec.duckdb").is_file():
+        typer.echo(
+            f"status: no warehouse at {settings().warehouse}: run `make setup` first", err=True
+        )
+        raise typer.Exit(1)
+    raise typer.Exit(0 if show_status() else 1)
+
+
+@app.command("lineage")
+def lineage_command(
+    version: Annotated[str, typer.Argument(help="a version's number, or a recommendation id")],
+    rehash: Annotated[
+        bool, typer.Option(help="read every file again and compare its sha256")
+    ] = False,
+    user: Annotated[
+        str | None, typer.Option(help="show what the version recommends to this user")
+    ] = None,
+) -> None:
+    """What a version was made from: parameters, libraries, parents, days, and the delivered
+    files.
+    """
+    from rich.console import Console
+
+    from movierec_assets.cli.lineage import LineageError, show_lineage
+    from movierec_assets.settings import settings
+
+    try:
+        sound = show_lineage(
+            settings(), version, rehash=rehash, user=user, console=Console(highlight=False)
+        )
+    except LineageError as error:
+        typer.echo(f"lineage: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(0 if sound else 1)
+
+
+@app.command("verify")
+def verify_command(
+    version: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="a version's number")],
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="rebuild its parents, too, from this day on",
+        ),
+    ] = None,
+) -> None:
+    """Rebuild a version from the archived chunks and compare its factors bit by bit."""
+    from mlflow.exceptions import MlflowException
+
+    from movierec_assets.cli.verify import VerifyError, verify
+    from movierec_assets.settings import settings
+    from movierec_serving.bundle import BundleError
+
+    sound = True
+    try:
+        for rebuilt in verify(settings(), version, since.date().isoformat() if since else None):
+            typer.echo(str(rebuilt))
+            sound &= rebuilt.sound
+    except (VerifyError, BundleError, MlflowException) as error:
+        typer.echo(f"verify: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(0 if sound else 1)

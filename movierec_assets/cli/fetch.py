@@ -1,0 +1,138 @@
+"""`movierec fetch`: MovieLens into the landing zone, a file a day."""
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from movierec_assets.ratings.chunks import ChunkError, parse_movies
+from movierec_assets.resources.stores.landing_zone import LandingZone
+from movierec_assets.settings import settings
+from movierec_assets.sources.movielens import reader as movielens
+from movierec_assets.sources.movielens.download import KNOWN, UnavailableError, obtain, read_path
+
+NOTICE = """\
+MovieLens data by GroupLens, University of Minnesota: for research;
+no redistribution without permission.
+F. Maxwell Harper and Joseph A. Konstan (2015), The MovieLens Datasets: History and Context,
+ACM Transactions on Interactive Intelligent Systems 5(4):19, https://doi.org/10.1145/2827872"""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a fetch put into the landing zone: its days and ratings, the files that were news, all
+    movies.
+    """
+
+    first: date
+    last: date
+    days: int
+    written: int
+    without_ratings: int
+    ratings: int
+    movies: int
+
+
+def fetch(
+    source: str | None,
+    from_path: Path | None,
+    landing: LandingZone,
+    cache: Path,
+    *,
+    console: Console,
+    every: float | None = None,
+    since: date | None = None,
+    until: date | None = None,
+) -> Delivery:
+    """Deliver a data set to the landing zone, its movies first, then its days ascending.
+
+    What is there already with the same content is left alone, so a fetch that was cut short goes
+    on.
+
+    Args:
+        source: a name in `KNOWN`; None with `from_path`, an archive or a folder.
+        every: seconds to wait after each day that was written.
+        since, until: the first and last day to deliver; None for those with ratings.
+
+    Raises:
+        ValueError: not one of `source` and `from_path`, a source not in `KNOWN`, or no day in the
+        limits.
+        ChunkError: the data is not what it should be.
+        UnavailableError: it could not be downloaded.
+    """
+    if (source is None) == (from_path is None) or (source is not None and source not in KNOWN):
+        raise ValueError(f"expected one of {', '.join(KNOWN)}, or a path")
+    dataset = read_path(from_path) if from_path else obtain(KNOWN[source or ""], cache, console)
+    console.print(NOTICE, markup=False, highlight=False)
+    days = movielens.span(dataset.ratings, since, until)
+    if not days:
+        raise ValueError("no day of these ratings within the limits")
+    catalogue = movielens.movies_csv(dataset.movies)
+    if parse_movies(
+        catalogue, "movies.csv"
+    ).empty:  # or refused, before it takes the place of a good one
+        raise ChunkError("movies", "there are none")
+    landing.deliver_movies(catalogue)
+    written = empty = rows = 0
+    cut = movielens.cut(dataset.ratings, days)
+    for day, content in track(cut, "delivering days", total=len(days), console=console):
+        ratings = content.count(b"\n") - 1
+        rows += ratings
+        empty += not ratings
+        if landing.deliver(day.isoformat(), content):
+            written += 1
+            if every and day != days[-1]:
+                time.sleep(every)
+    return Delivery(days[0], days[-1], len(days), written, empty, rows, len(dataset.movies))
+
+
+def fetch_command(
+    source: Annotated[
+        str | None, typer.Argument(help=f"a data set by name: {', '.join(KNOWN)}")
+    ] = None,
+    from_path: Annotated[
+        Path | None,
+        typer.Option("--from", help="a MovieLens archive (.zip) or folder, of any generation"),
+    ] = None,
+    every: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="deliver a day at a time, this far apart"),
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day to deliver")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day to deliver")
+    ] = None,
+) -> None:
+    """Put MovieLens ratings into the landing zone, a file a day."""
+    console = Console(soft_wrap=True)
+    warehouse = settings().warehouse
+    landing = LandingZone(path=str(warehouse / "landing"))
+    try:
+        done = fetch(
+            source,
+            from_path,
+            landing,
+            warehouse / "cache",
+            console=console,
+            every=every,
+            since=since and since.date(),
+            until=until and until.date(),
+        )
+    except (ValueError, OSError, UnavailableError) as error:
+        typer.echo(f"fetch: {error}", err=True)
+        raise typer.Exit(1) from error
+    console.print(
+        f"{done.ratings:,} ratings, {done.movies:,} movies, {done.days} days, {done.first} to "
+        f"{done.last}, "
+        f"{done.without_ratings} of them without ratings; files written: {done.written}, to "
+        f"{landing.path}",
+        highlight=False,
+        markup=False,
+    )

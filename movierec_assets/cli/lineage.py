@@ -1,0 +1,169 @@
+"""`movierec lineage`: from a version, or an answer that it gave, back to the delivered files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from movierec_assets.definitions import resources
+from movierec_assets.resources.registry.model_registry import Version
+from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
+from movierec_assets.settings import Settings
+from movierec_serving.bundle import Bundle, BundleError, popular, recommend
+
+
+class LineageError(RuntimeError):
+    """There is nothing to be traced; the message says what is missing."""
+
+
+def version_of(text: str) -> int:
+    """The version number in `12`, `v12`, or a recommendation id such as `12-7f3a…`.
+
+    Raises:
+        LineageError: it does not begin with a number.
+    """
+    found = re.match(r"v?([0-9]+)(?![0-9A-Za-z])", text)
+    if found is None:
+        raise LineageError(
+            f"{text!r} is neither a version nor a recommendation id, which begins with one"
+        )
+    return int(found[1])
+
+
+def sources(
+    bundle: Bundle, archive: ChunkArchive, *, rehash: bool
+) -> list[tuple[str, str, str | None]]:
+    """(day, sha256, what is wrong) of each archived chunk it was trained on; read and hashed again
+    with `rehash`.
+    """
+    found = []
+    for day, data_version in bundle.manifest.partitions:
+        sha256 = data_version.partition("/")[0]
+        problem = None if archive.file(day, sha256).is_file() else "not in the archive"
+        if rehash and problem is None:
+            try:
+                archive.read(day, sha256)
+            except (OSError, ValueError) as error:
+                problem = "altered" if isinstance(error, ValueError) else str(error)
+        found.append((day, sha256, problem))
+    return found
+
+
+def ancestors(bundle: Bundle, store: BundleStore) -> Iterator[tuple[str, Bundle | None]]:
+    """(identity, bundle) of the models that this one was warm-started from, up to the cold one.
+
+    None where the store no longer has it: the chain cannot be followed any further.
+    """
+    parent = bundle.manifest.parent
+    while parent is not None:
+        try:
+            ancestor = Bundle.open(store.served(parent))
+        except BundleError:
+            yield parent, None
+            return
+        yield parent, ancestor
+        parent = ancestor.manifest.parent
+
+
+def show_lineage(
+    chosen: Settings, text: str, *, rehash: bool, user: str | None, console: Console
+) -> bool:
+    """Print what a version was made from; whether all of it is there and, with `rehash`, unaltered.
+
+    Raises:
+        LineageError: no such version, or its bundle is gone.
+    """
+    adapters = resources(chosen)
+    number = version_of(text)
+    versions: dict[int, Version] = {
+        one.number: one for one in adapters["model_registry"].versions()
+    }
+    if number not in versions:
+        raise LineageError(f"there is no version {number}: there are {len(versions)}")
+    version, store = versions[number], adapters["bundle_store"]
+    try:
+        bundle = Bundle.open(store.served(version.identity), verify=rehash)
+    except BundleError as error:
+        raise LineageError(f"version {number}: {error}") from error
+    if user is not None:
+        titles = {key: title for key, title, _ in adapters["warehouse"].movies()}
+        _print_best(console, version, bundle, user, titles)
+        return True
+    manifest, tags = bundle.manifest, version.tags
+    facts = {
+        "identity": version.identity,
+        "data until": version.data_until,
+        "gate": f"{version.gate or 'not judged'}: {tags.get('gate_reason', '')}",
+        **{
+            key: tags[key]
+            for key in ("status", "pinned", "revoked", "git_commit", "dagster_run")
+            if key in tags
+        },
+        "MLflow run": version.run_id,
+        "training code": manifest.training_version,
+        "seed": manifest.seed,
+        **manifest.parameters,
+        **{f"library {name}": value for name, value in manifest.libraries.items()},
+        "BLAS": manifest.blas,
+        "partitions digest": manifest.partitions_digest,
+        "bundle": bundle.path,
+    }
+    table = Table(
+        "",
+        Column(overflow="fold"),
+        show_header=False,
+        title=f"version {number}",
+        title_justify="left",
+    )
+    for name, value in facts.items():
+        table.add_row(name, escape(str(value)))
+    console.print(table)
+    chain = list(ancestors(bundle, store))
+    table = Table("identity", "fit", "data until", title="parents", title_justify="left")
+    table.add_row(f"{version.identity[:12]} (this one)", manifest.fit, manifest.data_until)
+    for identity, ancestor in chain:
+        known = (
+            (ancestor.manifest.fit, ancestor.manifest.data_until)
+            if ancestor
+            else ("[red]gone[/]", "?")
+        )
+        table.add_row(identity[:12], *known)
+    console.print(table)
+    found = sources(bundle, adapters["chunk_archive"], rehash=rehash)
+    console.print(f"trained on, each at {adapters['chunk_archive'].path}/<day>/<sha256>")
+    for day, sha256, problem in found:
+        state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
+        console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
+    lost = [day for day, _, problem in found if problem]
+    console.print(
+        f"{len(found)} days, {len(lost)} of their chunks missing or "
+        f"altered{': ' + ', '.join(lost) if lost else ''}"
+    )
+    return not lost and all(ancestor for _, ancestor in chain)
+
+
+def _print_best(
+    console: Console, version: Version, bundle: Bundle, user: str, titles: dict[str, str]
+) -> None:
+    """What this bundle answers for a user."""
+    row = bundle.user_row(user)
+    source = "popular" if row is None else "als"
+    (items,), (scores,) = (
+        ([popular(bundle, 10)], [bundle.popularity])
+        if row is None
+        else recommend(bundle, [row], 10)
+    )
+    title = (
+        f"version {version.number}, data until {version.data_until}, for user "
+        f"{escape(user)}: {source}"
+    )
+    table = Table("rank", "movie", "title", "score", title=title, title_justify="left")
+    for place, item in enumerate(items[items >= 0].tolist()):
+        movie, score = bundle.item_id(item), scores[item if row is None else place]
+        table.add_row(str(place + 1), escape(movie), escape(titles.get(movie, "")), f"{score:.4f}")
+    console.print(table)

@@ -1,0 +1,177 @@
+"""`movierec verify`: a version rebuilt from the archived chunks, and compared bit by bit."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from movierec_assets.definitions import resources
+from movierec_assets.ratings.chunks import parse_chunk
+from movierec_assets.ratings.interactions import confidence, interactions_of
+from movierec_assets.ratings.schema import SCHEMA_VERSION
+from movierec_assets.ratings.validation import validate_chunk
+from movierec_assets.settings import Settings
+from movierec_assets.training.als import blas_kernel, fit
+from movierec_assets.training.factors import Factors, factors_of
+from movierec_assets.training.identity import TRAINING_VERSION, model_identity, partitions_digest
+from movierec_serving.bundle import Bundle, Manifest, top_items
+
+MIN_OVERLAP = 0.9  # of the top 10 on another BLAS kernel; factors were seen to differ by up to 0.07
+
+
+class VerifyError(Exception):
+    """A version cannot be rebuilt; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """How a model compares with its rebuilding; `overlap` is of the top 10, where the bits
+    differ.
+    """
+
+    manifest: Manifest
+    identical: bool
+    kernel: str
+    overlap: float | None = None
+
+    @property
+    def sound(self) -> bool:
+        """The same bits; on another BLAS kernel, the same recommendations but for a few."""
+        other = self.kernel != self.manifest.blas
+        return self.identical or (
+            other and self.overlap is not None and self.overlap >= MIN_OVERLAP
+        )
+
+    def __str__(self) -> str:
+        name = f"{self.manifest.data_until} {self.manifest.fit} {self.manifest.identity[:12]}"
+        if self.identical:
+            return f"{name}: identical, {len(self.manifest.partitions)} chunks"
+        why = "the bits differ on the same BLAS kernel"
+        if self.kernel != self.manifest.blas:
+            why = (
+                f"another BLAS kernel ({self.kernel}, trained on {self.manifest.blas}), so the "
+                "bits may differ"
+            )
+        return f"{name}: not identical, {why}; {self.overlap:.1%} of the top 10 are the same"
+
+
+def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator[Rebuilt]:
+    """Rebuild a version from chunks, parameters, seed and parent; with `since` also its parents
+    from that day on.
+
+    The first model rebuilt starts from its parent's stored bundle, whose files are checked; each
+    later one from the factors that were just rebuilt.
+
+    Raises:
+        VerifyError: something that decides the model is missing or of another version.
+    """
+    adapters = resources(chosen)
+    store = adapters["bundle_store"]
+    identity = adapters["model_registry"].get(version).identity
+    chain = [Bundle.open(store.served(identity), verify=True)]
+    while (parent := chain[0].manifest.parent) is not None:
+        bundle = Bundle.open(store.served(parent), verify=True)
+        if since is None or bundle.manifest.data_until < since:
+            factors: Factors | None = factors_of(bundle)
+            break
+        chain.insert(0, bundle)
+    else:
+        factors = None
+    files = {
+        one.sha256: one.file for some in adapters["warehouse"].chunks().values() for one in some
+    }
+    days: dict[tuple[str, str], pd.DataFrame] = {}
+    for bundle in chain:
+        manifest = bundle.manifest
+        _check(manifest)
+        for partition in manifest.partitions:
+            if partition not in days:
+                days[partition] = _ratings(adapters["chunk_archive"], files, *partition)
+        factors = _rebuild(
+            manifest, [days[partition] for partition in manifest.partitions], factors
+        )
+        yield compare(bundle, factors)
+
+
+def _check(manifest: Manifest) -> None:
+    """That the manifest's identity is the digest of what it names, and that this program trains as
+    it says.
+    """
+    if manifest.training_version != TRAINING_VERSION:
+        raise VerifyError(
+            f"trained by version {manifest.training_version} of the code, this is "
+            f"{TRAINING_VERSION}"
+        )
+    found = partitions_digest(manifest.partitions)
+    identity = model_identity(
+        parameters=manifest.parameters,
+        seed=manifest.seed,
+        fit=manifest.fit,
+        parent=manifest.parent,
+        partitions_digest=found,
+        data_until=manifest.data_until,
+    )
+    if (found, identity) != (manifest.partitions_digest, manifest.identity):
+        raise VerifyError(
+            f"{manifest.identity}: the identity is not the digest of what the manifest names"
+        )
+
+
+def _ratings(archive: Any, files: Mapping[str, str], day: str, data_version: str) -> pd.DataFrame:
+    sha256, _, schema = data_version.partition("/")
+    if schema != SCHEMA_VERSION:
+        raise VerifyError(f"{day}: validated by schema {schema}, this program has {SCHEMA_VERSION}")
+    try:
+        content = archive.read(day, sha256)
+    except (OSError, ValueError) as error:
+        raise VerifyError(f"{day}: {error}") from error
+    raw = parse_chunk(content, files.get(sha256, f"{day}.csv"))
+    valid = validate_chunk(raw, date.fromisoformat(day)).valid
+    seconds = valid["rated_at"].astype("datetime64[s]").astype("int64")
+    return valid.assign(day=day, rated_at=seconds)
+
+
+def _rebuild(manifest: Manifest, days: Sequence[pd.DataFrame], parent: Factors | None) -> Factors:
+    data = interactions_of(pd.concat(days, ignore_index=True))
+    weights = confidence(data, manifest.data_until, manifest.parameters)
+    return fit(data, weights, manifest.parameters, manifest.seed, parent)
+
+
+def compare(bundle: Bundle, rebuilt: Factors) -> Rebuilt:
+    """Compare a stored bundle with rebuilt factors by sha256, and by their top 10 where that
+    differs.
+
+    Raises:
+        VerifyError: the factors are of other users or movies.
+    """
+    stored = bundle.manifest
+    digests = {"user_factors": digest(rebuilt.users), "item_factors": digest(rebuilt.movies)}
+    kernel = blas_kernel()
+    if all(stored.files[f"{name}.npy"].sha256 == digest for name, digest in digests.items()):
+        return Rebuilt(stored, True, kernel)
+    if (
+        rebuilt.users.shape != bundle.user_factors.shape
+        or rebuilt.movies.shape != bundle.item_factors.shape
+    ):
+        raise VerifyError(f"{stored.identity}: other users or movies than the chunks give")
+    seen = [bundle.seen(row) for row in range(len(bundle.user_ids))]
+    ours, _ = top_items(rebuilt.movies, rebuilt.users, seen, 10)
+    theirs, _ = top_items(bundle.item_factors, bundle.user_factors, seen, 10)
+    same = np.mean(
+        [len(np.intersect1d(a, b)) / len(np.unique(b)) for a, b in zip(ours, theirs, strict=True)]
+    )
+    return Rebuilt(stored, False, kernel, float(same))
+
+
+def digest(array: np.ndarray) -> str:
+    """sha256 (hex) of the array's .npy file, as a manifest has it."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+    return hashlib.sha256(file.getvalue()).hexdigest()

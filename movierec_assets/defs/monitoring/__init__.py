@@ -1,0 +1,1 @@
+"""Checks and assets that watch data and models. No decision about production."""

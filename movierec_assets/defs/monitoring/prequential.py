@@ -1,0 +1,99 @@
+"""Is daily retraining worth it? Each day's ratings test what was in production the day before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+import dagster as dg
+
+from movierec_assets.defs.ingestion import ONE_RUN
+from movierec_assets.defs.promotion import gate_verdict
+from movierec_assets.defs.shared.days import Metadata, Results, each_day
+from movierec_assets.defs.shared.pictures import curves
+from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
+from movierec_assets.partitions import daily
+from movierec_assets.resources.registry.model_registry import ModelRegistry
+from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_serving.bundle import Bundle
+
+CONTENDERS = ("production", "month_before", "popularity")
+
+
+@dg.asset(
+    deps=[gate_verdict],
+    partitions_def=daily,
+    backfill_policy=ONE_RUN,
+    group_name="prequential",
+    kinds={"numpy", "duckdb"},
+    pool="warehouse",
+)
+def prequential_evaluation(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    bundle_store: BundleStore,
+    model_registry: ModelRegistry,
+) -> Results:
+    """NDCG@10 on the day's ratings of the model in production before it, of popularity, and of a
+    month-old model.
+
+    By the recorded verdicts, so that a range gives what daily runs give; a leaf, so that promotion
+    never waits for it. The picture and the lead of all days so far are with the last day of the
+    run.
+    """
+    versions = {one.number: one for one in model_registry.versions()}
+    candidates = [one.candidate for one in versions.values()]
+
+    def bundle(number: int | None) -> Bundle | None:  # not kept: each holds ten files open
+        return (
+            Bundle.open(bundle_store.served(versions[number].identity))
+            if number is not None
+            else None
+        )
+
+    def evaluate_day(day: str) -> None:
+        before, month_before = models_before(day, candidates)
+        score, production = Score(day), bundle(before)
+        today = warehouse.interactions(day, 1)
+        if production is not None and len(today):
+            score = next_day(day, today, production, bundle(month_before))
+        score = replace(score, production_version=before, month_before_version=month_before)
+        warehouse.record_score(score)
+
+    def describe(days: list[str]) -> Mapping[str, Metadata]:
+        scores = {one.day: one for one in warehouse.scores(days[-1])}
+        found = {day: _metadata(scores[day]) for day in days}
+        return {**found, days[-1]: {**found[days[-1]], **_so_far(list(scores.values()))}}
+
+    yield from each_day(context, evaluate_day, describe)
+
+
+def _metadata(today: Score) -> Metadata:
+    figures = {f"{name}_ndcg_at_10": getattr(today, name) for name in CONTENDERS}
+    versions = {f"{name} version": getattr(today, f"{name}_version") for name in CONTENDERS[:2]}
+    found = {"users": today.users, **figures, **versions}
+    return {name: round(value, 5) for name, value in found.items() if value is not None}
+
+
+def _so_far(scores: Sequence[Score]) -> Metadata:
+    """The lead, and a picture of the means over all users of all days so far that have all
+    contenders.
+    """
+    judged = [one for one in scores if all(getattr(one, name) is not None for name in CONTENDERS)]
+    if not judged:
+        return {"note": "no model is a month old yet"}
+    users = list(accumulate(one.users for one in judged))
+    lines = {}
+    for name in CONTENDERS:
+        totals = accumulate(one.users * getattr(one, name) for one in judged)
+        lines[name.replace("_", " ")] = [
+            total / count for total, count in zip(totals, users, strict=True)
+        ]
+    title = "NDCG@10 on the next day's ratings, all days so far"
+    found = dict(zip(("low", "middle", "high"), lead(scores) or (), strict=False))
+    if found:
+        title += ": daily over monthly {middle:+.1%} ({low:+.1%} to {high:+.1%})".format(**found)
+    return {
+        "daily retraining": curves(lines, [one.day for one in judged], title),
+        **{f"lead over month_before, {name}": round(value, 5) for name, value in found.items()},
+    }

@@ -1,0 +1,1 @@
+"""What the stages share: the daily asset's days, metadata and pictures."""

@@ -1,0 +1,128 @@
+"""Pictures in Dagster's UI, inside Markdown metadata. A day's are SVG: plotting one costs as much
+as a small fit.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+HALF_STARS = [half / 2 for half in range(1, 11)]
+COLOUR = "#4f43dd"
+
+
+def histogram(counts: Mapping[float, int]) -> dg.MarkdownMetadataValue:
+    """Ratings by star as a picture."""
+    highest = max([1, *counts.values()])
+    shapes = ""
+    for place, star in enumerate(HALF_STARS):
+        height = 50 * counts.get(star, 0) / highest
+        shapes += (
+            f'<rect x="{19 * place + 2}" y="{52 - height:.1f}" width="15" '
+            f'height="{height:.1f}" fill="{COLOUR}"/>'
+        )
+        if star == int(star):
+            shapes += _text(19 * place + 9, 65, f"{star:.0f}", "middle")
+    return _markdown(shapes, 192, 70, "ratings by stars")
+
+
+def differences(
+    intervals: Mapping[str, tuple[float, float, float]], margin: float
+) -> dg.MarkdownMetadataValue:
+    """(lower, difference, upper) of NDCG@10 against each reference, beside the margin; the lower
+    decides.
+    """
+    values = [-margin, 0.0, *(value for interval in intervals.values() for value in interval)]
+    low, high = min(values), max(values)
+
+    def x(value: float) -> float:
+        return 75 + 170 * (value - low) / ((high - low) or 1)
+
+    bottom = 20 * len(intervals) + 5
+    shapes = ""
+    for value, text, style in (
+        (-margin, f"{-margin:+.0%}", 'c0392b" stroke-dasharray="4 3'),
+        (0.0, "0", "888888"),
+    ):
+        shapes += f'<path d="M{x(value):.1f} 0V{bottom}" stroke="#{style}"/>'
+        shapes += _text(x(value), bottom + 12, text, "middle")
+    for place, (name, (lower, middle, upper)) in enumerate(intervals.items()):
+        y = 20 * place + 14
+        shapes += _text(2, y + 4, name, "start")
+        shapes += (
+            f'<path d="M{x(lower):.1f} {y}H{x(upper):.1f}" stroke="{COLOUR}" stroke-width="3"/>'
+        )
+        shapes += f'<circle cx="{x(middle):.1f}" cy="{y}" r="4" fill="{COLOUR}"/>'
+    return _markdown(shapes, 260, bottom + 16, "NDCG@10 against each reference, percent")
+
+
+def curves(
+    lines: Mapping[str, Sequence[float]], days: Sequence[str], title: str
+) -> dg.MarkdownMetadataValue:
+    """A line for each name over the days; drawn once a run, so a plotting library may."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 2.6), dpi=60)
+    axes = figure.add_axes((0.08, 0.12, 0.7, 0.76))
+    for name, values in lines.items():
+        axes.plot(range(len(days)), values, label=name)
+    places = sorted({0, len(days) // 2, len(days) - 1})
+    axes.set_xticks(places, [days[place] for place in places], fontsize=8)
+    figure.suptitle(title, fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure, title)
+
+
+def search_pictures(study: Any) -> dict[str, dg.MarkdownMetadataValue]:
+    """Optuna's plots of a search: how it went, what mattered, and each parameter's values."""
+    import warnings
+
+    import matplotlib as mpl
+    from matplotlib import pyplot
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.visualization import matplotlib as plots
+
+    found = {}
+    with warnings.catch_warnings(), mpl.rc_context({"figure.figsize": (9, 4), "figure.dpi": 60}):
+        warnings.simplefilter(
+            "ignore", ExperimentalWarning
+        )  # optuna.visualization.matplotlib as a whole
+        mpl.use("agg")
+        for name, plot in (
+            ("history", plots.plot_optimization_history),
+            ("importances", plots.plot_param_importances),
+            ("slices", plots.plot_slice),
+        ):
+            plot(study)
+            found[name] = _png(pyplot.gcf(), f"{name} of the search")
+            pyplot.close("all")
+    return found
+
+
+def _png(figure: Any, title: str) -> dg.MarkdownMetadataValue:
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    return _image(png.getvalue(), "png", title)
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    style = f'font-size="11" font-family="sans-serif" fill="#666666" text-anchor="{anchor}"'
+    return f'<text x="{x:.1f}" y="{y}" {style}>{text}</text>'
+
+
+def _markdown(shapes: str, width: int, height: int, title: str) -> dg.MarkdownMetadataValue:
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{shapes}</svg>'
+    )
+    return _image(svg.encode(), "svg+xml", title)
+
+
+def _image(content: bytes, kind: str, title: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(
+        f"![{title}](data:image/{kind};base64,{base64.b64encode(content).decode()})"
+    )

@@ -1,0 +1,1 @@
+"""Pure: is what runs still good? Prequential tests, live answers, stale days."""

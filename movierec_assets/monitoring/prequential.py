@@ -1,0 +1,129 @@
+"""Yesterday's production model on today's ratings, beside what would be served without retraining
+every day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_assets.evaluation.metrics import ndcg
+from movierec_assets.evaluation.offline import RELEVANT_STARS, encode, hits_of, rows_of
+from movierec_assets.promotion.comparison import K, rank
+from movierec_assets.promotion.gate import Candidate, references
+from movierec_assets.ratings.interactions import Interactions
+from movierec_serving.bundle import Bundle, Evidence
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Score:
+    """A day's mean NDCG@10 over `users`; None where there was nobody, or no such model yet."""
+
+    day: str
+    users: int = 0
+    production: float | None = None
+    popularity: float | None = None
+    month_before: float | None = None
+    production_version: int | None = None
+    month_before_version: int | None = None
+
+
+def models_before(day: str, versions: Sequence[Candidate]) -> tuple[int | None, int | None]:
+    """By the verdicts: the version in production as the day began, and the newest cold one of an
+    earlier month.
+    """
+    today, month = Candidate(0, day, None), Candidate(0, f"{day[:7]}-01", None)
+    cold = [one for one in versions if one.fit == "cold"]
+    return references(today, versions).get("production"), references(month, cold).get("production")
+
+
+def next_day(
+    day: str, today: Interactions, production: Bundle, month_before: Bundle | None
+) -> Score:
+    """Judge by the second half of what each user rated on the day.
+
+    Relevant is one of these ratings with 4 stars or more, of a movie that production knows and the
+    user had not rated. A user whom a model does not know is folded in from the first half, and gets
+    popular movies where that holds nothing the model knows; nobody is shown what production has
+    seen of them, or the first half.
+    """
+    begin, end = today.indptr[:-1], today.indptr[1:]
+    first = np.empty(len(today), bool)
+    first[today.in_time()] = np.arange(len(today)) < (begin + (end - begin) // 2)[today.users]
+    width = len(production.item_ids)
+    rows, here = rows_of(production.item_ids, encode(today.movie_ids))
+    users, known = rows_of(production.user_ids, encode(today.user_ids))
+    seen = [
+        production.seen(row) if knows else rows[:0] for row, knows in zip(users, known, strict=True)
+    ]
+    judged = ~first & here[today.movies] & (today.ratings >= RELEVANT_STARS)
+    rated = np.concatenate([user * width + movies for user, movies in enumerate(seen)])
+    relevant = np.setdiff1d(
+        today.users[judged].astype(np.int64) * width + rows[today.movies[judged]], rated
+    )
+    people, liked = np.unique(relevant // width, return_counts=True)
+    if not len(people):
+        return Score(day)
+    begun = [begin[user] + np.flatnonzero(first[begin[user] : end[user]]) for user in people]
+    exclude = [
+        np.concatenate([seen[user], rows[today.movies[some]][here[today.movies[some]]]])
+        for user, some in zip(people, begun, strict=True)
+    ]
+
+    def mean(model: Bundle | None, by_popularity: bool = False) -> float | None:
+        if model is None:
+            return None
+        vectors, answered = _vectors(model, today, people, begun)
+        lists = rank(model, production.item_ids, vectors, answered & (not by_popularity), exclude)
+        return float(ndcg(hits_of(relevant, people, lists, width), liked, K).mean())
+
+    return Score(
+        day, len(people), mean(production), mean(production, by_popularity=True), mean(month_before)
+    )
+
+
+def _vectors(
+    model: Bundle,
+    today: Interactions,
+    people: NDArray[np.int64],
+    begun: Sequence[NDArray[np.int64]],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(B, F) factors of these users, trained or folded in, and for whom there are any."""
+    ids, movies = encode(today.user_ids)[people], encode(today.movie_ids)
+    places, known = rows_of(model.user_ids, ids)
+    vectors = np.array(model.user_factors[places])
+    rows, here = rows_of(model.item_ids, movies)
+    for nth in np.flatnonzero(~known).tolist():
+        some = begun[nth][here[today.movies[begun[nth]]]]
+        stars = dict(
+            zip(rows[today.movies[some]].tolist(), today.ratings[some].tolist(), strict=True)
+        )
+        if stars:
+            vectors[nth], known[nth] = Evidence.of_ratings(model, stars).factors(), True
+    return vectors, known
+
+
+def lead(scores: Sequence[Score]) -> tuple[float, float, float] | None:
+    """(low, middle, high) of production's mean NDCG@10 over the month before's, minus 1, on all the
+    days so far.
+
+    A user counts on each day as once; the 95 % interval is of a bootstrap over days, whose users
+    are the same ones more than chance would have it. None before there are ten days with both
+    models.
+    """
+    both = [one for one in scores if one.month_before is not None and one.production is not None]
+    if len(both) < 10:
+        return None
+    sums = np.array([(one.users * one.production, one.users * one.month_before) for one in both])  # type: ignore[operator]
+    drawn = np.random.default_rng(0).integers(len(both), size=(RESAMPLES, len(both)))
+    resampled = sums[drawn].sum(axis=1)
+    if not resampled[:, 1].all():
+        return None
+    low, high = np.quantile(resampled[:, 0] / resampled[:, 1], [0.025, 0.975]) - 1
+    total = sums.sum(axis=0)
+    return float(low), float(total[0] / total[1] - 1), float(high)

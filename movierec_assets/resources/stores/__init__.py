@@ -1,0 +1,1 @@
+"""Files: the landing zone, archived chunks, bundles by identity."""

@@ -1,0 +1,1 @@
+"""The warehouse: tables in one DuckDB file."""

@@ -1,0 +1,145 @@
+"""The DuckDB file: short connections, waited for, and its schema by numbered SQL files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import tenacity
+
+MIGRATIONS = Path(__file__).parents[3] / "warehouse" / "migrations"
+LOCK_DEADLINE_S = (
+    600.0  # a DuckDB shell left open stops the writers; the run then fails and says who
+)
+logger = logging.getLogger(__name__)
+_unit: ContextVar[tuple[str, duckdb.DuckDBPyConnection] | None] = ContextVar("unit", default=None)
+
+
+class WarehouseHeld(RuntimeError):
+    """Another process, such as a DuckDB shell, does not let go of the file; the message names
+    it.
+    """
+
+
+class NewerWarehouse(RuntimeError):
+    """The file's schema is newer than this program's."""
+
+
+def _conflict(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, duckdb.Error) and (
+        "Could not set lock" in text or "different configuration" in text
+    )
+
+
+def _say_who_holds_it(state: tenacity.RetryCallState) -> None:
+    if state.attempt_number in (20, 200, 2000) and state.outcome is not None:
+        logger.warning("waiting for the warehouse: %s", state.outcome.exception())
+
+
+class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """One DuckDB file, of the newest schema.
+
+    DuckDB admits one writing process, so a connection lives for one unit of work, and one that
+    finds the file held waits, by DuckDB's own lock: it also covers shells and names the process
+    that holds it.
+    """
+
+    path: str
+    wait_s: float = LOCK_DEADLINE_S
+
+    @contextmanager
+    def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One short connection, always closed; a write is one transaction, rolled back on any
+        error.
+
+        Inside another one's block it is that one: opening costs 20 ms, and what belongs together is
+        one unit.
+
+        Raises:
+            WarehouseHeld: another process held the file for `wait_s`; it is named.
+            NewerWarehouse: the file was made by a newer movierec.
+        """
+        outer = _unit.get()
+        if outer is not None and outer[0] == self.path:
+            yield outer[1]
+            return
+        connection = self._open(read_only=read_only and Path(self.path).exists())
+        try:
+            if _schema(connection) != _known_schema():
+                connection.close()
+                connection = self._open(read_only=False)
+                _migrate(connection)
+                if read_only:
+                    connection.close()
+                    connection = self._open(read_only=True)
+            connection.begin()
+            token = _unit.set((self.path, connection))
+            try:
+                yield connection
+            finally:
+                _unit.reset(token)
+            connection.commit()
+        finally:
+            connection.close()  # without a commit this rolls back
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        waiting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_conflict),
+            wait=tenacity.wait_random_exponential(multiplier=0.01, max=0.5),
+            stop=tenacity.stop_after_delay(self.wait_s),
+            before_sleep=_say_who_holds_it,
+            reraise=True,
+        )
+        try:
+            return waiting(duckdb.connect, self.path, read_only=read_only)
+        except duckdb.Error as error:
+            if _conflict(error):
+                raise WarehouseHeld(
+                    f"the warehouse is in use for {self.wait_s:.0f} s: {error}"
+                ) from error
+            raise
+
+
+@cache
+def _known_schema() -> int:
+    return max(int(file.name[:4]) for file in MIGRATIONS.glob("[0-9]*.sql"))
+
+
+def _schema(connection: duckdb.DuckDBPyConnection) -> int:
+    """The number of the file's last migration; NewerWarehouse if this program does not know it."""
+    try:
+        found = int(
+            connection.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()[0][0]
+        )
+    except duckdb.CatalogException:
+        return 0
+    if found > (known := _known_schema()):
+        raise NewerWarehouse(
+            f"the warehouse has schema {found}, this movierec knows {known}: upgrade movierec, "
+            "the file was not touched"
+        )
+    return found
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Apply the migrations that the file lacks, in one transaction."""
+    connection.begin()
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL)"
+    )
+    found = _schema(connection)  # again, inside: another process may have come first
+    for file in sorted(MIGRATIONS.glob("[0-9]*.sql")):
+        if int(file.name[:4]) > found:
+            connection.execute(file.read_text(encoding="utf-8"))
+            connection.execute(
+                "INSERT INTO migrations VALUES (?, ?)", [int(file.name[:4]), file.stem]
+            )
+    connection.commit()

@@ -1,0 +1,1 @@
+"""Where ratings come from: each source brings its files into the landing zone."""

@@ -1,0 +1,1 @@
+"""Pure: better parameters, searched for on the past alone."""

@@ -1,0 +1,1 @@
+"""How the endpoint talks: requests, answers, routes. Nothing here knows LitServe."""

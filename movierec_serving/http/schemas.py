@@ -1,0 +1,261 @@
+"""What requests may ask and answers hold, as OpenAPI shows it."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator, with_config
+from typing_extensions import TypedDict
+
+from movierec_serving.bundle import MAX_ID_LENGTH, TOP_N
+
+MAX_VERSION = 2**63 - 1
+MAX_MANY = 1000  # users of one POST; movies excluded, or rated, by one user
+MAX_RANKED = (
+    MAX_MANY * TOP_N
+)  # movies of one POST, left out ones included: a tenth of a worker's deadline
+
+Source = Literal["als", "fold_in", "popular"]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00]*$")]
+UserId = Annotated[Id, Field(description="the user's external id", examples=["196"])]
+MovieId = Annotated[Id, Field(description="the movie's external id", examples=["50"])]
+
+
+class Page(BaseModel):
+    """A part of a ranked list."""
+
+    model_config = ConfigDict(extra="forbid")  # ?limit=3 would else be answered with ten
+
+    n: int = Field(10, ge=1, le=TOP_N, description="how many movies", examples=[10])
+    offset: int = Field(
+        0, ge=0, le=1000, description="how many of the best to leave out", examples=[0]
+    )
+
+
+class Search(Page):
+    query: str = Field("", max_length=200, description="part of a title", examples=["star wars"])
+
+
+class Selection(Page):
+    genre: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        [], max_length=50, description="only movies with one of these", examples=[["Comedy"]]
+    )
+    exclude: list[Id] = Field(
+        [], max_length=MAX_MANY, description="ids to leave out", examples=[["181"]]
+    )
+
+
+class Options(Selection):
+    explain: bool = Field(
+        False, description="name the rated movies that contributed most", examples=[False]
+    )
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class Rating(TypedDict):  # a bulk has 20,000 of them, and a model takes twice as long to make
+    movie_id: MovieId
+    rating: Annotated[
+        float, Field(ge=0.5, le=5.0, allow_inf_nan=False, description="stars", examples=[4.5])
+    ]
+
+
+Ratings = Annotated[list[Rating], Field(min_length=1, max_length=MAX_MANY)]
+
+
+class NewUser(BaseModel):
+    """Somebody whom the model does not know, by what they rated."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    ratings: Ratings
+
+
+ASKED: TypeAdapter[str | NewUser] = TypeAdapter(UserId | NewUser)
+
+
+class RecommendRequest(Options):
+    """For one user, for many, or for somebody who is not known, by their ratings."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {"user_id": "196", "n": 10},
+                {
+                    "users": ["196", {"ratings": [{"movie_id": "50", "rating": 5.0}]}],
+                    "n": 5,
+                    "genre": ["Comedy"],
+                },
+                {
+                    "ratings": [
+                        {"movie_id": "50", "rating": 5.0},
+                        {"movie_id": "181", "rating": 4.5},
+                    ]
+                },
+            ]
+        },
+    )
+
+    user_id: UserId | None = None
+    users: list[UserId | NewUser | Any] | None = Field(  # a wrong one gets its own error
+        None, min_length=1, max_length=MAX_MANY, description="ids, or ratings of somebody unknown"
+    )
+    ratings: Ratings | None = None
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if sum(given is not None for given in (self.user_id, self.users, self.ratings)) != 1:
+            raise ValueError("exactly one of user_id, users and ratings must be given")
+        if self.users is not None and self.explain:
+            raise ValueError("explain is for one user")
+        if self.users is not None and len(self.users) * (self.offset + self.n) > MAX_RANKED:
+            raise ValueError(f"users times (offset + n) may be at most {MAX_RANKED:,}")
+        return self
+
+
+class Card(BaseModel):
+    movie_id: str = Field(examples=["50"])
+    title: str | None = Field(
+        description="null where the catalogue has none", examples=["Star Wars (1977)"]
+    )
+    genres: list[str] = Field(examples=[["Action", "Adventure", "Sci-Fi"]])
+
+
+class Reason(Card):
+    share: float = Field(
+        description="of all that rated movies add to the score or take away", examples=[0.2]
+    )
+
+
+class ListedMovie(Card):
+    score: float = Field(
+        description="product of factors, cosine, or number of ratings", examples=[0.973]
+    )
+    source: Source
+    because: list[Reason] | None = Field(
+        None, description="with explain, except for popular movies"
+    )
+
+
+class Stamped(BaseModel):
+    model_version: int = Field(description="the registry's version", examples=[14])
+    data_until: str = Field(description="the last day the model has seen", examples=["1998-04-22"])
+
+
+class UserList(BaseModel):
+    recommendation_id: str = Field(
+        description="this list's alone", examples=["14-9f2c0a7be1d24b3c8a55e0f1"]
+    )
+    user_id: str | None = Field(
+        None, description="absent where no user was asked for", examples=["196"]
+    )
+    source: Source
+    fallback_reason: Literal["unknown_user", "no_known_movie"] | None = Field(
+        None, description="if popular"
+    )
+    items: list[ListedMovie] = Field(description="best first, without what the user has rated")
+
+
+class Recommendations(Stamped, UserList):
+    pass
+
+
+class ItemError(BaseModel):
+    index: int = Field(description="of the user in the request", examples=[1])
+    error: str = Field(examples=["a user is an id of 1 to 64 characters without NUL, or ratings"])
+
+
+class BatchRecommendations(Stamped):
+    results: list[UserList | ItemError] = Field(
+        description="one a user, in the order of the request"
+    )
+
+
+class RatedMovie(Card):
+    rating: float = Field(description="stars", examples=[4.5])
+
+
+class History(Stamped):
+    user_id: str = Field(examples=["196"])
+    total: int = Field(description="movies rated", examples=[39])
+    items: list[RatedMovie] = Field(description="the best rated first")
+
+
+class Movie(Card):
+    ratings: int = Field(description="how many the model has seen", examples=[583])
+    blocked: bool = Field(description="taken off all lists", examples=[False])
+
+
+class OneMovie(Stamped, Movie):
+    pass
+
+
+class Movies(Stamped):
+    items: list[Movie] = Field(description="the most rated first")
+
+
+class OpenModel(BaseModel):
+    process: str = Field(description="api-N or worker", examples=["api-0"])
+    pid: int = Field(examples=[4711])
+    version: int = Field(description="0 for none; follows as a request arrives", examples=[14])
+
+
+class LastReload(BaseModel):
+    at: str = Field(description="UTC", examples=["1998-04-23T00:31:05+00:00"])
+    version: int = Field(examples=[14])
+    result: Literal["changed", "unchanged", "missing", "refused", "busy"]
+    seconds: float = Field(examples=[0.21])
+    cause: str | None = Field(description="why not, if it was not", examples=[None])
+
+
+class ModelInfo(BaseModel):
+    version: int = Field(examples=[14])
+    data_until: str = Field(examples=["1998-04-22"])
+    identity: str = Field(description="digest of all that decided the model", examples=["9f2c…"])
+    format_version: int = Field(examples=[1])
+    pid: int = Field(description="the process that answered", examples=[4711])
+    processes: list[OpenModel] = Field(description="what each process has open")
+    last_reload: LastReload | None = Field(description="null before the first")
+
+
+class Alive(BaseModel):
+    status: Literal["ok"] = Field(examples=["ok"])
+
+
+class Health(Alive):
+    version: int = Field(examples=[14])
+
+
+class ReloadRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 14}]})
+
+    version: int = Field(
+        strict=True, ge=1, le=MAX_VERSION, description="a published one", examples=[14]
+    )
+
+
+class ReloadAnswer(BaseModel):
+    version: int = Field(
+        description="the version served from now on, by every process", examples=[14]
+    )
+    previous: int | None = Field(description="the version before, if any", examples=[13])
+    changed: bool = Field(examples=[True])
+
+
+class Blocked(BaseModel):
+    movie_id: str = Field(examples=["50"])
+    blocked: bool = Field(examples=[True])
+    changed: bool = Field(examples=[True])
+
+
+class Problem(BaseModel):
+    detail: str = Field(examples=["no model version has been deployed yet"])
+
+
+class FieldProblem(BaseModel):
+    loc: list[str | int] = Field(description="place, then field", examples=[["query", "n"]])
+    msg: str = Field(examples=["Input should be less than or equal to 100"])
+    type: str = Field(examples=["less_than_equal"])
+
+
+class InvalidRequest(BaseModel):
+    detail: list[FieldProblem]

@@ -1,0 +1,1 @@
+"""What this process serves: the committed version, opened, reloaded, and what is blocked."""

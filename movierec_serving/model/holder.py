@@ -1,0 +1,128 @@
+"""The model that a process answers from: always the committed one."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving import metrics
+from movierec_serving.bundle import BundleError, PublishedModel
+from movierec_serving.model.blocklist import Blocklist, BlocklistError
+from movierec_serving.model.pointer import Pointer, PointerError
+
+logger = logging.getLogger(__name__)
+
+# seconds of failing to open what is committed, after which a process gives way to a new one
+PATIENCE = 3.0
+
+
+class ModelUnavailableError(Exception):
+    """There is no model to answer from; the message is the cause."""
+
+
+def give_way() -> None:
+    """End as on a stop, a moment later, so that the answer under way gets out; this process is
+    replaced.
+    """
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+
+class ModelHolder:
+    """Opens whatever version is committed, and re-opens when that moves.
+
+    Each process has its own. A request asks once for `current()` and keeps that model to its end;
+    an old one is unmapped when its last request lets go of it.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        pointer: Path,
+        give_up: Callable[[], None] = give_way,
+        patience: float = PATIENCE,
+    ) -> None:
+        try:
+            self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store)
+        except OSError as error:
+            raise PointerError(f"{pointer}: {error.strerror or error}") from error
+        self._store, self._give_up, self._patience = store, give_up, patience
+        self._lock = threading.Lock()
+        self._model: PublishedModel | None = None
+        self._failing_since: float | None = None
+        self._blocked: tuple[PublishedModel, frozenset[str], NDArray[np.int64]] | None = None
+
+    def current(self) -> PublishedModel:
+        """The committed model.
+
+        Raises:
+            ModelUnavailableError: none is committed, or it cannot be opened; the next call tries
+            again.
+        """
+        model = self._model
+        if model is not None and model.version == self.pointer.load():
+            return model
+        with self._lock:
+            version = self.pointer.load()
+            if self._model is None or self._model.version != version:
+                self._model = self._open(version)
+            return self._model
+
+    def open_early(self) -> None:
+        """As a process starts, so that no request waits for it; a failure is the next request's to
+        tell.
+        """
+        metrics.opened(0)
+        try:
+            self.current()
+        except ModelUnavailableError:
+            logger.info("no model yet")
+
+    def blocked(self, model: PublishedModel) -> NDArray[np.int64]:
+        """The rows of `model` that no list may contain.
+
+        Raises:
+            ModelUnavailableError: it is not known which; showing a movie that was taken off is
+            worse.
+        """
+        try:
+            ids = self.blocklist.ids()
+        except BlocklistError as error:
+            raise ModelUnavailableError(str(error)) from error
+        known = self._blocked
+        if known is None or known[0] is not model or known[1] is not ids:
+            rows = [row for id_ in ids if (row := model.bundle.item_row(id_)) is not None]
+            self._blocked = known = (model, ids, np.array(rows, dtype=np.int64))
+        return known[2]
+
+    def _open(self, version: int) -> PublishedModel:
+        if version == 0:
+            raise ModelUnavailableError("no model version has been deployed yet")
+        try:
+            model = PublishedModel.open(self._store, version)
+        except (BundleError, OSError) as error:
+            logger.error(
+                "version %d: %s", version, error
+            )  # it names paths, which callers must not see
+            now = time.monotonic()
+            self._failing_since = now if self._failing_since is None else self._failing_since
+            if now - self._failing_since > self._patience:
+                logger.error(
+                    "version %d cannot be opened for %g s: this process gives way",
+                    version,
+                    self._patience,
+                )
+                self._failing_since = now
+                self._give_up()
+            raise ModelUnavailableError(
+                f"version {version} is committed and cannot be opened"
+            ) from error
+        self._failing_since = None
+        metrics.opened(version)
+        logger.info("opened version %d, data until %s", version, model.data_until)
+        return model

@@ -1,0 +1,130 @@
+"""Reload: check a version thoroughly once, then commit it for every process."""
+
+import json
+import logging
+import re
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from movierec_serving.bundle import BundleError
+from movierec_serving.bundle.files import replace_file
+from movierec_serving.metrics import RELOADS
+from movierec_serving.model.inspection import inspect
+from movierec_serving.model.pointer import Pointer, PointerError
+
+logger = logging.getLogger(__name__)
+
+LOCK_TIMEOUT = 60.0  # seconds that a reload waits for the one before it
+KEPT_VERSIONS = (
+    10  # newest in the store; as many nights can be rolled back without publishing again
+)
+POINTER = re.compile(r"\.serving-\d+")
+
+
+class ReloadRefused(Exception):
+    """Nothing was changed; the message is the cause."""
+
+    def __init__(self, result: str, status: int, cause: str) -> None:
+        super().__init__(cause)
+        self.result, self.status = result, status
+
+
+@dataclass(frozen=True)
+class Reload:
+    """What a reload did; `previous` is None when nothing had been committed."""
+
+    version: int
+    previous: int | None
+    changed: bool
+
+
+def reload(store: Path, pointer: Pointer, version: int) -> Reload:
+    """Make `version` the one committed in `pointer`; counted, and told by `last_reload`.
+
+    One at a time, over all processes. Older versions are welcome: that is a rollback.
+
+    Raises:
+        ReloadRefused: the one before is untouched.
+    """
+    started, at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+    result, cause = "refused", None
+    try:
+        done = _reload(store, pointer, version)
+        result = "changed" if done.changed else "unchanged"
+        return done
+    except ReloadRefused as error:
+        result, cause = error.result, str(error)
+        raise
+    finally:
+        RELOADS.labels(result).inc()
+        seconds = round(time.perf_counter() - started, 3)
+        last = {"at": at, "version": version, "result": result, "seconds": seconds, "cause": cause}
+        replace_file(_beside(pointer.path, "last"), json.dumps(last).encode())
+
+
+def last_reload(path: Path) -> dict[str, Any] | None:
+    try:
+        last: dict[str, Any] = json.loads(_beside(path, "last").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return last
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+def _reload(store: Path, pointer: Pointer, version: int) -> Reload:
+    try:
+        with FileLock(_beside(pointer.path, "lock"), timeout=LOCK_TIMEOUT):
+            if (
+                pointer.replaced()
+            ):  # to store into the one or the other would not reach every process
+                raise ReloadRefused(
+                    "refused", 503, "the pointer's file was replaced: restart the endpoint"
+                )
+            previous = pointer.load() or None
+            if previous == version:
+                return Reload(version, previous, changed=False)
+            if not (store / str(version)).is_dir():
+                raise ReloadRefused("missing", 404, f"version {version} is not in the store")
+            try:
+                inspect(store, version)
+            except BundleError as error:
+                logger.warning("refused version %d: %s", version, error)
+                raise ReloadRefused("refused", 409, str(error)) from error
+            pointer.store(version)
+            try:
+                _prune(store, keep={version, previous or version})
+            except OSError as error:  # the new version is committed all the same
+                logger.warning("old versions were not removed: %s", error)
+    except Timeout:
+        raise ReloadRefused(
+            "busy", 503, f"another reload has run for {LOCK_TIMEOUT:.0f} s"
+        ) from None
+    logger.info("committed version %d, after %s", version, previous or "none")
+    return Reload(version, previous, changed=True)
+
+
+def _prune(store: Path, keep: set[int]) -> None:
+    """Keep the newest versions, what `keep` says, and what any endpoint of this store has
+    committed.
+
+    Whoever has an older one open keeps its pages; it can be published again from its bundle.
+    """
+    for pointer in store.glob(".serving-*"):
+        if POINTER.fullmatch(pointer.name):
+            with suppress(PointerError):  # a broken one has nothing committed
+                keep.add(Pointer.open(pointer).load())
+    versions = sorted(int(path.name) for path in store.iterdir() if path.name.isdecimal())
+    for version in versions[:-KEPT_VERSIONS]:
+        if version not in keep:
+            logger.info("removed version %d from the store", version)
+            shutil.rmtree(store / str(version), ignore_errors=True)
