@@ -36,7 +36,7 @@ def main() -> None:
         sys.exit("settings: " + "; ".join(wrong))
     with tempfile.TemporaryDirectory(prefix="movierec-metrics-") as counts:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # read once, by prometheus-client's import
-        from movierec_serving.model.pointer import PointerError
+        from movierec_serving.errors import PointerError
         from movierec_serving.runtime.server import serve
 
         try:

@@ -27,8 +27,9 @@ from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.resources.serving_client import EndpointError, Reload
 from movierec_assets.settings import settings
 from movierec_serving.bundle import BundleError, PublishedModel
+from movierec_serving.errors import ReloadRefusedError
 from movierec_serving.model.pointer import Pointer
-from movierec_serving.model.reload import ReloadRefused, reload
+from movierec_serving.model.reload import reload
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ class DirectClient:
     def reload(self, url: str, version: int) -> Reload:
         try:
             done = reload(self.store, Pointer.open(self.store / f".serving-{url}"), version)
-        except ReloadRefused as error:
+        except ReloadRefusedError as error:
             raise EndpointError(str(error)) from error
         return Reload(url, version, done.previous, done.changed, 0.0)
 

@@ -6,7 +6,6 @@ NumPy and the standard library only, so that whatever holds a bundle can use it.
 from movierec_serving.bundle.bundle import Bundle as Bundle
 from movierec_serving.bundle.evidence import Evidence as Evidence
 from movierec_serving.bundle.evidence import weight_of as weight_of
-from movierec_serving.bundle.files import BundleError as BundleError
 from movierec_serving.bundle.kernel import popular as popular
 from movierec_serving.bundle.kernel import recommend as recommend
 from movierec_serving.bundle.kernel import top_items as top_items
@@ -18,6 +17,7 @@ from movierec_serving.bundle.publication import Movie as Movie
 from movierec_serving.bundle.publication import PublishedModel as PublishedModel
 from movierec_serving.bundle.publication import publish as publish
 from movierec_serving.bundle.selection import Ranked as Ranked
-from movierec_serving.bundle.selection import UnknownGenreError as UnknownGenreError
 from movierec_serving.bundle.writer import BundleContent as BundleContent
 from movierec_serving.bundle.writer import write_bundle as write_bundle
+from movierec_serving.errors import BundleError as BundleError
+from movierec_serving.errors import UnknownGenreError as UnknownGenreError

@@ -19,12 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_serving.errors import BundleError as BundleError
+
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 LEFTOVER_AGE = 3600.0  # seconds after which the directory of a writer that died is swept
-
-
-class BundleError(Exception):
-    """A bundle cannot be written, or not be trusted; the message says which file and why."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 
 from movierec_serving.bundle.kernel import popular, top_items
 from movierec_serving.bundle.publication import PublishedModel
+from movierec_serving.errors import UnknownGenreError
 
 Ranked = list[tuple[int, float]]  # item rows with scores, best first
 Mask = NDArray[np.bool_]
-
-
-class UnknownGenreError(ValueError):
-    """The catalogue has no such genre; the message names those it has."""
 
 
 def left_out(

@@ -10,9 +10,10 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from movierec_serving.bundle import MAX_ID_LENGTH
+from movierec_serving.errors import ModelUnavailableError
 from movierec_serving.http.answers import Answer, Recommender, problem
 from movierec_serving.http.schemas import Options
-from movierec_serving.model.holder import ModelHolder, ModelUnavailableError
+from movierec_serving.model.holder import ModelHolder
 
 KEY_HEADER = "X-API-Key"
 PREFIX = "/recommend/"

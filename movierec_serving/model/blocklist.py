@@ -8,11 +8,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from movierec_serving.bundle.files import replace_file
+from movierec_serving.errors import BlocklistError
 from movierec_serving.model.pointer import Pointer
-
-
-class BlocklistError(Exception):
-    """The blocked movies are not known, so no list can be answered."""
 
 
 class Blocklist:

@@ -12,18 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving import metrics
-from movierec_serving.bundle import BundleError, PublishedModel
-from movierec_serving.model.blocklist import Blocklist, BlocklistError
-from movierec_serving.model.pointer import Pointer, PointerError
+from movierec_serving.bundle import PublishedModel
+from movierec_serving.errors import (
+    BlocklistError,
+    BundleError,
+    ModelUnavailableError,
+    PointerError,
+)
+from movierec_serving.model.blocklist import Blocklist
+from movierec_serving.model.pointer import Pointer
 
 logger = logging.getLogger(__name__)
 
 # seconds of failing to open what is committed, after which a process gives way to a new one
 PATIENCE = 3.0
-
-
-class ModelUnavailableError(Exception):
-    """There is no model to answer from; the message is the cause."""
 
 
 def give_way() -> None:

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from movierec_serving.errors import PointerError
+
 SIZE = 8  # bytes
-
-
-class PointerError(Exception):
-    """The pointer's file is not one."""
 
 
 class Pointer:

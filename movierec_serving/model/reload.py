@@ -13,11 +13,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from movierec_serving.bundle import BundleError
 from movierec_serving.bundle.files import replace_file
+from movierec_serving.errors import BundleError, PointerError, ReloadRefusedError
 from movierec_serving.metrics import RELOADS
 from movierec_serving.model.inspection import inspect
-from movierec_serving.model.pointer import Pointer, PointerError
+from movierec_serving.model.pointer import Pointer
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +28,8 @@ KEPT_VERSIONS = (
 POINTER = re.compile(r"\.serving-\d+")
 
 
-class ReloadRefused(Exception):
-    """Nothing was changed; the message is the cause."""
-
-    def __init__(self, result: str, status: int, cause: str) -> None:
-        super().__init__(cause)
-        self.result, self.status = result, status
-
-
 @dataclass(frozen=True)
-class Reload:
+class ReloadOutcome:
     """What a reload did; `previous` is None when nothing had been committed."""
 
     version: int
@@ -45,13 +37,13 @@ class Reload:
     changed: bool
 
 
-def reload(store: Path, pointer: Pointer, version: int) -> Reload:
+def reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
     """Make `version` the one committed in `pointer`; counted, and told by `last_reload`.
 
     One at a time, over all processes. Older versions are welcome: that is a rollback.
 
     Raises:
-        ReloadRefused: the one before is untouched.
+        ReloadRefusedError: the one before is untouched.
     """
     started, at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     result, cause = "refused", None
@@ -59,7 +51,7 @@ def reload(store: Path, pointer: Pointer, version: int) -> Reload:
         done = _reload(store, pointer, version)
         result = "changed" if done.changed else "unchanged"
         return done
-    except ReloadRefused as error:
+    except ReloadRefusedError as error:
         result, cause = error.result, str(error)
         raise
     finally:
@@ -81,36 +73,36 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}.{suffix}")
 
 
-def _reload(store: Path, pointer: Pointer, version: int) -> Reload:
+def _reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
     try:
         with FileLock(_beside(pointer.path, "lock"), timeout=LOCK_TIMEOUT):
             if (
                 pointer.replaced()
             ):  # to store into the one or the other would not reach every process
-                raise ReloadRefused(
+                raise ReloadRefusedError(
                     "refused", 503, "the pointer's file was replaced: restart the endpoint"
                 )
             previous = pointer.load() or None
             if previous == version:
-                return Reload(version, previous, changed=False)
+                return ReloadOutcome(version, previous, changed=False)
             if not (store / str(version)).is_dir():
-                raise ReloadRefused("missing", 404, f"version {version} is not in the store")
+                raise ReloadRefusedError("missing", 404, f"version {version} is not in the store")
             try:
                 inspect(store, version)
             except BundleError as error:
                 logger.warning("refused version %d: %s", version, error)
-                raise ReloadRefused("refused", 409, str(error)) from error
+                raise ReloadRefusedError("refused", 409, str(error)) from error
             pointer.store(version)
             try:
                 _prune(store, keep={version, previous or version})
             except OSError as error:  # the new version is committed all the same
                 logger.warning("old versions were not removed: %s", error)
     except Timeout:
-        raise ReloadRefused(
+        raise ReloadRefusedError(
             "busy", 503, f"another reload has run for {LOCK_TIMEOUT:.0f} s"
         ) from None
     logger.info("committed version %d, after %s", version, previous or "none")
-    return Reload(version, previous, changed=True)
+    return ReloadOutcome(version, previous, changed=True)
 
 
 def _prune(store: Path, keep: set[int]) -> None:

@@ -17,12 +17,12 @@ from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from movierec_serving.bundle import UnknownGenreError
+from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
 from movierec_serving.http.answers import Answer, Recommender, invalid, problem
 from movierec_serving.http.routes.public import unknown_genre
 from movierec_serving.http.schemas import NewUser, RecommendRequest
 from movierec_serving.metrics import REJECTED
-from movierec_serving.model.holder import ModelHolder, ModelUnavailableError
+from movierec_serving.model.holder import ModelHolder
 from movierec_serving.orphans import die_with_parent
 
 logger = logging.getLogger(__name__)

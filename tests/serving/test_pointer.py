@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from movierec_serving.model.holder import ModelHolder, ModelUnavailableError
-from movierec_serving.model.pointer import Pointer, PointerError
-from movierec_serving.model.reload import ReloadRefused, last_reload, reload
+from movierec_serving.errors import ModelUnavailableError, PointerError, ReloadRefusedError
+from movierec_serving.model.holder import ModelHolder
+from movierec_serving.model.pointer import Pointer
+from movierec_serving.model.reload import last_reload, reload
 from tests.support import sample_models as models
 
 
@@ -127,9 +128,9 @@ def test_a_reload_that_is_refused_changes_nothing(store: Path, holder: ModelHold
     assert reload(store, pointer, 3).previous is None
     models.publish_version(store, 5)
     (store / "5" / "top_scores.npy").unlink()
-    with pytest.raises(ReloadRefused, match=r"top_scores\.npy: missing"):
+    with pytest.raises(ReloadRefusedError, match=r"top_scores\.npy: missing"):
         reload(store, pointer, 5)
-    with pytest.raises(ReloadRefused, match="version 6 is not in the store"):
+    with pytest.raises(ReloadRefusedError, match="version 6 is not in the store"):
         reload(store, pointer, 6)
     assert holder.current().version == 3
     assert (last := last_reload(pointer.path)) is not None
@@ -148,7 +149,7 @@ def test_a_reload_is_refused_where_it_could_not_reach_every_process(
     models.publish_version(store, 4)
     holder.pointer.path.unlink()
     for _ in range(2):
-        with pytest.raises(ReloadRefused, match="replaced: restart the endpoint"):
+        with pytest.raises(ReloadRefusedError, match="replaced: restart the endpoint"):
             reload(store, holder.pointer, 4)
         Pointer.open(holder.pointer.path).store(3)  # as restored from a copy
     assert holder.current().version == 3
@@ -173,7 +174,7 @@ def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
     document.pop("checksum")
     document["files"]["top_items.npy"] = asdict(entry)
     (path / "publication.json").write_text(seal(document))
-    with pytest.raises(ReloadRefused, match="the list of user row"):
+    with pytest.raises(ReloadRefusedError, match="the list of user row"):
         reload(store, holder.pointer, 3)
     assert holder.pointer.load() == 0
 

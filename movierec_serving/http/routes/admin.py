@@ -10,12 +10,12 @@ from filelock import Timeout
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from movierec_serving import metrics
+from movierec_serving.errors import BlocklistError, ReloadRefusedError
 from movierec_serving.http import schemas
 from movierec_serving.http.answers import answer, problem
 from movierec_serving.http.routes.public import BAD_BODY, INVALID, NO_MODEL, problems
-from movierec_serving.model.blocklist import BlocklistError
 from movierec_serving.model.holder import ModelHolder
-from movierec_serving.model.reload import ReloadRefused, last_reload, reload
+from movierec_serving.model.reload import last_reload, reload
 from movierec_serving.settings import Settings
 
 REFUSED = "No token is set, so nobody may"
@@ -110,7 +110,7 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
         """
         try:
             return answer(reload(settings.store, holder.pointer, request.version)).response()
-        except ReloadRefused as error:
+        except ReloadRefusedError as error:
             return problem(error.status, str(error)).response()
 
     def block(movie_id: str, blocked: bool) -> Response:

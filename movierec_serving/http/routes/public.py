@@ -8,11 +8,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from movierec_serving.bundle import PublishedModel, UnknownGenreError
+from movierec_serving.bundle import PublishedModel
+from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
 from movierec_serving.http import schemas
 from movierec_serving.http.answers import Answer, Recommender, answer, invalid, problem, stamp
 from movierec_serving.http.lookup import KEY_HEADER
-from movierec_serving.model.holder import ModelHolder, ModelUnavailableError
+from movierec_serving.model.holder import ModelHolder
 
 Documented = dict[int | str, dict[str, Any]]
 

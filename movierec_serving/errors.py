@@ -1,0 +1,51 @@
+"""Every error that the endpoint and its bundles raise on purpose, on one page.
+
+MovierecError
+├── BundleError               a bundle cannot be written, or not be trusted
+├── PointerError              the file with the committed version is not one
+├── BlocklistError            it is not known which movies are blocked
+├── ModelUnavailableError     there is no model to answer from
+├── ReloadRefusedError        a version was not committed, and nothing was changed
+└── UnknownGenreError         a request names a genre that the catalogue does not have
+
+No error is also a ValueError, LookupError or OSError: whoever catches one of those for a reason of
+their own must not swallow ours, and whoever catches ours must not swallow a typo. A new error
+belongs here; what a caller did wrong with an argument stays Python's ValueError.
+"""
+
+
+class MovierecError(Exception):
+    """The root: what is below was foreseen, and its message can be shown to a person."""
+
+
+class BundleError(MovierecError):
+    """A bundle cannot be written, or not be trusted; the message says which file and why."""
+
+
+class PointerError(MovierecError):
+    """The pointer's file is not one; the message says which file, and what to do."""
+
+
+class BlocklistError(MovierecError):
+    """The blocked movies are not known, so no list can be answered."""
+
+
+class ModelUnavailableError(MovierecError):
+    """There is no model to answer from; the message is the cause."""
+
+
+class ReloadRefusedError(MovierecError):
+    """Nothing was changed; the message is the cause.
+
+    Args:
+        result: how the reload is counted: missing, refused or busy.
+        status: the HTTP status that says so.
+    """
+
+    def __init__(self, result: str, status: int, cause: str) -> None:
+        super().__init__(cause)
+        self.result, self.status = result, status
+
+
+class UnknownGenreError(MovierecError):
+    """The catalogue has no such genre; the message names those it has."""
