@@ -1,6 +1,6 @@
 # Each target sets up what it needs: .venv from requirements.lock, .env, the databases.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up check bench clean lock
+.PHONY: help setup develop demo test up check bench clean lock
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo "$$p" && break; done)
@@ -8,39 +8,47 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sy
 help:
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-# The stamp is written last: a set-up that was cut short is done again.
-.venv/.ready: requirements.lock pyproject.toml
+# A stamp is written last: a set-up that was cut short is done again.
+.venv/.ready: requirements.lock pyproject.toml deploy/install.py
 	@test -n "$(PYTHON)" || { echo "movierec needs Python 3.11 or 3.12 (or say: make PYTHON=/path/to/python3.11)" >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --no-deps --require-hashes -r requirements.lock
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --no-deps --no-build-isolation --editable .
+	$(BIN)/python deploy/install.py requirements.lock
 	@touch .venv/.ready
 
+# The tests, the checks and the documents need more than the platform does.
+.venv/.ready-dev: .venv/.ready requirements-dev.lock
+	$(BIN)/python deploy/install.py requirements-dev.lock
+	@touch .venv/.ready-dev
+
 setup: .venv/.ready
+	@$(BIN)/movierec setup
+
+develop: .venv/.ready-dev
 	@$(BIN)/movierec setup
 
 demo: setup ## real MovieLens ratings, from the first day to a reload under load
 	@$(BIN)/python -m demo
 
-test: setup ## the tests, on real components
+test: develop ## the tests, on real components
 	$(BIN)/python -m pytest
 
 up: setup ## Dagster's UI and daemon, the endpoint and MLflow's UI, until Ctrl-C
 	@$(BIN)/movierec up
 
-check: setup ## ruff, mypy, import rules, Dagster's definitions
+check: develop ## ruff, mypy, import rules, Dagster's definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dg check defs
 
-bench: setup ## the benchmarks; one of them: make bench ONLY=name
+bench: develop ## the benchmarks; one of them: make bench ONLY=name
 	$(BIN)/python -m bench $(ONLY)
 
-lock: .venv/.ready ## requirements.lock anew from pyproject.toml
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra assets --extra dev --output-file requirements.lock pyproject.toml
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+lock: .venv/.ready ## both lock files anew from pyproject.toml
+	$(LOCK) --extra assets --extra setup --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra assets --extra setup --extra dev --extra docs --output-file requirements-dev.lock pyproject.toml
 
 clean: ## remove what set-up and tools made; the warehouse is kept
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
