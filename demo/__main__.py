@@ -24,9 +24,10 @@ from demo.stream import Stream, served_at
 from movierec_assets.cli.fetch import fetch
 from movierec_assets.cli.processes import commands
 from movierec_assets.cli.setup import set_up
-from movierec_assets.cli.up import InUse, exclusively
-from movierec_assets.definitions import resources
+from movierec_assets.cli.up import exclusively
+from movierec_assets.errors import InUseError
 from movierec_assets.partitions import RANGE_END, RANGE_START
+from movierec_assets.platform import Platform
 from movierec_assets.ratings.ledger import effective
 from movierec_assets.resources.registry.model_registry import ModelRegistry
 from movierec_assets.resources.stores.landing_zone import LandingZone
@@ -60,15 +61,15 @@ def demo(root: Path) -> None:
             with ExitStack() as stack:
                 _run(root, chosen, phases, console, stack)
             phases.report()
-    except InUse as error:
+    except InUseError as error:
         raise DemoError(str(error)) from error
 
 
 def _run(root: Path, chosen: Settings, phases: Phases, console: Console, stack: ExitStack) -> None:
-    adapters = resources(chosen)
-    landing: LandingZone = adapters["landing_zone"]
-    warehouse: Warehouse = adapters["warehouse"]
-    registry: ModelRegistry = adapters["model_registry"]
+    adapters = Platform.of(chosen)
+    landing: LandingZone = adapters.landing_zone
+    warehouse: Warehouse = adapters.warehouse
+    registry: ModelRegistry = adapters.model_registry
     staged = _staged(chosen.warehouse)
     endpoint, webserver = (
         f"http://127.0.0.1:{(port := free_port())}",

@@ -62,7 +62,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-class StillWaiting(Exception):
+class StillWaitingError(Exception):
     """What is waited for is not so yet."""
 
 
@@ -83,11 +83,11 @@ def wait_until(
             raise RuntimeError(f"{what}: the process ended with code {process.returncode}")
         result = done()
         if not result:
-            raise StillWaiting
+            raise StillWaitingError
         return result
 
     waiting = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(StillWaiting),
+        retry=tenacity.retry_if_exception_type(StillWaitingError),
         wait=tenacity.wait_fixed(0.25),
         stop=tenacity.stop_after_delay(seconds),
     )

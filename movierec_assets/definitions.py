@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import dagster as dg
@@ -19,34 +20,12 @@ from movierec_assets.defs import (
 )
 from movierec_assets.defs.monitoring import live, prequential
 from movierec_assets.defs.shared import days
-from movierec_assets.resources.notifier import Notifier
+from movierec_assets.platform import Platform, wired
 from movierec_assets.resources.registry.mlflow_run import mlflow_run
-from movierec_assets.resources.registry.model_registry import ModelRegistry
-from movierec_assets.resources.serving_client import ServingClient
-from movierec_assets.resources.stores.bundle_store import BundleStore
-from movierec_assets.resources.stores.chunk_archive import ChunkArchive
-from movierec_assets.resources.stores.landing_zone import LandingZone
-from movierec_assets.resources.warehouse.warehouse import Warehouse
-from movierec_assets.settings import Settings, settings
 
 
-def resources(chosen: Settings) -> dict[str, Any]:
-    """The adapters, at the places that the settings name."""
-    root = chosen.warehouse
-    return {
-        "landing_zone": LandingZone(path=str(root / "landing")),
-        "chunk_archive": ChunkArchive(path=str(root / "chunks")),
-        "warehouse": Warehouse(path=str(root / "movierec.duckdb")),
-        "bundle_store": BundleStore(root=str(root)),
-        "model_registry": ModelRegistry(tracking_uri=chosen.tracking_uri, root=str(root)),
-        "mlflow": mlflow_run,
-        "serving_client": ServingClient(chosen.endpoints, chosen.reload_token),
-        "notifier": Notifier(chosen.webhook),
-    }
-
-
-def assemble(chosen: Settings) -> dg.Definitions:
-    """The definitions, with resources at the places that the settings name."""
+def assemble(platform: Platform) -> dg.Definitions:
+    """The definitions, whose assets are given the adapters of `platform`."""
     return dg.Definitions(
         assets=[
             ingestion.raw_ratings,
@@ -76,9 +55,15 @@ def assemble(chosen: Settings) -> dg.Definitions:
             production.after_failure,
             production.refused_days,
         ],
-        resources=resources(chosen),
+        resources=resources(platform),
         executor=days.executor,  # a range of days is one process: it is what makes a day cheap
     )
 
 
-defs = assemble(settings())
+def resources(platform: Platform) -> dict[str, Any]:
+    """Each field of the platform by its name, and the MLflow run of a Dagster run."""
+    adapters = {field.name: getattr(platform, field.name) for field in fields(platform)}
+    return {**adapters, "mlflow": mlflow_run}
+
+
+defs = assemble(wired())

@@ -11,8 +11,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from movierec_assets.definitions import resources
+from movierec_assets import platform as wiring
+from movierec_assets.definitions import assemble
 from movierec_assets.partitions import RANGE_END, RANGE_START
+from movierec_assets.resources.notifier import Notifier
+from movierec_assets.resources.registry.model_registry import ModelRegistry
+from movierec_assets.resources.serving_client import ServingClient
+from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
+from movierec_assets.resources.stores.landing_zone import LandingZone
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
 from tests.support.generate import as_csv, catalogue, ratings_of_day
 
@@ -30,12 +38,42 @@ class Platform:
     def root(self) -> Path:
         return self.home / "warehouse"
 
-    def __getattr__(self, name: str) -> Any:
-        """A resource by its name."""
-        try:
-            return resources(settings())[name]
-        except KeyError:
-            raise AttributeError(name) from None
+    @property
+    def wired(self) -> wiring.Platform:
+        """The product's adapters by the settings of this moment, which a test may have changed."""
+        return wiring.wired()
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return assemble(self.wired)
+
+    @property
+    def landing_zone(self) -> LandingZone:
+        return self.wired.landing_zone
+
+    @property
+    def chunk_archive(self) -> ChunkArchive:
+        return self.wired.chunk_archive
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return self.wired.warehouse
+
+    @property
+    def bundle_store(self) -> BundleStore:
+        return self.wired.bundle_store
+
+    @property
+    def model_registry(self) -> ModelRegistry:
+        return self.wired.model_registry
+
+    @property
+    def serving_client(self) -> ServingClient:
+        return self.wired.serving_client
+
+    @property
+    def notifier(self) -> Notifier:
+        return self.wired.notifier
 
     def deliver(self, *days: str, **options: Any) -> None:
         """Put generated ratings of these days into the landing zone."""

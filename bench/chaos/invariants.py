@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 from mlflow.exceptions import MlflowException
 
+from movierec_assets.platform import Platform
 from movierec_assets.promotion.gate import desired_production
 from movierec_assets.resources.registry.model_registry import EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
@@ -15,14 +16,14 @@ from movierec_serving.bundle import Bundle, BundleError, PublishedModel
 from movierec_serving.model.pointer import Pointer
 
 
-def state(adapters: dict[str, Any]) -> Any:
+def state(adapters: Platform) -> Any:
     """What must not depend on kills: chunks, rows, models and their bytes, versions by day,
     production.
     """
     warehouse, registry, store = (
-        adapters["warehouse"],
-        adapters["model_registry"],
-        adapters["bundle_store"],
+        adapters.warehouse,
+        adapters.model_registry,
+        adapters.bundle_store,
     )
     with warehouse.connect(read_only=True) as connection:
         rows = [
@@ -49,11 +50,11 @@ def state(adapters: dict[str, Any]) -> Any:
     return repr([rows, chunks, models, factors, versions, production and production.identity])
 
 
-def violations(adapters: dict[str, Any], instance: dg.DagsterInstance) -> list[str]:
+def violations(adapters: Platform, instance: dg.DagsterInstance) -> list[str]:
     """The invariants that do not hold."""
     root = settings().warehouse
     return [
-        *_rows(adapters["warehouse"]),
+        *_rows(adapters.warehouse),
         *_registry(adapters, instance),
         *_bundles(adapters, root),
         *_served(adapters, root),
@@ -86,8 +87,8 @@ def _rows(warehouse: Any) -> list[str]:
     return found
 
 
-def _registry(adapters: dict[str, Any], instance: dg.DagsterInstance) -> list[str]:
-    registry, found = adapters["model_registry"], []
+def _registry(adapters: Platform, instance: dg.DagsterInstance) -> list[str]:
+    registry, found = adapters.model_registry, []
     versions, production = registry.versions(), registry.production()
     wanted = desired_production([one.candidate for one in versions])
     marked = [one.number for one in versions if one.tags.get("status") == "production"]
@@ -120,17 +121,15 @@ def _registry(adapters: dict[str, Any], instance: dg.DagsterInstance) -> list[st
     return found
 
 
-def _bundles(adapters: dict[str, Any], root: Path) -> list[str]:
+def _bundles(adapters: Platform, root: Path) -> list[str]:
     found = []
     for kind in ("bundles", "twins"):
         for path in (root / kind).iterdir():
             if not path.name.startswith("."):
                 found += _unsound(path)
-    store = adapters["bundle_store"]
+    store = adapters.bundle_store
     numbers = [
-        one.number
-        for one in adapters["model_registry"].versions()
-        if not store.complete(one.identity)
+        one.number for one in adapters.model_registry.versions() if not store.complete(one.identity)
     ]
     return found + [f"no bundle of version {number}" for number in numbers]
 
@@ -143,7 +142,7 @@ def _unsound(path: Path) -> list[str]:
     return []
 
 
-def _served(adapters: dict[str, Any], root: Path) -> list[str]:
+def _served(adapters: Platform, root: Path) -> list[str]:
     found, store = [], root / "models"
     for path in store.iterdir():
         if path.name.isdecimal():
@@ -151,8 +150,8 @@ def _served(adapters: dict[str, Any], root: Path) -> list[str]:
                 PublishedModel.open(store, int(path.name), verify=True)
             except BundleError as error:
                 found.append(f"half-published: {error}")
-    production = adapters["model_registry"].production().number
-    with adapters["warehouse"].connect(read_only=True) as connection:
+    production = adapters.model_registry.production().number
+    with adapters.warehouse.connect(read_only=True) as connection:
         (table,) = connection.execute("SELECT list(DISTINCT version) FROM served_model").fetchone()
     if table != [production]:
         found.append(f"the table has {table}, production is {production}")

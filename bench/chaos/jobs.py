@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handle
 from bench.chaos.invariants import state, violations
 from movierec_assets import definitions
 from movierec_assets.defs.deployment import UNFINISHED
+from movierec_assets.errors import EndpointError
 from movierec_assets.partitions import RANGE_END, RANGE_START
-from movierec_assets.resources.serving_client import EndpointError, Reload
+from movierec_assets.platform import Platform, wired
+from movierec_assets.resources.serving_client import Reload
 from movierec_assets.settings import settings
 from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.errors import ReloadRefusedError
@@ -43,7 +46,7 @@ class DirectClient:
 
     endpoints = ("1", "2")
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self) -> None:
         self.store = settings().warehouse / "models"
 
     def served(self, url: str) -> int | None:
@@ -84,7 +87,6 @@ def at(home: Path) -> None:
     os.environ.update(environment(home))
     os.chdir(home)
     settings.cache_clear()
-    definitions.ServingClient = DirectClient  # type: ignore[misc, assignment]
 
 
 def forked(home: Path, work: Callable[[], None]) -> int:
@@ -119,6 +121,11 @@ STAGES = {
 }
 
 
+def direct() -> Platform:
+    """The home's platform, whose endpoints are asked without HTTP."""
+    return replace(wired(), serving_client=DirectClient())  # type: ignore[arg-type]
+
+
 def run(job: str, first: int = 2, last: int = 4) -> None:
     """One run, as a run worker does it: of a job, or of a stage of the daily one; or a tick of the
     sensor.
@@ -130,7 +137,7 @@ def run(job: str, first: int = 2, last: int = 4) -> None:
     tags = {RANGE_START: DAYS[first], RANGE_END: DAYS[last]} if name == "daily" else {}
     assets = {dg.AssetKey(asset) for asset in STAGES.get(job, ())}
     with dg.DagsterInstance.get() as instance, capture_interrupts():
-        found = definitions.assemble(settings()).resolve_job_def(name)
+        found = definitions.assemble(direct()).resolve_job_def(name)
         if name == "deploy":  # without the checks that ask the endpoint over HTTP
             found = found.get_subset(asset_selection=assets, asset_check_selection=set())
         chosen = list(assets) if assets and name == "daily" else None
@@ -150,7 +157,7 @@ def tick(later_s: float = 0.0) -> None:
     from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
     from dagster._daemon.sensor import execute_sensor_iteration
 
-    definitions.defs = definitions.assemble(settings())
+    definitions.defs = definitions.assemble(direct())
     loadable = LoadableTargetOrigin(
         executable_path=sys.executable, module_name="movierec_assets.definitions"
     )
@@ -173,13 +180,13 @@ def prepare(home: Path) -> None:
     """
     with dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
-    adapters = definitions.resources(settings())
-    landing = adapters["landing_zone"]
+    adapters = wired()
+    landing = adapters.landing_zone
     landing.deliver_movies(catalogue())
     for day in DAYS[:3]:
         landing.deliver(day, as_csv(ratings_of_day(day)))
-    with adapters["warehouse"].connect():
-        adapters["model_registry"].initialise()
+    with adapters.warehouse.connect():
+        adapters.model_registry.initialise()
     run("catalogue")
     run("daily", 0, 2)
     run("deploy")
@@ -193,8 +200,8 @@ def prepare(home: Path) -> None:
 
 def corrupt(home: Path) -> None:
     """Damage a publication of the production version: a file of its own, and one that is a link."""
-    adapters = definitions.resources(settings())
-    published = home / "warehouse" / "models" / str(adapters["model_registry"].production().number)
+    adapters = wired()
+    published = home / "warehouse" / "models" / str(adapters.model_registry.production().number)
     (published / "top_items.npy").write_bytes(b"no array")
     linked = published / "user_factors.npy"
     content = bytearray(linked.read_bytes())
@@ -218,7 +225,7 @@ def recover(home: Path, job: str, result: Path) -> None:
         run(job)
     if job in ("tick", "judge", "daily"):
         run("deploy")
-    adapters = definitions.resources(settings())
+    adapters = wired()
     with dg.DagsterInstance.get() as instance:
         found += violations(adapters, instance)
     result.write_text(json.dumps({"violations": found, "state": state(adapters)}))

@@ -19,9 +19,9 @@ from bench.chaos.invariants import violations
 from bench.pipeline.small_platform import DAYS, Platform, platform
 from demo.processes import wait_until
 from movierec_assets.cli.up import end_abandoned_runs
-from movierec_assets.definitions import resources
 from movierec_assets.defs.deployment import UNFINISHED
-from movierec_assets.settings import settings
+from movierec_assets.errors import MovierecError
+from movierec_assets.platform import wired
 
 LONGEST_S = 12.0  # a deployment is through by then
 Table = dict[str, dict[str, float]]
@@ -57,8 +57,8 @@ def kills(seed: int, times: int) -> Table:
                 row["relaunched"] += _kill(found, kind, number, chance)
                 found.converged()
                 _at_rest(found)
-                broken = violations(resources(settings()), found.instance)
-            except RuntimeError as error:
+                broken = violations(wired(), found.instance)
+            except (RuntimeError, MovierecError) as error:
                 broken = [str(error)]
             row["violations"] += len(broken)
             row["seconds"] += time.perf_counter() - began

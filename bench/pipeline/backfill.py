@@ -128,10 +128,10 @@ def ours(days: list[str]) -> Figures:
 
 def loop(days: list[str]) -> Figures:
     """(a): the product's functions, without Dagster, MLflow, lookups and checks between them."""
-    from movierec_assets.definitions import resources
     from movierec_assets.defs import training, validation
     from movierec_assets.evaluation.offline import evaluate
     from movierec_assets.evaluation.splits import temporal_holdout
+    from movierec_assets.platform import wired
     from movierec_assets.promotion.comparison import compare, overlap, usual_overlap
     from movierec_assets.promotion.gate import judge
     from movierec_assets.ratings.chunks import parse_chunk
@@ -142,13 +142,13 @@ def loop(days: list[str]) -> Figures:
     from movierec_assets.training.identity import DayModel
     from movierec_serving.bundle import Bundle, write_bundle
 
-    adapters = resources(settings())
-    warehouse, store = adapters["warehouse"], adapters["bundle_store"]
+    adapters = wired()
+    warehouse, store = adapters.warehouse, adapters.bundle_store
 
     def work() -> None:
         for day in days:
-            path, chunk = adapters["landing_zone"].read(day)
-            digest = adapters["chunk_archive"].store(day, chunk)
+            path, chunk = adapters.landing_zone.read(day)
+            digest = adapters.chunk_archive.store(day, chunk)
             warehouse.load_chunk(day, digest, path.name, parse_chunk(chunk, path.name))
             warehouse.judge(day, lambda raw, day=day: validation._judgement(raw, day, 0.05))
         previous: Bundle | None = None
@@ -236,14 +236,14 @@ def dagster(days: list[str]) -> Figures:
 
 def mlflow(days: list[str]) -> Figures:
     """(c): a child run, a logged bundle, a version and a verdict for each day."""
-    from movierec_assets.definitions import resources
+    from movierec_assets.platform import wired
     from movierec_assets.promotion.gate import Verdict
     from movierec_assets.resources.registry.model_registry import EXPERIMENT, ModelRegistry
     from movierec_assets.settings import settings
     from movierec_serving.bundle import Bundle, write_bundle
     from tests.support.sample_models import content
 
-    registry: ModelRegistry = resources(settings())["model_registry"]
+    registry: ModelRegistry = wired().model_registry
     _warm_up()
     import mlflow as client
 
@@ -302,9 +302,9 @@ def single(days: list[str]) -> Figures:
 def a_run_a_day() -> dg.Definitions:
     """(d): our definitions, each step in a process of its own."""
     from movierec_assets.definitions import assemble
-    from movierec_assets.settings import settings
+    from movierec_assets.platform import wired
 
-    ours = assemble(settings())
+    ours = assemble(wired())
     return dg.Definitions(
         assets=ours.assets,
         asset_checks=ours.asset_checks,
@@ -321,10 +321,9 @@ def _warm_up() -> None:
     import implicit.als  # noqa: F401
     import mlflow.pyfunc  # noqa: F401
 
-    from movierec_assets.definitions import resources
-    from movierec_assets.settings import settings
+    from movierec_assets.platform import wired
 
-    resources(settings())["model_registry"].initialise()
+    wired().model_registry.initialise()
 
 
 def _range(days: list[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.goals import goal
 from bench.pipeline.small_platform import DAYS, Platform, platform
-from movierec_assets.definitions import resources
+from movierec_assets.platform import wired
 from movierec_assets.settings import settings
 
 Row = tuple[str, float, list[float]]
@@ -91,11 +91,8 @@ def corrupt_store(found: Platform) -> Row:
 
 
 def damaged_bundle(found: Platform) -> Row:
-    registry = resources(settings())["model_registry"]
-    file = (
-        Path(resources(settings())["bundle_store"].served(registry.get(7).identity))
-        / "user_factors.npy"
-    )
+    registry = wired().model_registry
+    file = Path(wired().bundle_store.served(registry.get(7).identity)) / "user_factors.npy"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.unlink()

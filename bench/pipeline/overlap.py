@@ -30,15 +30,16 @@ from bench.pipeline.overlapping import DAYS, DEADLINE_S, EARLIER, LATER, MIDDLE,
 from bench.pipeline.platform import ASSETS, in_its_own, started
 from demo.processes import free_port, running, wait_until
 from movierec_assets.cli.processes import commands
-from movierec_assets.definitions import assemble, resources
+from movierec_assets.definitions import assemble
 from movierec_assets.partitions import RANGE_END, RANGE_START
+from movierec_assets.platform import wired
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from tests.support.generate import as_csv, catalogue, ratings_of_day
 
 SHELL_S = 10
 LOCKED = re.compile(
-    "database is locked|IOException|IO Error|Could not set lock|WarehouseHeld|OperationalError"
+    "database is locked|IOException|IO Error|Could not set lock|WarehouseHeldError|OperationalError"
 )
 NOTICE = "waiting for the warehouse:"  # the product's own line, which names who holds the file
 Facts = dict[str, Any]
@@ -138,7 +139,7 @@ def _disorder(found: Facts) -> int:
 
 
 def deliver() -> None:
-    landing = resources(settings())["landing_zone"]
+    landing = wired().landing_zone
     landing.deliver_movies(catalogue())
     for day in DAYS:
         landing.deliver(day, as_csv(ratings_of_day(day)))
@@ -147,7 +148,7 @@ def deliver() -> None:
 
 def _run(job: str, days: tuple[str, str] | None = None, assets: tuple[str, ...] = ()) -> None:
     with dg.DagsterInstance.get() as instance:
-        assemble(settings()).resolve_job_def(job).execute_in_process(
+        assemble(wired()).resolve_job_def(job).execute_in_process(
             instance=instance,
             tags={RANGE_START: days[0], RANGE_END: days[1]} if days else {},
             asset_selection=[dg.AssetKey(one) for one in assets] or None,
@@ -184,7 +185,7 @@ def at_once() -> Facts:
         failed = found.failed()
         unexplained = [why for run in failed for why in found.unexplained(run)]
         found.relaunch(failed)
-        registry = resources(settings())["model_registry"]
+        registry = wired().model_registry
         wait_until(
             lambda: httpx.get(f"{url}/model").json()["version"] == registry.production().number,
             "the endpoint serves production",
@@ -200,13 +201,13 @@ def at_once() -> Facts:
             "unmended": len(unmended),
             "complaints": complaints(platform.instance),
             "notices": notices(),
-            "violations": violations(resources(settings()), platform.instance),
+            "violations": violations(wired(), platform.instance),
         }
 
 
 def left(instance: dg.DagsterInstance) -> Facts:
     """What a home holds in the end."""
-    adapters = resources(settings())
+    adapters = wired()
     warehouse, registry, store = (
         adapters[name] for name in ("warehouse", "model_registry", "bundle_store")
     )

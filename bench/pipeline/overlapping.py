@@ -13,10 +13,9 @@ import dagster as dg
 
 from bench.pipeline.platform import ASSETS, Platform
 from demo.processes import wait_until
-from movierec_assets.definitions import resources
 from movierec_assets.defs.deployment import UNFINISHED
 from movierec_assets.partitions import RANGE_START
-from movierec_assets.settings import settings
+from movierec_assets.platform import wired
 from tests.support.generate import days_from
 
 DAYS = days_from("1998-03-27", 10)  # over the end of a month
@@ -76,7 +75,7 @@ class Overlap:
         wait_until(
             lambda: self._runs(dg.DagsterRunStatus.STARTED, tag), "a run is under way", DEADLINE_S
         )
-        call = [sys.executable, "-c", SHELL, resources(settings())["warehouse"].path]
+        call = [sys.executable, "-c", SHELL, wired().warehouse.path]
         with subprocess.Popen(
             call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as shell:

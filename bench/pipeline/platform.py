@@ -147,12 +147,12 @@ def started(workspace: str = "workspace.yaml") -> Iterator[Platform]:
     """Set up the current folder and run Dagster's webserver and daemon on it for the time of the
     block.
     """
-    from movierec_assets.definitions import resources
+    from movierec_assets.platform import wired
     from movierec_assets.settings import settings
 
-    home, adapters = Path.cwd(), resources(settings())
-    adapters["model_registry"].initialise()
-    with adapters["warehouse"].connect(), dg.DagsterInstance.get() as instance:
+    home, adapters = Path.cwd(), wired()
+    adapters.model_registry.initialise()
+    with adapters.warehouse.connect(), dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
     port = free_port()
     calls = commands(port, 0, 0, settings().tracking_uri)

@@ -97,11 +97,10 @@ def history() -> Figures:
     """Every day but the last in the warehouse, the last one in the landing zone; each user rates a
     movie once.
     """
-    from movierec_assets.definitions import resources
+    from movierec_assets.platform import wired
     from movierec_assets.ratings.schema import SCHEMA_VERSION
-    from movierec_assets.settings import settings
 
-    adapters = resources(settings())
+    adapters = wired()
     rows = 0
 
     def work() -> None:
@@ -114,14 +113,14 @@ def history() -> Figures:
         first[np.unique(codes, return_index=True)[1]] = True
         rows = int(first.sum())
         at = 0
-        adapters["landing_zone"].deliver_movies(b"movie_id,title,year,genres\nm0,One,2000,Drama\n")
-        with adapters["warehouse"].connect() as connection:
+        adapters.landing_zone.deliver_movies(b"movie_id,title,year,genres\nm0,One,2000,Drama\n")
+        with adapters.warehouse.connect() as connection:
             for one in days:
                 frame = _frame(one)[first[at : at + len(one.users)]]
                 at += len(one.users)
                 if one.day == DAY:
                     text = frame.rename(columns={"rated_at": "timestamp"})
-                    adapters["landing_zone"].deliver(DAY, text.to_csv(index=False).encode())
+                    adapters.landing_zone.deliver(DAY, text.to_csv(index=False).encode())
                     continue
                 connection.execute(
                     """INSERT INTO validated_ratings BY NAME SELECT CAST(? AS DATE) AS day,
@@ -160,22 +159,21 @@ def parent() -> Figures:
 
 def day() -> Figures:
     """The day itself."""
-    from movierec_assets.definitions import resources
-    from movierec_assets.settings import settings
+    from movierec_assets.platform import wired
 
     figures = _run(DAY, ASSETS)
-    version = resources(settings())["model_registry"].versions()[-1]
+    version = wired().model_registry.versions()[-1]
     return {**figures, "verdict": f"{version.gate}: {version.tags['gate_reason']}"}
 
 
 def _run(of: str, assets: tuple[str, ...]) -> Figures:
     from movierec_assets.definitions import assemble
-    from movierec_assets.settings import settings
+    from movierec_assets.platform import wired
 
     _warm_up()
     phases: dict[str, float] = {}
     with dg.DagsterInstance.get() as instance:
-        job = assemble(settings()).resolve_job_def("daily")
+        job = assemble(wired()).resolve_job_def("daily")
 
         def phase(asset: str) -> None:
             begun = time.process_time()
@@ -194,8 +192,8 @@ def fits() -> Figures:
     """
     from implicit.cpu.als import AlternatingLeastSquares
 
-    from movierec_assets.definitions import resources
     from movierec_assets.evaluation.splits import temporal_holdout
+    from movierec_assets.platform import wired
     from movierec_assets.settings import settings
 
     chosen, random = settings(), np.random.default_rng(0)
@@ -203,7 +201,7 @@ def fits() -> Figures:
 
     def work() -> None:
         nonlocal used
-        everything = resources(chosen)["warehouse"].interactions(DAY, None)
+        everything = wired().warehouse.interactions(DAY, None)
         for data in (everything.select(~temporal_holdout(everything)), everything):
             matrix = data.matrix(np.float32(chosen.alpha) * data.ratings)
             model = AlternatingLeastSquares(

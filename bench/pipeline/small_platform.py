@@ -22,9 +22,10 @@ from demo.processes import free_port, stop, wait_until
 from demo.stream import served_at
 from movierec_assets.cli.processes import commands
 from movierec_assets.cli.setup import set_up
-from movierec_assets.definitions import assemble, resources
+from movierec_assets.definitions import assemble
 from movierec_assets.defs.deployment import ATTEMPT
 from movierec_assets.partitions import RANGE_END, RANGE_START
+from movierec_assets.platform import wired
 from movierec_assets.settings import settings
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
@@ -68,7 +69,7 @@ class Platform:
         **config: Any,
     ) -> None:
         tags = {RANGE_START: days[0], RANGE_END: days[1]} if days else {}
-        assemble(settings()).resolve_job_def(job).execute_in_process(
+        assemble(wired()).resolve_job_def(job).execute_in_process(
             instance=self.instance,
             tags=tags,
             asset_selection=[dg.AssetKey(one) for one in assets] or None,
@@ -158,7 +159,7 @@ def platform(home: Path) -> Iterator[Platform]:
         os.chdir(home)
         settings.cache_clear()
         set_up(home)
-        landing = resources(settings())["landing_zone"]
+        landing = wired().landing_zone
         landing.deliver_movies(catalogue())
         for day in DAYS:
             landing.deliver(day, as_csv(ratings_of_day(day)))

@@ -46,11 +46,12 @@ def setup_command() -> None:
 @app.command("up")
 def up_command() -> None:
     """Run webserver, daemon, endpoint and MLflow's UI together until Ctrl-C."""
-    from movierec_assets.cli.up import InUse, up
+    from movierec_assets.cli.up import up
+    from movierec_assets.errors import InUseError
 
     try:
         code = up(Path.cwd())
-    except InUse as error:
+    except InUseError as error:
         typer.echo(f"up: {error}", err=True)
         code = 1
     raise typer.Exit(code)
@@ -87,7 +88,8 @@ def lineage_command(
     """
     from rich.console import Console
 
-    from movierec_assets.cli.lineage import LineageError, show_lineage
+    from movierec_assets.cli.lineage import show_lineage
+    from movierec_assets.errors import LineageError
     from movierec_assets.settings import settings
 
     try:
@@ -115,7 +117,8 @@ def verify_command(
     """Rebuild a version from the archived chunks and compare its factors bit by bit."""
     from mlflow.exceptions import MlflowException
 
-    from movierec_assets.cli.verify import VerifyError, verify
+    from movierec_assets.cli.verify import verify
+    from movierec_assets.errors import VerifyError
     from movierec_assets.settings import settings
     from movierec_serving.bundle import BundleError
 

@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from movierec_assets.ratings.chunks import ChunkError, parse_movies
+from movierec_assets.errors import ChunkError, FetchError, MovierecError
+from movierec_assets.ratings.chunks import parse_movies
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
 from movierec_assets.sources.movielens import reader as movielens
-from movierec_assets.sources.movielens.download import KNOWN, UnavailableError, obtain, read_path
+from movierec_assets.sources.movielens.download import KNOWN, obtain, read_path
 
 NOTICE = """\
 MovieLens data by GroupLens, University of Minnesota: for research;
@@ -60,18 +61,18 @@ def fetch(
         since, until: the first and last day to deliver; None for those with ratings.
 
     Raises:
-        ValueError: not one of `source` and `from_path`, a source not in `KNOWN`, or no day in the
+        FetchError: not one of `source` and `from_path`, a source not in `KNOWN`, or no day in the
         limits.
         ChunkError: the data is not what it should be.
         UnavailableError: it could not be downloaded.
     """
     if (source is None) == (from_path is None) or (source is not None and source not in KNOWN):
-        raise ValueError(f"expected one of {', '.join(KNOWN)}, or a path")
+        raise FetchError(f"expected one of {', '.join(KNOWN)}, or a path")
     dataset = read_path(from_path) if from_path else obtain(KNOWN[source or ""], cache, console)
     console.print(NOTICE, markup=False, highlight=False)
     days = movielens.span(dataset.ratings, since, until)
     if not days:
-        raise ValueError("no day of these ratings within the limits")
+        raise FetchError("no day of these ratings within the limits")
     catalogue = movielens.movies_csv(dataset.movies)
     if parse_movies(
         catalogue, "movies.csv"
@@ -125,7 +126,7 @@ def fetch_command(
             since=since and since.date(),
             until=until and until.date(),
         )
-    except (ValueError, OSError, UnavailableError) as error:
+    except (MovierecError, ValueError, OSError) as error:
         typer.echo(f"fetch: {error}", err=True)
         raise typer.Exit(1) from error
     console.print(

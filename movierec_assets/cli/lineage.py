@@ -9,16 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from movierec_assets.definitions import resources
+from movierec_assets.errors import AlteredChunkError, LineageError
+from movierec_assets.platform import Platform
 from movierec_assets.resources.registry.model_registry import Version
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings
 from movierec_serving.bundle import Bundle, BundleError, popular, recommend
-
-
-class LineageError(RuntimeError):
-    """There is nothing to be traced; the message says what is missing."""
 
 
 def version_of(text: str) -> int:
@@ -48,8 +45,8 @@ def sources(
         if rehash and problem is None:
             try:
                 archive.read(day, sha256)
-            except (OSError, ValueError) as error:
-                problem = "altered" if isinstance(error, ValueError) else str(error)
+            except (OSError, AlteredChunkError) as error:
+                problem = "altered" if isinstance(error, AlteredChunkError) else str(error)
         found.append((day, sha256, problem))
     return found
 
@@ -78,20 +75,18 @@ def show_lineage(
     Raises:
         LineageError: no such version, or its bundle is gone.
     """
-    adapters = resources(chosen)
+    adapters = Platform.of(chosen)
     number = version_of(text)
-    versions: dict[int, Version] = {
-        one.number: one for one in adapters["model_registry"].versions()
-    }
+    versions: dict[int, Version] = {one.number: one for one in adapters.model_registry.versions()}
     if number not in versions:
         raise LineageError(f"there is no version {number}: there are {len(versions)}")
-    version, store = versions[number], adapters["bundle_store"]
+    version, store = versions[number], adapters.bundle_store
     try:
         bundle = Bundle.open(store.served(version.identity), verify=rehash)
     except BundleError as error:
         raise LineageError(f"version {number}: {error}") from error
     if user is not None:
-        titles = {key: title for key, title, _ in adapters["warehouse"].movies()}
+        titles = {key: title for key, title, _ in adapters.warehouse.movies()}
         _print_best(console, version, bundle, user, titles)
         return True
     manifest, tags = bundle.manifest, version.tags
@@ -134,8 +129,8 @@ def show_lineage(
         )
         table.add_row(identity[:12], *known)
     console.print(table)
-    found = sources(bundle, adapters["chunk_archive"], rehash=rehash)
-    console.print(f"trained on, each at {adapters['chunk_archive'].path}/<day>/<sha256>")
+    found = sources(bundle, adapters.chunk_archive, rehash=rehash)
+    console.print(f"trained on, each at {adapters.chunk_archive.path}/<day>/<sha256>")
     for day, sha256, problem in found:
         state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
         console.print(f"{day}  {sha256}  {state}", soft_wrap=True)

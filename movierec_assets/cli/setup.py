@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values, load_dotenv, set_key
 
-from movierec_assets.definitions import resources
+from movierec_assets.platform import Platform
 from movierec_assets.settings import Settings, settings
 
 
@@ -34,10 +34,10 @@ def set_up(root: Path) -> Settings:
     Path(os.environ["MOVIEREC_DAGSTER_DIR"]).mkdir(parents=True, exist_ok=True)
     with dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
-    adapters = resources(chosen)
-    with adapters["warehouse"].connect():
+    adapters = Platform.of(chosen)
+    with adapters.warehouse.connect():
         pass
-    adapters["model_registry"].initialise()
+    adapters.model_registry.initialise()
     (chosen.warehouse / "landing" / "ratings").mkdir(parents=True, exist_ok=True)
     return chosen
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from movierec_assets.definitions import resources
+from movierec_assets.errors import EndpointError
 from movierec_assets.monitoring.staleness import stale_days
+from movierec_assets.platform import wired
 from movierec_assets.ratings.ledger import effective
-from movierec_assets.resources.serving_client import EndpointError
 from movierec_assets.settings import settings
 
 
@@ -22,9 +21,9 @@ def show_status() -> bool:
     """Print the table, then each disagreement with its reason; whether there is none."""
     load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
     console = Console(highlight=False)
-    adapters: dict[str, Any] = resources(settings())
-    warehouse, registry = adapters["warehouse"], adapters["model_registry"]
-    landed, ledger, models = adapters["landing_zone"].days(), warehouse.chunks(), warehouse.models()
+    adapters = wired()
+    warehouse, registry = adapters.warehouse, adapters.model_registry
+    landed, ledger, models = adapters.landing_zone.days(), warehouse.chunks(), warehouse.models()
     current = {day: effective(chunks) for day, chunks in ledger.items()}
     accepted = [one.day for one in current.values() if one.verdict == "accepted"]
     refused = warehouse.refused(unreadable=True) | warehouse.refused(unreadable=False)
@@ -35,7 +34,7 @@ def show_status() -> bool:
     passed = f"{sum(one.gate == 'passed' for one in versions)} passed the gate"
     table = Table("stage", "count", "last day", "")
     for stage, days, note in (
-        ("delivered", landed, f"in {adapters['landing_zone'].path}"),
+        ("delivered", landed, f"in {adapters.landing_zone.path}"),
         ("ingested", ledger, rows),
         ("validated", accepted, f"{len(refused)} days refused"),
         ("trained", trained, ""),
@@ -74,9 +73,9 @@ def show_status() -> bool:
             f"{len(unregistered)} models are not registered: materialize registered_model for "
             f"{unregistered[0]} …"
         )
-    for url in adapters["serving_client"].endpoints:
+    for url in adapters.serving_client.endpoints:
         try:
-            served = adapters["serving_client"].served(url)
+            served = adapters.serving_client.served(url)
         except EndpointError as error:
             differ.append(str(error))
             continue

@@ -13,6 +13,7 @@ from honcho.manager import Manager
 
 from movierec_assets.cli.processes import commands
 from movierec_assets.cli.setup import set_up
+from movierec_assets.errors import InUseError
 from movierec_assets.resources.notifier import webserver
 from movierec_assets.settings import settings
 from movierec_serving.settings import Settings as ServingSettings
@@ -20,22 +21,20 @@ from movierec_serving.settings import Settings as ServingSettings
 MLFLOW_PORT = 5000
 
 
-class InUse(RuntimeError):
-    """Another movierec runs on this warehouse."""
-
-
 def exclusively(warehouse: Path) -> FileLock:
     """The lock of the one platform that runs on a warehouse: two daemons would do everything twice.
 
     Raises:
-        InUse: it is held.
+        InUseError: it is held.
     """
     lock = FileLock(warehouse / "platform.lock", timeout=0)
     warehouse.mkdir(parents=True, exist_ok=True)
     try:
         lock.acquire()
     except Timeout:
-        raise InUse(f"another `movierec up` or demo runs on {warehouse}: stop it first") from None
+        raise InUseError(
+            f"another `movierec up` or demo runs on {warehouse}: stop it first"
+        ) from None
     return lock
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from movierec_assets.definitions import resources
+from movierec_assets.errors import AlteredChunkError, VerifyError
+from movierec_assets.platform import Platform
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.interactions import confidence, interactions_of
 from movierec_assets.ratings.schema import SCHEMA_VERSION
@@ -24,10 +25,6 @@ from movierec_assets.training.identity import TRAINING_VERSION, model_identity, 
 from movierec_serving.bundle import Bundle, Manifest, top_items
 
 MIN_OVERLAP = 0.9  # of the top 10 on another BLAS kernel; factors were seen to differ by up to 0.07
-
-
-class VerifyError(Exception):
-    """A version cannot be rebuilt; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,9 @@ def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator
     Raises:
         VerifyError: something that decides the model is missing or of another version.
     """
-    adapters = resources(chosen)
-    store = adapters["bundle_store"]
-    identity = adapters["model_registry"].get(version).identity
+    adapters = Platform.of(chosen)
+    store = adapters.bundle_store
+    identity = adapters.model_registry.get(version).identity
     chain = [Bundle.open(store.served(identity), verify=True)]
     while (parent := chain[0].manifest.parent) is not None:
         bundle = Bundle.open(store.served(parent), verify=True)
@@ -84,16 +81,14 @@ def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator
         chain.insert(0, bundle)
     else:
         factors = None
-    files = {
-        one.sha256: one.file for some in adapters["warehouse"].chunks().values() for one in some
-    }
+    files = {one.sha256: one.file for some in adapters.warehouse.chunks().values() for one in some}
     days: dict[tuple[str, str], pd.DataFrame] = {}
     for bundle in chain:
         manifest = bundle.manifest
         _check(manifest)
         for partition in manifest.partitions:
             if partition not in days:
-                days[partition] = _ratings(adapters["chunk_archive"], files, *partition)
+                days[partition] = _ratings(adapters.chunk_archive, files, *partition)
         factors = _rebuild(
             manifest, [days[partition] for partition in manifest.partitions], factors
         )
@@ -130,7 +125,7 @@ def _ratings(archive: Any, files: Mapping[str, str], day: str, data_version: str
         raise VerifyError(f"{day}: validated by schema {schema}, this program has {SCHEMA_VERSION}")
     try:
         content = archive.read(day, sha256)
-    except (OSError, ValueError) as error:
+    except (OSError, AlteredChunkError) as error:
         raise VerifyError(f"{day}: {error}") from error
     raw = parse_chunk(content, files.get(sha256, f"{day}.csv"))
     valid = validate_chunk(raw, date.fromisoformat(day)).valid

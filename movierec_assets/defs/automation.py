@@ -13,9 +13,9 @@ from movierec_assets.defs.promotion import gate_verdict
 from movierec_assets.defs.registration import registered_model
 from movierec_assets.defs.training import als_model
 from movierec_assets.defs.validation import validated_ratings
+from movierec_assets.errors import ChunkError, MissingChunkError
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
-from movierec_assets.ratings.chunks import ChunkError
-from movierec_assets.resources.stores.landing_zone import LandingZone, MissingChunk
+from movierec_assets.resources.stores.landing_zone import LandingZone
 
 daily_job = dg.define_asset_job(
     "daily",
@@ -47,7 +47,7 @@ def every_day(
         )
     try:
         landing_zone.find(day)
-    except MissingChunk as missing:
+    except MissingChunkError as missing:
         return dg.SkipReason(str(missing))
     except ChunkError as error:
         context.log.error(str(error))  # the run fails with it, and is told of

@@ -13,9 +13,10 @@ from movierec_assets.defs.ingestion import movies
 from movierec_assets.defs.monitoring.live import live_answers, report_accuracy
 from movierec_assets.defs.promotion import PRODUCTION, reconcile_production, reported_production
 from movierec_assets.defs.shared.days import table
+from movierec_assets.errors import EndpointError
 from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.registry.model_registry import ModelRegistry
-from movierec_assets.resources.serving_client import EndpointError, Reload, ServingClient
+from movierec_assets.resources.serving_client import Reload, ServingClient
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import BundleError, Movie, PublishedModel, publish

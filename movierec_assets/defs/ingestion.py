@@ -6,8 +6,9 @@ from datetime import timedelta
 import dagster as dg
 
 from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
+from movierec_assets.errors import ChunkError
 from movierec_assets.partitions import daily
-from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
+from movierec_assets.ratings.chunks import parse_chunk, parse_movies
 from movierec_assets.ratings.ledger import Chunk
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.landing_zone import LandingZone

@@ -9,12 +9,12 @@ import dagster as dg
 from movierec_assets.defs.deployment import ATTEMPT
 from movierec_assets.defs.promotion import reconcile_production
 from movierec_assets.defs.training import als_model
+from movierec_assets.errors import ChangeError, WarehouseHeldError
 from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
 from movierec_assets.resources.notifier import Notifier, webserver
 from movierec_assets.resources.registry.mlflow_run import sweep
-from movierec_assets.resources.registry.model_registry import Action, ChangeError, ModelRegistry
-from movierec_assets.resources.warehouse.duckdb_file import WarehouseHeld
+from movierec_assets.resources.registry.model_registry import Action, ModelRegistry
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import settings
 
@@ -136,7 +136,7 @@ def refused_days(
     """Each refused chunk is notified once, by day and sha256."""
     try:  # a tick that waits for a shell as long as a run does would be ended by Dagster
         ledger = Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).chunks()
-    except WarehouseHeld as error:
+    except WarehouseHeldError as error:
         return dg.SensorResult(skip_reason=f"{error}; asked again in a minute")
     chunks = [one for some in ledger.values() for one in some]
     refused = {f"{one.day}/{one.sha256}": one.reason for one in chunks if one.verdict == "refused"}

@@ -11,6 +11,7 @@ from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.registration import registered_model
 from movierec_assets.defs.shared.days import Metadata, Results, each_day
 from movierec_assets.defs.shared.pictures import differences
+from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import daily
 from movierec_assets.promotion.comparison import compare, overlap, usual_overlap
 from movierec_assets.promotion.gate import Decision, Verdict, judge, references
@@ -53,7 +54,7 @@ def gate_verdict(
 
     def decide(day: str) -> None:
         if day not in models:
-            raise LookupError(f"{day}: no model; materialize als_model first")
+            raise NotReadyError(f"{day}: no model; materialize als_model first")
         model = models[day]
         if model.identity is None:
             described[day] = {
@@ -63,7 +64,7 @@ def gate_verdict(
             return
         version = versions.get(model.identity)
         if version is None:
-            raise LookupError(
+            raise NotReadyError(
                 f"{day}: its model is not registered; materialize registered_model first"
             )
         found = verdict_on(

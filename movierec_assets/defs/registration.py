@@ -10,6 +10,7 @@ import dagster as dg
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.shared.days import Metadata, Results, each_day
 from movierec_assets.defs.training import als_model
+from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import daily
 from movierec_assets.resources.registry.model_registry import ModelRegistry, Version
 from movierec_assets.resources.stores.bundle_store import BundleStore
@@ -44,7 +45,7 @@ def registered_model(
 
     def register(day: str) -> None:
         if day not in models:
-            raise LookupError(f"{day}: no model; materialize als_model first")
+            raise NotReadyError(f"{day}: no model; materialize als_model first")
         model = models[day]
         if model.identity is None or model.identity in known:
             return

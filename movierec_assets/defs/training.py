@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
 from movierec_assets.defs.validation import validated_ratings
+from movierec_assets.errors import NotReadyError
 from movierec_assets.evaluation.offline import encode, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.partitions import daily
@@ -97,7 +98,7 @@ def als_model(
         )
         waiting = [day for day in waiting if landing_zone.readable(day)]
         tuned = warehouse.tuned(settings().fit_parameters)
-        with suppress(LookupError):
+        with suppress(NotReadyError):
             current |= set(takewhile(lambda day: due(day) is None, context.partition_keys))
     yield from each_day(context, train_day, describe, ordered=True)
 
@@ -152,7 +153,7 @@ def _due(
     chosen = settings()
     unjudged = warehouse.days_without_verdict(waiting, day, chosen.window_days)
     if unjudged:
-        raise LookupError(
+        raise NotReadyError(
             f"{day}: delivered days without a verdict: {', '.join(unjudged)}; validate them first"
         )
     partitions = warehouse.partitions(day, chosen.window_days)
@@ -162,7 +163,7 @@ def _due(
     if parent is None and (gap := warehouse.days_without_model(day)):
         # a cold fit here would be another model than the warm one that follows once these are
         # trained
-        raise LookupError(
+        raise NotReadyError(
             f"{day}: earlier days without a model: {', '.join(gap)}; train them first"
         )
     if parent is not None and parent.identity is None:

@@ -9,6 +9,7 @@ import pandas as pd
 from movierec_assets.defs.ingestion import ONE_RUN, movies, raw_ratings, refusals
 from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
 from movierec_assets.defs.shared.pictures import histogram
+from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import daily
 from movierec_assets.ratings.ledger import Chunk, DaySummary, Judgement, effective
 from movierec_assets.ratings.schema import SCHEMA_VERSION
@@ -42,7 +43,7 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
 
     def validate(day: str) -> None:
         if not ledger.get(day):
-            raise LookupError(f"{day}: no chunk was ingested; materialize raw_ratings first")
+            raise NotReadyError(f"{day}: no chunk was ingested; materialize raw_ratings first")
         chunk = effective(ledger[day])
         by = chunk.schema_version, chunk.max_rejected_share
         if chunk.verdict is None or (chunk.current and by != (SCHEMA_VERSION, limit)):

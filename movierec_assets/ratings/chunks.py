@@ -13,6 +13,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
 
+from movierec_assets.errors import ChunkError
+
 COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
 MOVIE_COLUMNS = ("movie_id", "title", "year", "genres")
 
@@ -20,28 +22,6 @@ MAX_TEXT = 1 << 28  # bytes of a column; Parquet keeps a text that repeats once
 MAX_CAUSE = 500  # characters; a cause may quote a file, and is shown wherever its day is
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # in a second
 _YEAR = re.compile(r"[0-9]{4}")
-
-
-class ChunkError(ValueError):
-    """A delivered file that cannot be read as a whole.
-
-    Attributes:
-        file: the file's name.
-        line: the physical line, 1-based and with the header counted; None where no line is to
-            blame.
-        cause: what is wrong, in words.
-    """
-
-    def __init__(self, file: str, cause: str, line: int | None = None) -> None:
-        cause = cause if len(cause) <= MAX_CAUSE else f"{cause[:MAX_CAUSE]}…"
-        super().__init__(file, cause, line)
-        self.file = file
-        self.cause = cause
-        self.line = line
-
-    def __str__(self) -> str:
-        where = self.file if self.line is None else f"{self.file}, line {self.line}"
-        return f"{where}: {self.cause}"
 
 
 def parse_chunk(content: bytes, name: str) -> pd.DataFrame:

@@ -13,16 +13,14 @@ from urllib.request import Request, urlopen
 import tenacity
 from pydantic import SecretStr
 
+from movierec_assets.errors import WebhookError
+
 logger = logging.getLogger(__name__)
 
 
 def webserver() -> str:
     """Where `movierec up` runs Dagster's UI: by the variable that Dagster's own webserver reads."""
     return f"http://127.0.0.1:{os.environ.get('DAGSTER_WEBSERVER_PORT', '3000')}"
-
-
-class WebhookError(OSError):
-    """The webhook's answer is not a success; the message is its status."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,14 @@ class Notifier:
         if self.webhook is None:
             return True
         attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(OSError),
+            retry=tenacity.retry_if_exception_type((OSError, WebhookError)),
             stop=tenacity.stop_after_attempt(3),
             wait=tenacity.wait_exponential(multiplier=self.pause_s),
             reraise=True,
         )
         try:
             attempts(_post, self.webhook.get_secret_value(), text)
-        except (OSError, ValueError, HTTPException) as error:
+        except (OSError, WebhookError, ValueError, HTTPException) as error:
             cause = str(error) if isinstance(error, WebhookError) else type(error).__name__
             logger.error("the webhook failed (%s): this notification is in the log only", cause)
             return False

@@ -12,6 +12,8 @@ import httpx
 import tenacity
 from pydantic import SecretStr
 
+from movierec_assets.errors import EndpointError
+
 A_CONNECTION = 25  # users asked about over one connection
 RELOAD_S = 60.0  # it re-hashes the whole bundle
 _persistently = tenacity.Retrying(
@@ -20,10 +22,6 @@ _persistently = tenacity.Retrying(
     wait=tenacity.wait_exponential(multiplier=0.2),
     reraise=True,
 )
-
-
-class EndpointError(RuntimeError):
-    """An endpoint did not do what it was asked; the message names it and says why."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import inv
 
+from movierec_assets.errors import TooManyMoviesError
 from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.training import als
 from movierec_assets.training.factors import Factors
@@ -20,10 +21,6 @@ NEIGHBOURS = 100  # of each movie, in item-kNN
 
 Weights = NDArray[np.float32]  # (N,) confidences of the interactions
 Parameters = Mapping[str, Any]
-
-
-class TooManyMoviesError(ValueError):
-    """A model of pairs of movies does not fit into memory."""
 
 
 def popularity(data: Interactions, _: Weights, __: Parameters, ___: int) -> Factors:

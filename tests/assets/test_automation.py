@@ -14,7 +14,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from movierec_assets.definitions import assemble
 from movierec_assets.defs.automation import contiguous, every_day, landing_zone_watch
 from movierec_assets.defs.deployment import LONGEST_PAUSE_S, deploy_job, deploy_production
 from movierec_assets.defs.promotion import PRODUCTION
@@ -59,7 +58,7 @@ def test_the_schedule_skips_when_partitions_have_ended(platform: Platform) -> No
 def watch(platform: Platform, cursor: str | None = None) -> tuple[list[Any], str]:
     """(job, first, last) of each run asked for, and the new cursor."""
     context = dg.build_sensor_context(
-        platform.instance, cursor=cursor, definitions=assemble(settings())
+        platform.instance, cursor=cursor, definitions=platform.definitions
     )
     result = landing_zone_watch(context, landing_zone=platform.landing_zone)
     requests = result.run_requests or []
@@ -144,7 +143,7 @@ def compare(
     platform: Platform, *urls: str, cursor: str | None = None
 ) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(
-        platform.instance, cursor=cursor, definitions=assemble(settings())
+        platform.instance, cursor=cursor, definitions=platform.definitions
     )
     return deploy_production(
         context, serving_client=ServingClient(endpoints=list(urls)), notifier=Notifier()
@@ -240,7 +239,7 @@ def test_an_endpoint_that_answers_again_is_tried_at_once_and_recovery_is_told(
 
 def test_a_deployment_under_way_is_waited_for(platform: Platform) -> None:
     promoted(platform, 3)
-    job = assemble(settings()).resolve_job_def(deploy_job.name)
+    job = platform.definitions.resolve_job_def(deploy_job.name)
     run = platform.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     result = compare(platform, DOWN)
     assert isinstance(result, dg.SkipReason)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movierec_assets.ratings.chunks import COLUMNS, ChunkError, parse_chunk, parse_movies
+from movierec_assets.errors import ChunkError
+from movierec_assets.ratings.chunks import COLUMNS, parse_chunk, parse_movies
 
 HEADER = b"user_id,movie_id,rating,timestamp\n"
 

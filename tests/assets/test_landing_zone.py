@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from movierec_assets.ratings.chunks import ChunkError
-from movierec_assets.resources.stores.landing_zone import LandingZone, MissingChunk
+from movierec_assets.errors import ChunkError, MissingChunkError
+from movierec_assets.resources.stores.landing_zone import LandingZone
 
 DAY = "2020-02-29"
 CONTENT = b"user_id,movie_id,rating,timestamp\nu,m,4,1582934400\n"
@@ -72,7 +72,7 @@ def test_folders_and_dead_links_are_no_chunks(landing, ratings):
     assert landing.days() == []
     assert landing.fingerprints() == {}
     for day in ("2020-01-01", "2020-01-02", "2020-01-03"):
-        with pytest.raises(MissingChunk):
+        with pytest.raises(MissingChunkError):
             landing.find(day)
 
 
@@ -85,7 +85,7 @@ def test_a_chunk_is_found_and_read(landing, ratings, suffix):
 
 
 def test_a_missing_chunk_names_the_path(landing):
-    with pytest.raises(MissingChunk) as caught:
+    with pytest.raises(MissingChunkError) as caught:
         landing.read(DAY)
     assert isinstance(caught.value, FileNotFoundError)
     assert str(Path(landing.path) / "ratings" / f"{DAY}.csv") in str(caught.value)
@@ -176,7 +176,7 @@ def test_a_fingerprint_changes_with_the_file_alone(landing):
 
 
 def test_movies_are_delivered_and_read(landing):
-    with pytest.raises(MissingChunk, match=r"movies\.csv"):
+    with pytest.raises(MissingChunkError, match=r"movies\.csv"):
         landing.read_movies()
     assert landing.deliver_movies(b"movie_id,title,year,genres\n") is True
     path = Path(landing.path) / "movies.csv"

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from movierec_assets.cli.app import app
-from movierec_assets.cli.lineage import LineageError, version_of
+from movierec_assets.cli.lineage import version_of
+from movierec_assets.errors import LineageError
 from movierec_serving.bundle import PublishedModel
 from tests.conftest import Platform
 from tests.support.generate import as_csv, days_from, ratings_of_day

@@ -17,13 +17,14 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster._serdes import serialize_value
 from pydantic import SecretStr
 
+from movierec_assets import platform as wiring
 from movierec_assets.definitions import assemble
 from movierec_assets.defs.deployment import ATTEMPT
 from movierec_assets.defs.production import after_failure, days_current, refused_days
 from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.registry.model_registry import MODEL_NAME
-from movierec_assets.settings import Settings, settings
+from movierec_assets.settings import Settings
 from movierec_assets.training.identity import partitions_digest, running_digests
 from tests.conftest import Platform
 from tests.support.generate import as_csv, days_from, ratings_of_day
@@ -37,14 +38,10 @@ def change(
 ) -> dg.ExecuteInProcessResult:
     """Launch set_production as the UI does."""
     config = {"action": action, "version": version, "reason": reason}
-    return (
-        assemble(settings())
-        .resolve_job_def("set_production")
-        .execute_in_process(
-            instance=platform.instance,
-            raise_on_error=False,
-            run_config={"ops": {"change_production": {"config": config}}},
-        )
+    return platform.definitions.resolve_job_def("set_production").execute_in_process(
+        instance=platform.instance,
+        raise_on_error=False,
+        run_config={"ops": {"change_production": {"config": config}}},
     )
 
 
@@ -312,7 +309,9 @@ def test_secrets_are_not_in_what_the_ui_is_given(platform: Platform) -> None:
     chosen = Settings(
         reload_token=SecretStr("s3cret-1"), webhook=SecretStr("https://example.org/s3cret-2")
     )
-    snapshot = serialize_value(RepositorySnap.from_def(assemble(chosen).get_repository_def()))
+    snapshot = serialize_value(
+        RepositorySnap.from_def(assemble(wiring.Platform.of(chosen)).get_repository_def())
+    )
     assert "model_registry" in snapshot
     assert "s3cret" not in snapshot
 

@@ -20,6 +20,7 @@ from demo.processes import wait_until
 from movierec_assets.definitions import resources
 from movierec_assets.defs.production import after_failure
 from movierec_assets.defs.promotion import reconcile_production
+from movierec_assets.platform import wired
 from movierec_assets.promotion.gate import Verdict
 from movierec_assets.resources.registry.mlflow_run import sweep
 from movierec_assets.resources.registry.model_registry import ALIAS, EXPERIMENT, MODEL_NAME
@@ -108,12 +109,12 @@ def test_a_crash_between_alias_and_tags_is_healed(platform: Platform) -> None:
 def test_a_crash_between_tags_and_report_is_reported(platform: Platform) -> None:
     register(platform, *DAYS[:2])
 
-    class Crash(RuntimeError): ...
+    class CrashError(RuntimeError): ...
 
     def crash(*_: object) -> None:
-        raise Crash
+        raise CrashError
 
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         platform.model_registry.reconcile(lambda: None, crash)
     assert (statuses(platform), moves(platform)) == ([None, "production"], [])
     assert reconcile(platform) == 2
@@ -140,11 +141,11 @@ def test_a_verdict_is_recorded_once(platform: Platform) -> None:
 JUDGE = """
 import sys
 import dagster as dg
-from movierec_assets.definitions import resources
+from movierec_assets.platform import wired
 from movierec_assets.defs.promotion import reconcile_production
 from movierec_assets.promotion.gate import Verdict
 from movierec_assets.settings import settings
-registry = resources(settings())["model_registry"]
+registry = wired().model_registry
 with dg.DagsterInstance.get() as instance:
     print("ready", flush=True)
     sys.stdin.readline()
@@ -260,12 +261,12 @@ def test_a_failed_run_is_failed_in_mlflow(platform: Platform) -> None:
 RUN = """
 import dagster as dg
 from movierec_assets.definitions import assemble
-from movierec_assets.settings import settings
+from movierec_assets.platform import wired
 from tests.conftest import RANGE_START, RANGE_END
 import sys
 print("ready", flush=True)
 with dg.DagsterInstance.get() as instance:
-    assemble(settings()).resolve_job_def("daily").execute_in_process(
+    assemble(wired()).resolve_job_def("daily").execute_in_process(
         instance=instance, tags={RANGE_START: sys.argv[1], RANGE_END: sys.argv[2]})
 """
 
@@ -307,7 +308,7 @@ def test_a_cancelled_run_is_not_finished_in_mlflow(platform: Platform) -> None:
     def cancelled() -> None:
         raise DagsterExecutionInterruptedError
 
-    @dg.job(resource_defs=resources(settings()))
+    @dg.job(resource_defs=resources(wired()))
     def interrupted() -> None:
         cancelled()
 

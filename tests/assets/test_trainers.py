@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from bench.models.chain import PARAMETERS
+from movierec_assets.errors import TooManyMoviesError
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.interactions import Interactions, confidence
 from movierec_assets.training import als
 from movierec_assets.training.factors import Factors, content, in_memory
-from movierec_assets.training.trainers import MAX_MOVIES, TRAINERS, TooManyMoviesError, ease
+from movierec_assets.training.trainers import MAX_MOVIES, TRAINERS, ease
 from movierec_serving.bundle import Bundle, write_bundle
 from tests.support.models import SMALL, interactions_of_tastes
 

@@ -8,7 +8,6 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from movierec_assets.definitions import assemble
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.settings import settings
 from movierec_assets.tuning.search import new_study, search, walk_forward
@@ -21,7 +20,7 @@ BIG = {"users": 200, "movies": 120, "ratings": 1500}
 
 
 def tune(platform: Platform, trials: int) -> dg.AssetMaterialization:
-    job = assemble(settings()).resolve_job_def("tuning")
+    job = platform.definitions.resolve_job_def("tuning")
     config = {"ops": {"tuned_parameters": {"config": {"trials": trials}}}}
     assert job.execute_in_process(instance=platform.instance, run_config=config).success
     return platform.events("tuned_parameters")[-1]

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from movierec_assets.cli.app import app
-from movierec_assets.cli.verify import Rebuilt, VerifyError, compare, digest, verify
+from movierec_assets.cli.verify import Rebuilt, compare, digest, verify
+from movierec_assets.errors import VerifyError
 from movierec_assets.settings import settings
 from movierec_assets.training.factors import factors_of
 from movierec_serving.bundle.files import FileEntry

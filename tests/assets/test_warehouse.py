@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from movierec_assets.errors import NewerWarehouseError
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.interactions import Interactions, interactions_of
-from movierec_assets.resources.warehouse.duckdb_file import MIGRATIONS, NewerWarehouse
+from movierec_assets.resources.warehouse.duckdb_file import MIGRATIONS
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from tests.conftest import ROOT
 from tests.support.generate import as_csv, ratings_of_day
@@ -77,7 +78,7 @@ def test_a_newer_file_is_refused_and_not_touched(warehouse: Warehouse, read_only
         connection.execute("INSERT INTO migrations VALUES (9999, 'from the future')")
     before = Path(warehouse.path).read_bytes()
     with (
-        pytest.raises(NewerWarehouse, match="schema 9999"),
+        pytest.raises(NewerWarehouseError, match="schema 9999"),
         warehouse.connect(read_only=read_only),
     ):
         pass
@@ -87,14 +88,14 @@ def test_a_newer_file_is_refused_and_not_touched(warehouse: Warehouse, read_only
 def test_an_error_rolls_everything_back(warehouse: Warehouse) -> None:
     load(warehouse, "a", 10)
 
-    class Full(OSError): ...
+    class FullDiskError(OSError): ...
 
     def fill() -> None:
         with warehouse.connect() as connection:
             connection.execute("DELETE FROM raw_ratings")
-            raise Full
+            raise FullDiskError
 
-    with pytest.raises(Full):
+    with pytest.raises(FullDiskError):
         fill()
     assert rows(warehouse) == 10
 

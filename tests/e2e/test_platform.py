@@ -16,9 +16,8 @@ from demo.processes import free_port, running, wait_until
 from demo.stream import Stream, served_at
 from movierec_assets.cli.processes import commands
 from movierec_assets.cli.setup import set_up
-from movierec_assets.definitions import resources
 from movierec_assets.partitions import RANGE_END, RANGE_START
-from movierec_assets.settings import settings
+from movierec_assets.platform import wired
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
 DAYS = days_from("1998-03-02", 6)
@@ -36,7 +35,7 @@ def started(home: Path) -> Iterator[tuple[DagsterApi, str]]:
         "PYTHONWARNINGS": "",
     }
     chosen = set_up(home)
-    landing = resources(chosen)["landing_zone"]
+    landing = wired().landing_zone
     landing.deliver_movies(catalogue())
     for day in DAYS[:5]:
         landing.deliver(day, as_csv(ratings_of_day(day)))
@@ -82,7 +81,7 @@ def test_days_become_answers_and_a_new_day_moves_the_endpoint_under_load(
     assert len(answer["items"]) == 5
     assert all("Amélie" in item["title"] for item in answer["items"])
     assert httpx.get(f"{endpoint}/recommend/nobody").json()["source"] == "popular"
-    resources(settings())["landing_zone"].deliver(DAYS[5], as_csv(ratings_of_day(DAYS[5])))
+    wired().landing_zone.deliver(DAYS[5], as_csv(ratings_of_day(DAYS[5])))
     with Stream(endpoint, ["u1", "u2", "nobody"]) as stream:
         api.launch_job("daily", {RANGE_START: DAYS[5], RANGE_END: DAYS[5]})
         wait_until(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 
 from movierec_assets.definitions import assemble
-from movierec_assets.settings import settings
+from movierec_assets.platform import wired
 
 
 def job_named(name: str, run: int) -> dg.JobDefinition:
     """A job of the definitions; Dagster remembers it, so that each run has one of its own."""
-    return assemble(settings()).resolve_job_def(name)
+    return assemble(wired()).resolve_job_def(name)

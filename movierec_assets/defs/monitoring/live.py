@@ -15,12 +15,13 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from movierec_assets.defs.shared.days import table
+from movierec_assets.errors import EndpointError
 from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.monitoring.live import as_rows, unseen, wrong_lists
 from movierec_assets.promotion.gate import interval
 from movierec_assets.resources.notifier import Notifier, webserver
-from movierec_assets.resources.serving_client import EndpointError, ServingClient
+from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle, PublishedModel

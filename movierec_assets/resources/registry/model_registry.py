@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import dagster as dg
 from filelock import FileLock
 
+from movierec_assets.errors import ChangeError
 from movierec_assets.promotion.gate import Candidate, Decision, Verdict, desired_production
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
 from movierec_serving.bundle import Bundle
@@ -47,10 +48,6 @@ class Version:
         return Candidate(
             self.number, self.data_until, self.gate, revoked, pinned, self.tags.get("fit")
         )
-
-
-class ChangeError(ValueError):
-    """A change of production that makes no sense; the message says why."""
 
 
 class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from movierec_assets.errors import AlteredChunkError
 from movierec_serving.bundle.files import replace_file
 
 
@@ -31,11 +32,11 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             FileNotFoundError: it is not in the archive.
-            ValueError: its bytes no longer have this sha256.
+            AlteredChunkError: its bytes no longer have this sha256.
         """
         content = self.file(day, digest).read_bytes()
         if hashlib.sha256(content).hexdigest() != digest:
-            raise ValueError(f"{self.file(day, digest)}: the archived chunk was changed")
+            raise AlteredChunkError(f"{self.file(day, digest)}: the archived chunk was changed")
         return content
 
     def file(self, day: str, digest: str) -> Path:

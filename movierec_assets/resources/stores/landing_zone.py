@@ -8,15 +8,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from movierec_assets.ratings.chunks import ChunkError
+from movierec_assets.errors import ChunkError, MissingChunkError
 from movierec_serving.bundle.files import replace_file
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SUFFIXES = (".csv", ".parquet")
-
-
-class MissingChunk(FileNotFoundError):
-    """A file that should lie in the landing zone and does not; the message names the path."""
 
 
 class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -46,14 +42,16 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             ValueError: `day` is not YYYY-MM-DD.
-            MissingChunk: no file for the day.
+            MissingChunkError: no file for the day.
             ChunkError: a CSV and a Parquet file for the day, or a link out of the landing zone.
         """
         _check_day(day)
         expected = [self._ratings / f"{day}{suffix}" for suffix in _SUFFIXES]
         found = [path for path in expected if path.is_file()]
         if not found:
-            raise MissingChunk(f"no ratings of {day}: expected {expected[0]} or {expected[1].name}")
+            raise MissingChunkError(
+                f"no ratings of {day}: expected {expected[0]} or {expected[1].name}"
+            )
         if len(found) > 1:
             raise ChunkError(
                 found[0].name, f"{found[1].name} is there as well: which of them counts?"
@@ -75,12 +73,12 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._inside(path) if path.is_file() else None
 
     def read_movies(self) -> tuple[Path, bytes]:
-        """Give the path and content of the catalogue of movies; MissingChunk where there is
+        """Give the path and content of the catalogue of movies; MissingChunkError where there is
         none.
         """
         path = self.movies_path()
         if path is None:
-            raise MissingChunk(f"no movies: expected {Path(self.path) / 'movies.csv'}")
+            raise MissingChunkError(f"no movies: expected {Path(self.path) / 'movies.csv'}")
         return path, path.read_bytes()
 
     def deliver(self, day: str, content: bytes) -> bool:

@@ -13,22 +13,14 @@ import dagster as dg
 import duckdb
 import tenacity
 
+from movierec_assets.errors import NewerWarehouseError, WarehouseHeldError
+
 MIGRATIONS = Path(__file__).parents[3] / "warehouse" / "migrations"
 LOCK_DEADLINE_S = (
     600.0  # a DuckDB shell left open stops the writers; the run then fails and says who
 )
 logger = logging.getLogger(__name__)
 _unit: ContextVar[tuple[str, duckdb.DuckDBPyConnection] | None] = ContextVar("unit", default=None)
-
-
-class WarehouseHeld(RuntimeError):
-    """Another process, such as a DuckDB shell, does not let go of the file; the message names
-    it.
-    """
-
-
-class NewerWarehouse(RuntimeError):
-    """The file's schema is newer than this program's."""
 
 
 def _conflict(error: BaseException) -> bool:
@@ -63,8 +55,8 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         one unit.
 
         Raises:
-            WarehouseHeld: another process held the file for `wait_s`; it is named.
-            NewerWarehouse: the file was made by a newer movierec.
+            WarehouseHeldError: another process held the file for `wait_s`; it is named.
+            NewerWarehouseError: the file was made by a newer movierec.
         """
         outer = _unit.get()
         if outer is not None and outer[0] == self.path:
@@ -102,7 +94,7 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
             return waiting(duckdb.connect, self.path, read_only=read_only)
         except duckdb.Error as error:
             if _conflict(error):
-                raise WarehouseHeld(
+                raise WarehouseHeldError(
                     f"the warehouse is in use for {self.wait_s:.0f} s: {error}"
                 ) from error
             raise
@@ -114,7 +106,11 @@ def _known_schema() -> int:
 
 
 def _schema(connection: duckdb.DuckDBPyConnection) -> int:
-    """The number of the file's last migration; NewerWarehouse if this program does not know it."""
+    """The number of the file's last migration.
+
+    Raises:
+        NewerWarehouseError: this program does not know it.
+    """
     try:
         found = int(
             connection.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()[0][0]
@@ -122,7 +118,7 @@ def _schema(connection: duckdb.DuckDBPyConnection) -> int:
     except duckdb.CatalogException:
         return 0
     if found > (known := _known_schema()):
-        raise NewerWarehouse(
+        raise NewerWarehouseError(
             f"the warehouse has schema {found}, this movierec knows {known}: upgrade movierec, "
             "the file was not touched"
         )

@@ -17,7 +17,7 @@ import httpx
 import tenacity
 from rich.console import Console
 
-from movierec_assets.ratings.chunks import ChunkError
+from movierec_assets.errors import ChunkError, UnavailableError
 from movierec_assets.sources.movielens import reader as movielens
 from movierec_assets.sources.movielens.reader import Dataset
 
@@ -35,10 +35,6 @@ _BROKEN = (
 )
 _TIME_OUT = httpx.Timeout(10, connect=5)  # seconds
 _PIP_TIME_OUT = 120  # seconds
-
-
-class UnavailableError(RuntimeError):
-    """A copy that cannot be had now, and why."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 
-from movierec_assets.ratings.chunks import COLUMNS, MOVIE_COLUMNS, ChunkError
+from movierec_assets.errors import ChunkError
+from movierec_assets.ratings.chunks import COLUMNS, MOVIE_COLUMNS
 
 Files = Mapping[str, Callable[[], IO[bytes]]]  # what there is, by path inside the source
 
