@@ -1,6 +1,6 @@
 # Each target sets up what it needs: .venv from requirements.lock, .env, the databases.
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo test up check bench clean lock
+.PHONY: help setup develop demo test up check docs bench clean lock
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo "$$p" && break; done)
@@ -35,12 +35,16 @@ test: develop ## the tests, on real components
 up: setup ## Dagster's UI and daemon, the endpoint and MLflow's UI, until Ctrl-C
 	@$(BIN)/movierec up
 
-check: develop ## ruff, mypy, import rules, Dagster's definitions
+check: develop docs ## ruff, mypy, import rules, Dagster's definitions, the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dg check defs
+
+docs: .venv/.ready-dev ## the documents, into site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "documents: $(CURDIR)/site/index.html"
 
 bench: develop ## the benchmarks; one of them: make bench ONLY=name
 	$(BIN)/python -m bench $(ONLY)
@@ -51,5 +55,5 @@ lock: .venv/.ready ## both lock files anew from pyproject.toml
 	$(LOCK) --constraint requirements.lock --extra assets --extra setup --extra dev --extra docs --output-file requirements-dev.lock pyproject.toml
 
 clean: ## remove what set-up and tools made; the warehouse is kept
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find movierec_assets movierec_serving tests bench demo -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis site
+	find movierec_assets movierec_serving tests bench demo docs -name __pycache__ -type d -prune -exec rm -rf {} +

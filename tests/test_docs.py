@@ -1,64 +1,168 @@
-"""The documents name what there is."""
+"""The documents are complete and true: what the code has, a page names."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import pytest
+from prometheus_client import REGISTRY
+from pydantic_settings import BaseSettings
 from typer.main import get_command
 
+from docs.generated.http import METHODS, openapi
+from docs.generated.tables import columns
+from docs.hooks import OUTSIDE, filled, link_words, words
 from movierec_assets.cli.app import app
-from movierec_assets.settings import Settings
-from movierec_serving.settings import Settings as ServingSettings
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+INDEXES = ("--index-url", "--extra-index-url", "--find-links", "/simple/", "pythonhosted")
 
 
-def settings_table() -> str:
-    """The README's table, from the fields themselves."""
-    rows = {}
-    for model in (ServingSettings, Settings):
+@cache
+def page(name: str) -> str:
+    """A page of the reference, as it is built."""
+    return filled((DOCS / "reference" / f"{name}.md").read_text(encoding="utf-8"))
+
+
+def without_heading(names: list[str], reference: str) -> list[str]:
+    headings = re.findall(r"^### `(.+)`$", page(reference), re.M)
+    return sorted(set(names) - set(headings))
+
+
+def setting_models() -> Iterator[type[BaseSettings]]:
+    for package in ("movierec_assets", "movierec_serving"):
+        module = import_module(f"{package}.settings")
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                assert issubclass(value, BaseSettings), value
+                yield value
+
+
+def test_every_setting_has_a_heading() -> None:
+    names = []
+    for model in setting_models():
         for name, field in model.model_fields.items():
             alias = field.validation_alias
-            variable = alias if isinstance(alias, str) else f"MOVIEREC_{name.upper()}"
-            default = field.get_default(call_default_factory=name != "home")
-            shown = {"home": "this folder", "endpoints": "http://127.0.0.1:8000"}.get(name, default)
-            rows[variable] = (
-                f"| `{variable}` | {'' if shown is None else shown} | {field.description} |"
-            )
-    return "\n".join(
-        ["| variable | default | |", "|---|---|---|", *(rows[key] for key in sorted(rows))]
+            names.append(alias if isinstance(alias, str) else f"MOVIEREC_{name.upper()}")
+            assert field.description, f"{name} has no description"
+    assert len(names) > 20
+    assert without_heading(names, "settings") == []
+
+
+def test_a_settings_default_and_limits_are_named() -> None:
+    section = page("settings").split("### `MOVIEREC_FACTORS`")[1].split("###")[0]
+    assert "Default: `64`. Accepts a whole number from 1 to 1024." in section
+
+
+def test_every_command_has_a_heading_and_a_meaning() -> None:
+    def leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+        for child, one in getattr(command, "commands", {}).items():
+            yield from leaves(one, f"{name} {child}")
+        if not hasattr(command, "commands"):
+            yield name, command
+
+    found = dict(leaves(get_command(app), "movierec"))
+    assert {"movierec up", "movierec status"} <= set(found)
+    assert without_heading(list(found), "commands") == []
+    for name, command in found.items():
+        assert command.help, name
+        assert [one.name for one in command.params if not getattr(one, "help", "")] == [], name
+
+
+def test_every_route_has_a_heading_and_a_summary() -> None:
+    names = []
+    for path, operations in openapi()["paths"].items():
+        for method in METHODS:
+            if method in operations:
+                names.append(f"{method.upper()} {path}")
+                assert operations[method].get("summary"), names[-1]
+    assert "GET /recommend/{user_id}" in names
+    assert without_heading(names, "http") == []
+
+
+def test_every_table_has_a_heading() -> None:
+    names = [name for name, _ in columns()]
+    assert {"chunks", "raw_ratings", "superseded_ratings"} <= set(names)
+    assert without_heading(names, "tables") == []
+
+
+def test_every_metric_has_a_heading() -> None:
+    import_module("movierec_serving.metrics")
+    names = [
+        f"{metric.name}_total" if metric.type == "counter" else metric.name
+        for metric in REGISTRY.collect()
+        if metric.name.startswith("movierec_")
+    ]
+    assert len(names) > 4
+    assert without_heading(names, "metrics") == []
+
+
+def test_every_error_has_a_heading() -> None:
+    names = re.findall(
+        r"^class (\w+)", (ROOT / "movierec_serving" / "errors.py").read_text("utf-8"), re.M
+    )
+    assert "BundleError" in names
+    assert without_heading(names, "errors") == []
+
+
+def test_the_first_use_of_a_word_links_to_the_glossary() -> None:
+    assert {"chunk", "ndcg@10", "cold fit"} <= set(words())
+    page = "# Chunks\n\nA `chunk`, two [chunks](x.md), Chunks and a cold fit.\n\n    chunk\n\nchunk"
+    linked = link_words(page, {"chunk": "chunk", "cold fit": "cold-fit"}, "../glossary.md")
+    assert linked == (
+        "# Chunks\n\nA `chunk`, two [chunks](x.md), [Chunks](../glossary.md#chunk) and a "
+        "[cold fit](../glossary.md#cold-fit).\n\n    chunk\n\nchunk"
     )
 
 
-def test_the_readme_lists_every_setting() -> None:
-    found = re.search(r"<!-- settings -->\n(.*?)\n?<!-- /settings -->", README, re.S)
-    assert found is not None
-    assert found[1] == settings_table()
+@pytest.mark.parametrize(
+    ("html", "refused"),
+    [
+        ('<script src="https://cdn.example/x.js">', True),
+        ('<link rel="stylesheet" href=https://fonts.example/css>', True),
+        ('<script src="assets/x.js">', False),
+        ('<a href="https://dagster.io">', False),
+    ],
+)
+def test_a_page_that_loads_from_the_internet_is_refused(html: str, refused: bool) -> None:
+    assert bool(OUTSIDE.search(html)) is refused
 
 
-def test_the_readme_or_changelog_names_every_command() -> None:
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    text = README + (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    missing = [
-        name for name in commands if f"`{name}`" not in text and f"movierec {name}" not in text
+def local_links(text: str) -> list[str]:
+    return [
+        target.partition("#")[0]
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+        if "://" not in target and not target.startswith("#")
     ]
-    assert missing == []
 
 
-def test_the_readmes_files_exist() -> None:
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (ROOT / target).is_file(), target
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_the_files_that_a_document_links_to_exist(name: str) -> None:
+    for target in local_links((ROOT / name).read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), f"{name} links to {target}"
+
+
+def test_the_readme_is_short_and_says_where_to_read_on() -> None:
+    assert README.count("\n") <= 150
+    assert {"docs/tutorial.md", "CONTRIBUTING.md", "SECURITY.md"} <= set(local_links(README))
 
 
 def test_nothing_names_a_package_index() -> None:
-    texts = [
-        file.read_text(encoding="utf-8")
-        for file in (ROOT / "requirements.lock", ROOT / "Makefile", ROOT / "pyproject.toml")
-    ]
-    assert not any(
-        word in text
-        for text in texts
-        for word in ("--index-url", "--extra-index-url", "--find-links")
-    )
+    tracked = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "*.md", "*.toml", "*.yml", "*.lock", "Makefile"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split("\n")
+    names = [name for name in tracked if name] or ["README.md", "Makefile", "requirements.lock"]
+    for name in names:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert [word for word in INDEXES if word in text] == [], name
