@@ -1,4 +1,4 @@
-"""Every setting of the pipeline, once. The README's table is checked against these fields."""
+"""Every setting of the pipeline, once. The reference is made from these fields."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=default_home, description="folder that holds `warehouse/`")
     partition_start: date = Field(
-        default=date(1997, 9, 20), description="first daily partition (UTC)"
+        default=date(1997, 9, 20), description="first daily partition, a UTC day"
     )
     partition_end: date | None = Field(
         default=date(1998, 4, 22),
-        description="last daily partition; empty: today's day appears as days pass",
+        description="last daily partition; empty: each day is added when it begins",
     )
     mlflow_tracking_uri: str | None = Field(
         default=None,
         validation_alias="MLFLOW_TRACKING_URI",
-        description="an MLflow server; empty: SQLite in the warehouse",
+        description="address of an MLflow server; empty: SQLite in the warehouse",
     )
     endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("http://127.0.0.1:8000",),
@@ -60,13 +60,13 @@ class Settings(BaseSettings):
     )
     reload_token: SecretStr | None = Field(
         default=None,
-        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset "
-        "refuses them",
+        description="token that `POST /reload` and the blocklist ask for; set-up makes one; while "
+        "it is empty, both refuse everybody",
     )
     webhook: SecretStr | None = Field(
         default=None,
-        description="Slack-compatible URL that failed runs and refused days are posted to; a "
-        "secret",
+        description="Slack-compatible address that failed runs and refused days are posted to; it "
+        "is kept secret",
     )
     max_rejected_share: float = Field(
         default=0.05,
@@ -75,38 +75,47 @@ class Settings(BaseSettings):
         description="a day with a larger share of rejected rows is refused",
     )
     factors: int = Field(default=64, ge=1, le=1024, description="ALS: number of latent factors")
-    regularization: float = Field(default=15.0, gt=0, description="ALS: L2 weight")
-    alpha: float = Field(default=5.0, gt=0, description="ALS: confidence a unit of weight gives")
+    regularization: float = Field(
+        default=15.0, gt=0, description="ALS: weight of the L2 penalty on factors"
+    )
+    alpha: float = Field(default=5.0, gt=0, description="ALS: confidence of one unit of weight")
     weighting: str = Field(
         default="power:4",
         pattern=r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$",
-        description="weight of an interaction: rating (stars), ones, positives (4 stars or more), "
-        "power:P of stars / 5",
+        description="how stars become the weight of an interaction: `rating` is the stars, `ones` "
+        "is 1, `positives` is 1 from 4 stars on and else 0, `power:P` is stars / 5 to the power P",
     )
     iterations: int = Field(default=15, ge=1, le=1000, description="ALS: iterations of a cold fit")
     warm_iterations: int = Field(
         default=2, ge=1, le=1000, description="ALS: iterations of a warm fit"
     )
     window_days: int | None = Field(
-        default=None, ge=1, description="train on the last so many days; empty: on all"
+        default=None, ge=1, description="train on the ratings of this many last days; empty: on all"
     )
     half_life_days: float | None = Field(
         default=None,
         gt=0,
-        description="an interaction this old has half its confidence; empty: no decay",
+        description="days after which an interaction counts half; empty: it always counts in full",
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of random factors")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="seed of the random factors of a cold fit"
+    )
     gate: Literal["auto", "manual"] = Field(
-        default="auto", description="manual: what passes the gate awaits approval"
+        default="auto",
+        description="`auto`: a challenger that passes is promoted; `manual`: a person has to "
+        "approve it",
     )
     gate_margin: float = Field(
-        default=0.05, gt=0, lt=1, description="share of NDCG@10 that a challenger may lose at worst"
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="share of a reference's NDCG@10 that a challenger may lose and still pass",
     )
     gate_level: float = Field(
         default=0.95,
         gt=0.5,
         lt=1,
-        description="confidence with which that must be shown, one-sided",
+        description="how sure the gate must be that no more than the margin is lost, one-sided",
     )
 
     @field_validator(

@@ -29,17 +29,17 @@ class Settings(BaseSettings):
     serving_port: int = Field(8000, ge=1024, le=65535, description="the port to listen on")
     serving_api_processes: int = Field(2, ge=1, le=64, description="processes that answer GET")
     serving_workers: int = Field(
-        1, ge=1, le=64, description="LitServe workers, which answer POST /recommend"
+        1, ge=1, le=64, description="LitServe workers, which answer `POST /recommend`"
     )
     reload_token: SecretStr | None = Field(
         None,
-        description="bearer token of `POST /reload` and of the blocklist; set-up makes one, unset "
-        "refuses them",
+        description="token that `POST /reload` and the blocklist ask for; set-up makes one; while "
+        "it is empty, both refuse everybody",
     )
     api_keys: SecretStr | None = Field(
         None,
-        description="keys of the public routes, separated by commas, sent as `X-API-Key`; empty: "
-        "no key is asked for",
+        description="keys, separated by commas; routes about movies and users ask for one of them "
+        "in `X-API-Key`; empty: no key is asked for",
     )
 
     @field_validator("home")
