@@ -28,7 +28,7 @@ from movierec_assets.cli.up import exclusively
 from movierec_assets.errors import InUseError
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.platform import Platform
-from movierec_assets.ratings.ledger import effective
+from movierec_assets.ratings.ledger import in_force
 from movierec_assets.resources.registry.model_registry import ModelRegistry
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -285,7 +285,7 @@ def _show(console: Console, endpoint: str, user: str) -> None:
 def _summary(
     console: Console, warehouse: Warehouse, registry: ModelRegistry, served: int | None
 ) -> None:
-    chunks = [effective(of_day) for of_day in warehouse.chunks().values()]
+    chunks = [one for of_day in warehouse.chunks().values() for one in in_force(of_day)]
     models = [one for one in warehouse.models().values() if one.identity]
     production, last = registry.production(), models[-1].metrics
     assert production is not None, "the demo has just seen it served"

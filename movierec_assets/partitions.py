@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
 
 from movierec_assets.settings import settings
 
+MOST_SHOWN = 5  # days in a message
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -36,3 +37,21 @@ def contiguous(keys: Sequence[str], chosen: set[str]) -> list[tuple[str, str]]:
 
 
 daily = daily_partitions(settings().partition_start, settings().partition_end)
+
+
+def within(days: Iterable[str]) -> list[str]:
+    """Those of `days` (ISO) that are partitions, in the same order."""
+    first, last = daily.get_first_partition_key(), daily.get_last_partition_key()
+    if first is None or last is None:  # the first day is still to come
+        return []
+    return [day for day in days if first <= day <= last]
+
+
+def outside_partitions(days: Sequence[str]) -> str:
+    """Say that these days (ISO, ascending, at least one) are no partitions, and which days are."""
+    shown = ", ".join(days[:MOST_SHOWN]) + (", …" if len(days) > MOST_SHOWN else "")
+    last = daily.get_last_partition_key() or "none yet"
+    return (
+        f"{len(days)} delivered days are outside the partitions, which are "
+        f"{daily.start:%Y-%m-%d} to {last}: {shown}"
+    )

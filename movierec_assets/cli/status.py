@@ -12,8 +12,9 @@ from rich.table import Table
 
 from movierec_assets.errors import EndpointError
 from movierec_assets.monitoring.staleness import stale_days
+from movierec_assets.partitions import outside_partitions, within
 from movierec_assets.platform import wired
-from movierec_assets.ratings.ledger import effective
+from movierec_assets.ratings.ledger import in_force
 from movierec_assets.settings import settings
 
 
@@ -24,13 +25,13 @@ def show_status() -> bool:
     adapters = wired()
     warehouse, registry = adapters.warehouse, adapters.model_registry
     landed, ledger, models = adapters.landing_zone.days(), warehouse.chunks(), warehouse.models()
-    current = {day: effective(chunks) for day, chunks in ledger.items()}
-    accepted = [one.day for one in current.values() if one.verdict == "accepted"]
+    chunks = [one for some in ledger.values() for one in in_force(some)]
+    accepted = sorted({one.day for one in chunks if one.current})
     refused = warehouse.refused(unreadable=True) | warehouse.refused(unreadable=False)
     trained = [day for day, model in models.items() if model.identity]
     versions, production = registry.versions(), registry.production()
     registered = [one.data_until for one in versions]
-    rows = f"{sum(one.rows for one in current.values()):,} rows"
+    rows = f"{sum(one.rows for one in chunks):,} rows"
     passed = f"{sum(one.gate == 'passed' for one in versions)} passed the gate"
     table = Table("stage", "count", "last day", "")
     for stage, days, note in (
@@ -47,7 +48,10 @@ def show_status() -> bool:
             "in production", "1", production.data_until, f"version {production.number}{pin}"
         )
     differ = [f"{day} is refused: {reason}" for day, reason in refused.items()]
-    waiting = sorted(set(landed) - set(ledger))
+    if outside := sorted(set(landed) - set(within(landed))):
+        differ.append(f"{outside_partitions(outside)}: no stage will read them")
+    differ += adapters.landing_zone.odd_names()
+    waiting = sorted(set(within(landed)) - set(ledger))
     if waiting:
         differ.append(
             f"{len(waiting)} delivered days are not ingested, {waiting[0]} to {waiting[-1]}: "

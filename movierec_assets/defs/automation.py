@@ -14,7 +14,7 @@ from movierec_assets.defs.registration import registered_model
 from movierec_assets.defs.training import als_model
 from movierec_assets.defs.validation import validated_ratings
 from movierec_assets.errors import ChunkError, MissingChunkError
-from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
+from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily, outside_partitions
 from movierec_assets.resources.stores.landing_zone import LandingZone
 
 daily_job = dg.define_asset_job(
@@ -89,5 +89,11 @@ def landing_zone_watch(
         requests.append(
             dg.RunRequest(f"{first}-{last}-{stamp}", job_name=daily_job.name, tags=tags)
         )
-    reason = None if requests else "no chunk is new or changed"
+    said = [] if requests else ["no chunk is new or changed"]
+    if outside := sorted(fingerprints.keys() - set(partitions)):
+        said.append(outside_partitions(outside))
+    said += landing_zone.odd_names()
+    for line in said[bool(not requests) :]:
+        context.log.warning(line)
+    reason = None if requests else "; ".join(said)
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(found), skip_reason=reason)

@@ -9,7 +9,7 @@ from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
 from movierec_assets.errors import ChunkError
 from movierec_assets.partitions import daily
 from movierec_assets.ratings.chunks import parse_chunk, parse_movies
-from movierec_assets.ratings.ledger import Chunk
+from movierec_assets.ratings.ledger import Chunk, held
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -48,9 +48,9 @@ def raw_ratings(
     def ingest(day: str) -> None:
         path, content = landing_zone.read(day)
         delivered[day] = digest = chunk_archive.store(day, content)
-        chunks = ledger.get(day, [])
-        if any(one.current and one.sha256 == digest for one in chunks):
-            if chunks[-1].sha256 != digest:  # the good file again, after one that was refused
+        known = ledger.get(day, [])
+        if any(one.sha256 == digest for one in held(known)):
+            if known[-1].sha256 != digest:  # the good file again, after one that was refused
                 warehouse.touch_chunk(day, digest)
             return
         try:
@@ -98,10 +98,16 @@ def _metadata(chunks: list[Chunk], delivered: str) -> Metadata:
         "dagster/row_count": chunk.rows,
         "file": chunk.file,
         "sha256": chunk.sha256,
-        "status": "current" if chunk.current else f"refused: {chunk.reason}",
+        "status": _status(chunk),
         "current chunk": next((one.sha256 for one in chunks if one.current), "none"),
         "chunks delivered": len(chunks),
     }
+
+
+def _status(chunk: Chunk) -> str:
+    if chunk.verdict is None:
+        return "to be validated"
+    return "current" if chunk.current else f"refused: {chunk.reason}"
 
 
 @dg.asset(group_name="ingestion", kinds={"duckdb"}, pool="warehouse")

@@ -3,6 +3,7 @@ refused days.
 """
 
 import json
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -12,6 +13,7 @@ from movierec_assets.defs.training import als_model
 from movierec_assets.errors import ChangeError, WarehouseHeldError
 from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
+from movierec_assets.ratings.ledger import Chunk
 from movierec_assets.resources.notifier import Notifier, webserver
 from movierec_assets.resources.registry.mlflow_run import sweep
 from movierec_assets.resources.registry.model_registry import Action, ModelRegistry
@@ -139,15 +141,28 @@ def refused_days(
     except WarehouseHeldError as error:
         return dg.SensorResult(skip_reason=f"{error}; asked again in a minute")
     chunks = [one for some in ledger.values() for one in some]
-    refused = {f"{one.day}/{one.sha256}": one.reason for one in chunks if one.verdict == "refused"}
+    refused = {
+        f"{one.day}/{one.sha256}": _told(one, ledger[one.day])
+        for one in chunks
+        if one.verdict == "refused"
+    }
     new = sorted(refused.keys() - set(json.loads(context.cursor or "[]")))
     if (
         new
     ):  # one message: a webhook that hangs must not outlast the tick, which would tell it again
-        lines = "\n".join(
-            f"{key[:10]} is refused and not trained on: {refused[key]}" for key in new
-        )
+        lines = "\n".join(refused[key] for key in new)
         notifier.send(f"{lines}\n{webserver()}/assets/validated_ratings")
     told = ", ".join(key[:10] for key in new)
     reason = f"told of {told}" if new else "no day was refused since"
     return dg.SensorResult(cursor=json.dumps(sorted(refused)), skip_reason=reason)
+
+
+def _told(refused: Chunk, chunks: Sequence[Chunk]) -> str:
+    """A refused chunk, and what of its day is trained on instead."""
+    current = [one.sha256 for one in chunks if one.source == refused.source and one.current]
+    if not current:
+        return f"{refused.day} is refused and not trained on: {refused.reason}"
+    return (
+        f"{refused.day}: a new chunk is refused, the one accepted before, {current[0][:12]}, "
+        f"stays: {refused.reason}"
+    )

@@ -19,7 +19,7 @@ from movierec_assets.defs.validation import validated_ratings
 from movierec_assets.errors import NotReadyError
 from movierec_assets.evaluation.offline import encode, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.partitions import daily
+from movierec_assets.partitions import daily, within
 from movierec_assets.ratings.interactions import Interactions, confidence
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.landing_zone import LandingZone
@@ -94,7 +94,7 @@ def als_model(
     with warehouse.connect(read_only=True):
         # Once: what lands while this runs is the next run's, and what has a verdict keeps it.
         waiting = warehouse.days_without_verdict(
-            landing_zone.days(), context.partition_keys[-1], None
+            within(landing_zone.days()), context.partition_keys[-1], None
         )
         waiting = [day for day in waiting if landing_zone.readable(day)]
         tuned = warehouse.tuned(settings().fit_parameters)

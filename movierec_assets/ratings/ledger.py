@@ -1,47 +1,86 @@
-"""What is recorded of a day: its chunks, the verdict on it, and what its ratings look like."""
+"""What is recorded of a day: its chunks, the verdict on each, and what its ratings look like."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from movierec_assets.ratings.validation import Outcome
+
+DEFAULT_SOURCE = "ratings"  # what needs no declaration
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One row of the ledger."""
+    """One row of the ledger.
+
+    Attributes:
+        current: whether it is the accepted chunk that the day's ratings of its source are from.
+        schema_version: of the rules that judged it, None while none did.
+        data_version: names what its accepted rows are, as models record it.
+        mended: rows whose id was written otherwise than it is kept, by kind.
+    """
 
     day: str
+    source: str
     sha256: str
     file: str
+    declaration: str | None
     current: bool
     verdict: str | None
     reason: str | None
     schema_version: str | None
+    data_version: str | None
     max_rejected_share: float | None
     rows: int
     validated: int
     rejected: int
     superseded: int
     late: int
+    mended: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether it was refused as a whole, before any row could be judged."""
+        return self.verdict == "refused" and self.schema_version is None
 
 
-def effective(chunks: Sequence[Chunk]) -> Chunk:
-    """Of a day's chunks, the one whose rows are the day's; the last one delivered while none could
-    be read.
+def by_source(chunks: Iterable[Chunk]) -> dict[str, list[Chunk]]:
+    """A day's chunks by their source, each in order of arrival."""
+    ordered = sorted(chunks, key=attrgetter("source"))  # stable: the order of arrival stays
+    return {source: list(some) for source, some in groupby(ordered, attrgetter("source"))}
+
+
+def in_force(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Of a day's chunks, the current one of each source; the last delivered where none is."""
+    return [
+        next((one for one in some if one.current), some[-1]) for some in by_source(chunks).values()
+    ]
+
+
+def held(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Of a day's chunks, those whose rows are in the tables: of each source the current one, and
+    the last delivered if it could be read.
     """
-    return next((one for one in chunks if one.current), chunks[-1])
+    return [
+        one
+        for some in by_source(chunks).values()
+        for one in some
+        if one.current or (one is some[-1] and not one.unreadable)
+    ]
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What validation found in a chunk, and the day's verdict with its reason."""
+    """What validation found in a chunk, and the verdict on it with its reason."""
 
     outcome: Outcome
     verdict: str
     reason: str | None
     max_rejected_share: float
+    data_version: str
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,28 @@ def test_other_names_are_ignored(landing, ratings, name):
     assert landing.fingerprints() == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("2026-1-5.csv", "is it 2026-01-05.csv?"),
+        ("2026_01_05.csv", "is it 2026-01-05.csv?"),
+        ("20260105.CSV", "is it 2026-01-05.csv?"),
+        ("2026-01-05.Parquet", "is it 2026-01-05.parquet?"),
+        ("2026-02-30.csv", "it is no day"),
+    ],
+)
+def test_a_name_that_is_nearly_a_day_is_named(landing, ratings, name, said):
+    (ratings / name).write_bytes(CONTENT)
+    (line,) = landing.odd_names()
+    assert line == f"{name} is not read, {said} Expected YYYY-MM-DD.csv or .parquet"
+
+
+@pytest.mark.parametrize("name", ["2026-01-05.csv", "2026-01-05.csv.tmp", "notes.csv", "1.csv"])
+def test_other_names_are_not_spoken_of(landing, ratings, name):
+    (ratings / name).write_bytes(CONTENT)
+    assert landing.odd_names() == []
+
+
 def test_folders_and_dead_links_are_no_chunks(landing, ratings):
     (ratings / "2020-01-01.csv").mkdir()
     (ratings / "2020-01-02.csv").symlink_to(ratings / "gone.csv")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import dagster as dg
 
 from movierec_assets.errors import AlteredChunkError
 from movierec_serving.bundle.files import replace_file
+
+logger = logging.getLogger(__name__)
 
 
 class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -19,12 +22,18 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
     path: str
 
     def store(self, day: str, content: bytes) -> str:
-        """Keep `content` and return its sha256; keeping the same bytes twice changes nothing."""
+        """Keep `content` and return its sha256; keeping the same bytes twice changes nothing.
+
+        A copy that was altered is put right, and the log says so.
+        """
         digest = hashlib.sha256(content).hexdigest()
         target = self.file(day, digest)
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(target, content)
+        if target.exists():
+            if target.read_bytes() == content:
+                return digest
+            logger.warning("%s: the archived chunk was changed; it is put right", target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target, content)
         return digest
 
     def read(self, day: str, digest: str) -> bytes:

@@ -12,6 +12,10 @@ from movierec_assets.errors import ChunkError, MissingChunkError
 from movierec_serving.bundle.files import replace_file
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NEARLY = re.compile(  # 2026-1-5.csv, 2026_01_05.csv, 20260105.CSV, 2026-02-30.csv
+    r"([0-9]{4})[-_. ]?([0-9]{1,2})[-_. ]?([0-9]{1,2})(\.(?:csv|parquet)(?:\.gz)?)",
+    re.IGNORECASE | re.ASCII,
+)
 _SUFFIXES = (".csv", ".parquet")
 
 
@@ -27,6 +31,18 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
     def days(self) -> list[str]:
         """List the days (ISO) for which there is a chunk, ascending; readable or not."""
         return sorted({day for day, _ in self._chunks()})
+
+    def odd_names(self) -> list[str]:
+        """Say of each file whose name is nearly a day's what it should be called, if it is one."""
+        found = []
+        for path in sorted(self._files()):
+            near = _NEARLY.fullmatch(path.name)
+            if near and not (path.suffix in _SUFFIXES and _is_day(path.stem)):
+                year, month, day, suffix = near.groups()
+                meant = f"{year}-{month:0>2}-{day:0>2}"
+                hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day"
+                found.append(f"{path.name} is not read, {hint} Expected YYYY-MM-DD.csv or .parquet")
+        return found
 
     def readable(self, day: str) -> bool:
         """Whether a day's chunk can be read; one that cannot fails by itself, and nobody waits for
@@ -119,13 +135,14 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _ratings(self) -> Path:
         return Path(self.path) / "ratings"
 
-    def _chunks(self) -> Iterator[tuple[str, Path]]:
+    def _files(self) -> list[Path]:
         try:
-            entries = list(os.scandir(self._ratings))
+            return [Path(entry.path) for entry in os.scandir(self._ratings)]
         except FileNotFoundError:  # nothing has been delivered yet
-            return
-        for entry in entries:
-            path = Path(entry.path)
+            return []
+
+    def _chunks(self) -> Iterator[tuple[str, Path]]:
+        for path in self._files():
             if path.suffix in _SUFFIXES and _is_day(path.stem) and os.path.isfile(path):  # noqa: PTH113 - False on any error
                 yield path.stem, path
 
