@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 from docs.generated.http import METHODS, openapi
+from docs.generated.meanings import meanings_of
 from docs.generated.tables import columns
 from docs.hooks import OUTSIDE, filled, link_words, words
 from movierec_assets.cli.app import app
@@ -88,10 +89,12 @@ def test_every_route_has_a_heading_and_a_summary() -> None:
     assert without_heading(names, "http") == []
 
 
-def test_every_table_has_a_heading() -> None:
-    names = [name for name, _ in columns()]
-    assert {"chunks", "raw_ratings", "superseded_ratings"} <= set(names)
-    assert without_heading(names, "tables") == []
+def test_every_table_and_column_has_a_meaning() -> None:
+    assert {"chunks", "raw_ratings", "superseded_ratings"} <= set(columns())
+    assert without_heading(list(columns()), "tables") == []
+    assert set(meanings_of("tables")) == set(columns())
+    meant = {name: set(meanings) for name, meanings in meanings_of("columns").items()}
+    assert meant == {name: {column for column, _ in found} for name, found in columns().items()}
 
 
 def test_every_metric_has_a_heading() -> None:

@@ -8,34 +8,29 @@ from functools import cache
 from importlib import import_module
 
 from docs.generated.markdown import sentence, table
+from docs.generated.meanings import meanings_of
 
 
 @cache
-def columns() -> Mapping[tuple[str, str], Sequence[tuple[str, str, str]]]:
-    """(column, type, comment) by (table, comment), of a warehouse of the newest schema."""
+def columns() -> Mapping[str, Sequence[tuple[str, str]]]:
+    """(column, type) by table or view, of a warehouse that has just been made."""
     with tempfile.TemporaryDirectory() as folder:
         warehouse = import_module("movierec_assets.resources.warehouse.warehouse").Warehouse
         with warehouse(path=f"{folder}/movierec.duckdb").connect() as connection:
-            query = connection.execute
-            names = query(
-                "SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal UNION ALL "
-                "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal ORDER BY 1"
+            rows = connection.execute(
+                "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+                "WHERE NOT internal ORDER BY table_name, column_index"
             ).fetchall()
-            return {
-                (name, comment or ""): query(
-                    "SELECT column_name, data_type, coalesce(comment, '') FROM duckdb_columns() "
-                    "WHERE NOT internal AND table_name = ? ORDER BY column_index",
-                    [name],
-                ).fetchall()
-                for name, comment in names
-            }
+    names = dict.fromkeys(name for name, _, _ in rows)
+    return {name: [(column, kind) for of, column, kind in rows if of == name] for name in names}
 
 
 def tables() -> str:
     """A heading for each table and view of the warehouse, with its columns."""
     sections = []
-    for (name, comment), rows in columns().items():
-        cells = [(f"`{column}`", kind, sentence(text)) for column, kind, text in rows]
-        head = f"### `{name}`\n\n{sentence(comment)}\n\n"
-        sections.append(head + table(("column", "type", "meaning"), cells))
+    for name, found in columns().items():
+        meanings = meanings_of("columns").get(name, {})
+        rows = [(f"`{column}`", kind, sentence(meanings.get(column))) for column, kind in found]
+        head = f"### `{name}`\n\n{sentence(meanings_of('tables').get(name))}\n\n"
+        sections.append(head + table(("column", "type", "meaning"), rows))
     return "\n\n".join(sections)
