@@ -11,6 +11,7 @@ from movierec_assets.defs import (
     automation,
     deployment,
     ingestion,
+    notices,
     production,
     promotion,
     registration,
@@ -18,7 +19,7 @@ from movierec_assets.defs import (
     tuning,
     validation,
 )
-from movierec_assets.defs.monitoring import live, prequential
+from movierec_assets.defs.monitoring import live, prequential, stale_days
 from movierec_assets.defs.shared import days
 from movierec_assets.platform import Platform, wired
 from movierec_assets.resources.registry.mlflow_run import mlflow_run
@@ -39,7 +40,7 @@ def assemble(platform: Platform) -> dg.Definitions:
             prequential.prequential_evaluation,
             tuning.tuned_parameters,
         ],
-        asset_checks=[production.days_current, live.live_answers, live.live_accuracy],
+        asset_checks=[stale_days.days_current, live.live_answers, live.live_accuracy],
         jobs=[
             automation.daily_job,
             automation.catalogue_job,
@@ -52,8 +53,8 @@ def assemble(platform: Platform) -> dg.Definitions:
         sensors=[
             automation.landing_zone_watch,
             deployment.deploy_production,
-            production.after_failure,
-            production.refused_days,
+            notices.after_failure,
+            notices.refused_days,
         ],
         resources=resources(platform),
         executor=days.executor,  # a range of days is one process: it is what makes a day cheap

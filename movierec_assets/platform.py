@@ -15,6 +15,7 @@ from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.landing_zone import LandingZone
+from movierec_assets.resources.stores.published_models import PublishedModels
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
 
@@ -28,6 +29,7 @@ class Platform:
     chunk_archive: ChunkArchive
     warehouse: Warehouse
     bundle_store: BundleStore
+    published_models: PublishedModels
     model_registry: ModelRegistry
     serving_client: ServingClient
     notifier: Notifier
@@ -42,6 +44,7 @@ class Platform:
             chunk_archive=ChunkArchive(path=str(root / "chunks")),
             warehouse=Warehouse(path=str(root / "movierec.duckdb")),
             bundle_store=BundleStore(root=str(root)),
+            published_models=PublishedModels(path=str(root / "models")),
             model_registry=ModelRegistry(tracking_uri=settings.tracking_uri, root=str(root)),
             serving_client=ServingClient(settings.endpoints, settings.reload_token),
             notifier=Notifier(settings.webhook),

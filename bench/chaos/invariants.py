@@ -9,7 +9,7 @@ import dagster as dg
 from mlflow.exceptions import MlflowException
 
 from movierec_assets.platform import Platform
-from movierec_assets.promotion.gate import desired_production
+from movierec_assets.promotion.policy import desired_production
 from movierec_assets.resources.registry.model_registry import EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, BundleError, PublishedModel

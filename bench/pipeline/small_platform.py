@@ -23,7 +23,7 @@ from demo.stream import served_at
 from movierec_assets.cli.processes import commands
 from movierec_assets.cli.setup import set_up
 from movierec_assets.definitions import assemble
-from movierec_assets.defs.deployment import ATTEMPT
+from movierec_assets.defs.shared.tags import ATTEMPT
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.platform import wired
 from movierec_assets.settings import settings

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from movierec_assets.errors import AlteredChunkError, LineageError
 from movierec_assets.platform import Platform
-from movierec_assets.resources.registry.model_registry import Version
+from movierec_assets.promotion.version import Version
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings

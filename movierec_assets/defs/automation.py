@@ -7,12 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from movierec_assets.defs.ingestion import movies, raw_ratings
-from movierec_assets.defs.monitoring.prequential import prequential_evaluation
-from movierec_assets.defs.promotion import gate_verdict
-from movierec_assets.defs.registration import registered_model
-from movierec_assets.defs.training import als_model
-from movierec_assets.defs.validation import validated_ratings
+from movierec_assets.defs.shared.keys import DAILY, MOVIES
 from movierec_assets.errors import ChunkError, MissingChunkError
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily, outside_partitions
 from movierec_assets.resources.stores.landing_zone import LandingZone
@@ -20,17 +15,10 @@ from movierec_assets.resources.stores.landing_zone import LandingZone
 daily_job = dg.define_asset_job(
     "daily",
     description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
-    selection=[
-        raw_ratings,
-        validated_ratings,
-        als_model,
-        registered_model,
-        gate_verdict,
-        prequential_evaluation,
-    ],
+    selection=dg.AssetSelection.assets(*DAILY),
 )
 catalogue_job = dg.define_asset_job(
-    "catalogue", selection=[movies], description="Read movies.csv again."
+    "catalogue", selection=dg.AssetSelection.assets(MOVIES), description="Read movies.csv again."
 )
 
 

@@ -1,46 +1,47 @@
 """Deployment: the production version published and live on every endpoint."""
 
-import json
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from movierec_assets.defs.ingestion import movies
-from movierec_assets.defs.monitoring.live import live_answers, report_accuracy
-from movierec_assets.defs.promotion import PRODUCTION, reconcile_production, reported_production
+from movierec_assets.defs.shared.accuracy import Served, report_accuracy
 from movierec_assets.defs.shared.days import table
+from movierec_assets.defs.shared.header import GROUP, OWNERS
+from movierec_assets.defs.shared.keys import MOVIES, PRODUCTION_MODEL, SERVED_MODEL
+from movierec_assets.defs.shared.production import reconcile_production, reported_production
+from movierec_assets.defs.shared.tags import ATTEMPT, VERSION
 from movierec_assets.errors import EndpointError
-from movierec_assets.resources.notifier import Notifier
-from movierec_assets.resources.registry.model_registry import ModelRegistry
+from movierec_assets.monitoring.told import Told
+from movierec_assets.ports import Bundles, Notices, PublishedModels, Registry
+from movierec_assets.promotion.rollout import Attempt, Attempts, Endpoints, Settled, Wait, next_step
+from movierec_assets.promotion.version import Version
 from movierec_assets.resources.serving_client import Reload, ServingClient
-from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.warehouse.warehouse import Warehouse
-from movierec_serving.bundle import BundleError, Movie, PublishedModel, publish
+from movierec_serving.bundle import BundleError, Movie, PublishedModel
 
-ATTEMPT, VERSION = "movierec/attempt", "movierec/version"
-UNFINISHED = [
-    one for one in dg.DagsterRunStatus if one.value not in ("SUCCESS", "FAILURE", "CANCELED")
-]
-LONGEST_PAUSE_S = 300.0  # between attempts at an endpoint that stays down
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in ENDED]
+FRESH_FOR = timedelta(hours=48)
 
 
 @dg.asset(
-    deps=[PRODUCTION, movies],
-    group_name="deployment",
+    deps=[PRODUCTION_MODEL, MOVIES],
+    group_name=GROUP,
+    owners=OWNERS,
     kinds={"litserve"},
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48)),
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=FRESH_FOR),
 )
 def served_model(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
-    bundle_store: BundleStore,
-    model_registry: ModelRegistry,
+    bundle_store: dg.ResourceParam[Bundles],
+    published_models: dg.ResourceParam[PublishedModels],
+    model_registry: dg.ResourceParam[Registry],
     serving_client: dg.ResourceParam[ServingClient],
-    notifier: dg.ResourceParam[Notifier],
+    notifier: dg.ResourceParam[Notices],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The production version, published with each user's best unseen movies and acknowledged by
     every endpoint.
@@ -55,26 +56,11 @@ def served_model(
         raise dg.Failure(
             "nothing is in production yet: no version has passed the gate", allow_retries=False
         )
-    catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
-    store = Path(bundle_store.root) / "models"
-    try:
-        publish(bundle_store.served(production.identity), store, production.number, catalogue)
-    except BundleError as error:
-        raise dg.Failure(
-            f"nothing can be deployed, the bundle is damaged: {error}; materialize als_model of "
-            f"{production.data_until} again. The endpoints keep what they serve",
-            allow_retries=False,
-        ) from error
-    report_accuracy(context, warehouse, bundle_store, serving_client, notifier)
-    done: list[Reload] = []
-    failed: dict[str, str] = {}
-    for url in serving_client.endpoints:
-        try:
-            done.append(serving_client.reload(url, production.number))
-        except EndpointError as error:
-            failed[url] = str(error)
-            context.log.error(str(error))
-    rows = _write_table(warehouse, PublishedModel.open(store, production.number)) if done else 0
+    _publish(production, warehouse, bundle_store, published_models)
+    served = Served(bundle_store, published_models, serving_client)
+    report_accuracy(context, warehouse, served, notifier)
+    done, failed = _reload(context, serving_client, production.number)
+    rows = _write_table(warehouse, published_models.open(production.number)) if done else 0
     if failed:
         raise dg.Failure(
             f"{len(failed)} of {len(serving_client.endpoints)} endpoints did not reload: "
@@ -91,6 +77,36 @@ def served_model(
             "endpoints": table(("endpoint", "previous", "changed", "seconds"), reloads),
         }
     )
+
+
+def _publish(
+    production: Version, warehouse: Warehouse, bundles: Bundles, published: PublishedModels
+) -> None:
+    """Put production where endpoints find it; dg.Failure if its bundle is damaged."""
+    catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
+    try:
+        published.publish(bundles.served(production.identity), production.number, catalogue)
+    except BundleError as error:
+        raise dg.Failure(
+            f"nothing can be deployed, the bundle is damaged: {error}; materialize als_model of "
+            f"{production.data_until} again. The endpoints keep what they serve",
+            allow_retries=False,
+        ) from error
+
+
+def _reload(
+    context: dg.AssetExecutionContext, client: ServingClient, version: int
+) -> tuple[list[Reload], dict[str, str]]:
+    """What each endpoint acknowledged, and why the others did not."""
+    done: list[Reload] = []
+    failed: dict[str, str] = {}
+    for url in client.endpoints:
+        try:
+            done.append(client.reload(url, version))
+        except EndpointError as error:
+            failed[url] = str(error)
+            context.log.error(str(error))
+    return done, failed
 
 
 def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
@@ -112,8 +128,8 @@ deploy_job = dg.define_asset_job(
     "deploy",
     description="Publish production, reload every endpoint, ask each for the lists of a sample of "
     "users.",
-    selection=dg.AssetSelection.assets(served_model).without_checks()
-    | dg.AssetSelection.checks(live_answers),
+    selection=dg.AssetSelection.assets(SERVED_MODEL).without_checks()
+    | dg.AssetSelection.checks(dg.AssetCheckKey(SERVED_MODEL, "live_answers")),
 )
 
 
@@ -127,45 +143,56 @@ deploy_job = dg.define_asset_job(
 def deploy_production(
     context: dg.SensorEvaluationContext,
     serving_client: dg.ResourceParam[ServingClient],
-    notifier: dg.ResourceParam[Notifier],
+    notifier: dg.ResourceParam[Notices],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Reconciles: a server that was down, or came up empty, converges by itself; pauses double,
-    none is the last.
-
-    An endpoint that answers again is tried at once: to wait is for causes that cannot be seen from
-    here.
-    """
-    wanted = reported_production(context.instance)
-    if wanted is None:
+    """Reconciles: a server that was down, or came up empty, converges by itself."""
+    production = reported_production(context.instance)
+    if production is None:
         return dg.SkipReason("nothing is in production yet")
-    differ: list[str] = []
-    down: list[str] = []
-    for url in serving_client.endpoints:
+    seen = _look(serving_client, production)
+    if seen.differ and (deploying := _under_way(context.instance)):
+        return dg.SkipReason(f"run {deploying[:8]} is deploying")
+    before, now = Attempts.loads(context.cursor), time.time()
+    step, attempts = next_step(before, production, seen, now)
+    cursor = attempts.dumps()
+    match step:
+        case Settled(after):
+            agreed = f"every endpoint serves version {production}"
+            for _ in _failures_told(after).over({}):
+                notifier.send(f"{agreed} again, after {after} attempts")
+            return dg.SensorResult(cursor=cursor, skip_reason=agreed)
+        case Wait(until, why):
+            reason = f"attempt {before.attempt + 1} in {until - now:.0f} s: {why}"
+            return dg.SensorResult(cursor=cursor, skip_reason=reason)
+        case Attempt(number):
+            key = f"version-{production}-attempt-{number}-{now:.0f}"
+            tags = {VERSION: str(production), ATTEMPT: str(number)}
+            return dg.SensorResult([dg.RunRequest(key, tags=tags)], cursor=cursor)
+
+
+def _look(client: ServingClient, production: int) -> Endpoints:
+    """Ask each endpoint what it serves."""
+    differ: dict[str, str] = {}
+    down: set[str] = set()
+    for url in client.endpoints:
         try:
-            if (served := serving_client.served(url)) != wanted:
-                differ.append(f"{url} serves {served or 'nothing'}")
+            served = client.served(url)
         except EndpointError as error:
-            differ.append(str(error))
-            down.append(url)
-    state = json.loads(context.cursor or "{}")
-    if not differ:
-        if state.get("attempt", 1) > 1:  # its failure was told of
-            notifier.send(
-                f"every endpoint serves version {wanted} again, after {state['attempt']} attempts"
-            )
-        return dg.SensorResult(cursor="", skip_reason=f"every endpoint serves version {wanted}")
+            differ[url] = str(error)
+            down.add(url)
+        else:
+            if served != production:
+                differ[url] = f"{url} serves {served or 'nothing'}"
+    return Endpoints(differ, frozenset(down))
+
+
+def _under_way(instance: dg.DagsterInstance) -> str | None:
+    """The id of a run that is deploying, or is about to."""
     unfinished = dg.RunsFilter(job_name=deploy_job.name, statuses=UNFINISHED)
-    if under_way := context.instance.get_runs(unfinished, limit=1):
-        return dg.SkipReason(f"run {under_way[0].run_id[:8]} is deploying")
-    attempt = state["attempt"] + 1 if state.get("version") == wanted else 1
-    now = time.time()
-    if attempt > 1 and now < state["not_before"] and not set(state["down"]) - set(down):
-        reason = f"attempt {attempt} in {state['not_before'] - now:.0f} s: {'; '.join(differ)}"
-        return dg.SensorResult(cursor=json.dumps({**state, "down": down}), skip_reason=reason)
-    pause = min(5.0 * 2 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
-    cursor = {"version": wanted, "attempt": attempt, "not_before": now + pause, "down": down}
-    key, tags = (
-        f"version-{wanted}-attempt-{attempt}-{now:.0f}",
-        {VERSION: str(wanted), ATTEMPT: str(attempt)},
-    )
-    return dg.SensorResult([dg.RunRequest(key, tags=tags)], cursor=json.dumps(cursor))
+    runs = instance.get_runs(unfinished, limit=1)
+    return runs[0].run_id if runs else None
+
+
+def _failures_told(attempts: int) -> Told:
+    """Of a deployment that took several attempts, the failures were told of."""
+    return Told({"deploy": "failed"}) if attempts > 1 else Told()

@@ -1,29 +1,26 @@
 """From the landing zone to raw ratings and the catalogue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 
 import dagster as dg
 
-from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
+from movierec_assets.defs.shared.days import Metadata, Results, each_day
+from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, daily_asset
+from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import ChunkError
-from movierec_assets.partitions import daily
 from movierec_assets.ratings.chunks import parse_chunk, parse_movies
 from movierec_assets.ratings.ledger import Chunk, held
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 
-ONE_RUN = dg.BackfillPolicy.single_run()
 LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end
 
 
-@dg.asset(
-    partitions_def=daily,
-    backfill_policy=ONE_RUN,
-    group_name="ingestion",
+@daily_asset(
+    deps=[],
     kinds={"duckdb"},
-    pool="warehouse",
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER),
     check_specs=[
         dg.AssetCheckSpec(
@@ -73,25 +70,6 @@ def raw_ratings(
     yield from each_day(context, ingest, describe, check=check)
 
 
-def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg.AssetCheckResult:
-    """The check's result: an ERROR that names the refused days of this run, a WARN while there are
-    others.
-
-    A check has one state for the asset: green after a good day would hide the refused one before
-    it.
-    """
-    now = [day for day in asked if day in refused]
-    if not refused:
-        return dg.AssetCheckResult(check_name=check, passed=True)
-    return dg.AssetCheckResult(
-        check_name=check,
-        passed=False,
-        severity=dg.AssetCheckSeverity.ERROR if now else dg.AssetCheckSeverity.WARN,
-        description=f"refused: {', '.join(now)}" if now else f"still refused: {', '.join(refused)}",
-        metadata={"refused": table(("day", "reason"), refused.items())},
-    )
-
-
 def _metadata(chunks: list[Chunk], delivered: str) -> Metadata:
     chunk = next(one for one in chunks if one.sha256 == delivered)
     return {
@@ -110,7 +88,7 @@ def _status(chunk: Chunk) -> str:
     return "current" if chunk.current else f"refused: {chunk.reason}"
 
 
-@dg.asset(group_name="ingestion", kinds={"duckdb"}, pool="warehouse")
+@dg.asset(group_name=GROUP, owners=OWNERS, kinds={"duckdb"}, pool=POOL)
 def movies(landing_zone: LandingZone, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The catalogue: id, title, year, genres of each movie, from the landing zone's movies.csv."""
     path, content = landing_zone.read_movies()

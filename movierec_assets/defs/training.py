@@ -13,9 +13,9 @@ import dagster as dg
 import numpy as np
 import scipy.sparse as sp
 
-from movierec_assets.defs.ingestion import ONE_RUN
 from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
-from movierec_assets.defs.validation import validated_ratings
+from movierec_assets.defs.shared.header import ONE_RUN
+from movierec_assets.defs.shared.keys import VALIDATED_RATINGS
 from movierec_assets.errors import NotReadyError
 from movierec_assets.evaluation.offline import encode, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
@@ -43,10 +43,10 @@ NOTES = {  # by the fit of a day that has none
 
 
 @dg.asset(
-    deps=[validated_ratings],
+    deps=[VALIDATED_RATINGS],
     partitions_def=daily,
     backfill_policy=ONE_RUN,
-    group_name="training",
+    group_name="movierec",
     kinds={"implicit", "numpy"},
     pool="warehouse",
 )

@@ -5,10 +5,12 @@ from typing import Any
 
 import dagster as dg
 
-from movierec_assets.defs.promotion import reconcile_production, verdict_on
-from movierec_assets.defs.registration import origin, register_version
+from movierec_assets.defs.shared.challengers import Gate, origin, register_version
+from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL
+from movierec_assets.defs.shared.keys import ALS_MODEL
 from movierec_assets.defs.shared.pictures import search_pictures
-from movierec_assets.defs.training import Due, als_model, fit_model
+from movierec_assets.defs.shared.production import reconcile_production
+from movierec_assets.defs.training import Due, fit_model
 from movierec_assets.resources.registry.model_registry import ModelRegistry
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -23,7 +25,13 @@ class Search(dg.Config):
     trials: int = 60
 
 
-@dg.asset(deps=[als_model], group_name="tuning", kinds={"optuna", "implicit"}, pool="warehouse")
+@dg.asset(
+    deps=[ALS_MODEL],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"optuna", "implicit"},
+    pool=POOL,
+)
 def tuned_parameters(
     context: dg.AssetExecutionContext,
     config: Search,
@@ -68,9 +76,8 @@ def tuned_parameters(
     version = register_version(
         mlflow, model_registry, bundle, model, {**origin(context), "tuned": "true"}
     )
-    verdict = verdict_on(
-        model, version, model_registry.versions(), models, bundle_store, model_registry
-    )
+    gate = Gate(chosen, bundle_store, model_registry)
+    verdict = gate.verdict(model, version, model_registry.versions(), models)
     warehouse.record_tuned(model, version.number, base, found, verdict.decision)
     reconcile_production(
         context.instance, model_registry, f"tuned_parameters, run {context.run.run_id}"
@@ -81,6 +88,6 @@ def tuned_parameters(
 
 tuning_job = dg.define_asset_job(
     "tuning",
-    [tuned_parameters],
+    dg.AssetSelection.assets(tuned_parameters),
     description="Search for better parameters of ALS; launch it by hand.",
 )

@@ -7,32 +7,33 @@ from functools import partial
 import dagster as dg
 import pandas as pd
 
-from movierec_assets.defs.ingestion import ONE_RUN, movies, raw_ratings, refusals
 from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
+from movierec_assets.defs.shared.header import daily_asset
+from movierec_assets.defs.shared.keys import MOVIES, RAW_RATINGS
 from movierec_assets.defs.shared.pictures import histogram
+from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import NotReadyError
-from movierec_assets.partitions import daily
 from movierec_assets.ratings.ledger import Chunk, DaySummary, Judgement, held, in_force
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.warehouse.warehouse import Warehouse
-from movierec_assets.settings import settings
+from movierec_assets.settings import Settings
 
 
-@dg.asset(
-    deps=[raw_ratings, movies],
-    partitions_def=daily,
-    backfill_policy=ONE_RUN,
-    group_name="validation",
+@daily_asset(
+    deps=[RAW_RATINGS, MOVIES],
     kinds={"pandera", "duckdb"},
-    pool="warehouse",
     check_specs=[
         dg.AssetCheckSpec(
             "few_rows_rejected", asset="validated_ratings", description="no day was refused"
         )
     ],
 )
-def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Results:
+def validated_ratings(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    settings: dg.ResourceParam[Settings],
+) -> Results:
     """Ratings that satisfy `Ratings`, the last of each (user, movie) within the day; and the day's
     verdict.
 
@@ -40,7 +41,7 @@ def validated_ratings(context: dg.AssetExecutionContext, warehouse: Warehouse) -
     share of them is refused: its rows are kept and visible, no model is trained on them, and what
     was accepted before for the day stays.
     """
-    limit = settings().max_rejected_share
+    limit = settings.max_rejected_share
     ledger = warehouse.chunks(context.partition_keys)
 
     def validate(day: str) -> None:

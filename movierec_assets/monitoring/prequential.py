@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from movierec_assets.evaluation.metrics import ndcg
 from movierec_assets.evaluation.offline import RELEVANT_STARS, encode, hits_of, rows_of
 from movierec_assets.promotion.comparison import K, rank
-from movierec_assets.promotion.gate import Candidate, references
+from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import Interactions
 from movierec_serving.bundle import Bundle, Evidence
 

@@ -1,20 +1,25 @@
-"""The gate: the test a challenger must pass, and which version is production after it."""
+"""The gate: the test a challenger must pass before it may be production.
+
+It judges numbers that others computed: `comparison` ranks, `interval` resamples, `policy` chooses
+production by the verdicts.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movierec_assets.promotion.comparison import Comparison
+from movierec_assets.promotion.interval import MIN_USERS, Interval, interval
 
 Decision = Literal["passed", "refused", "insufficient_data", "awaiting_approval"]
-MIN_USERS = 20  # below it a bootstrap's quantiles are not to be trusted
+# The strictest finding decides, in this order.
+AGAINST: tuple[Decision, ...] = ("refused", "insufficient_data", "awaiting_approval")
 MIN_POWER = 0.5  # a test that an equally good challenger fails more often than not decides nothing
 MIN_COVERAGE = 0.5  # of the reference's
 # Of the served top 10 with its twin's, and of what is usual; docs/benchmarks.md has the simulation.
@@ -23,7 +28,6 @@ MIN_OVERLAP, KEPT_OVERLAP = 0.5, 0.9
 # changed, not the model. Healthy days of MovieLens 100k with 100 users keep 0.93 at least;
 # docs/benchmarks.md has what others keep.
 MIN_KEPT, KEPT_IF_APPROVED, KEPT_USERS = 0.5, 0.9, 100
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -36,48 +40,54 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """The challenger's mean NDCG@10 over a reference's, minus 1, with one-sided bounds at the
-    gate's level.
+class Finding:
+    """What one question of the gate came to, in words, and its numbers by name."""
 
-    Without enough users, or without a hit of the reference's, anything is possible: infinite
-    bounds, no power.
+    decision: Decision
+    reason: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some users by whom a challenger is held against a reference: (B,) NDCG@10 of both.
+
+    Its decision is about these users alone: not worse is proven, not assumed.
     """
 
-    difference: float
-    lower: float
-    upper: float
-    power: float  # probability that an equally good challenger passes
+    own: NDArray[np.float64]
+    other: NDArray[np.float64]
+    interval: Interval
+    margin: float
 
+    @classmethod
+    def of(
+        cls, comparison: Comparison, users: NDArray[np.bool_], margin: float, level: float
+    ) -> Group:
+        """Take the results of some of the comparison's users."""
+        own, other = comparison.challenger[users], comparison.reference[users]
+        return cls(own, other, interval(own, other, margin=margin, level=level), margin)
 
-def interval(
-    own: NDArray[np.float64], other: NDArray[np.float64], *, margin: float, level: float
-) -> Interval:
-    """Paired bootstrap over users of the relative difference of (B,) NDCG@10, by percentiles.
+    @property
+    def decision(self) -> Decision:
+        """`insufficient_data` where too few users are the likely cause of an open question."""
+        if self.interval.lower > -self.margin:
+            return "passed"
+        worse = self.interval.upper <= -self.margin
+        return "refused" if worse or self.interval.power >= MIN_POWER else "insufficient_data"
 
-    "The lower bound is above -margin" is the non-inferiority test of mean(challenger) against (1 -
-    margin) x mean(reference), in which the reference's mean varies, too. The power is of its normal
-    approximation. The resamples are the same in each call: a verdict can be recomputed.
-    """
-    users = len(own)
-    if users < MIN_USERS or not other.any():
-        return Interval(math.nan, -math.inf, math.inf, 0.0)
-    random = np.random.default_rng(0)
-    sums = np.empty((RESAMPLES, 2))
-    both = np.stack([own, other], axis=1)
-    for row in sums:
-        both[random.integers(users, size=users)].sum(axis=0, out=row)
-    mine, theirs = sums.T / users
-    with np.errstate(
-        divide="ignore", invalid="ignore"
-    ):  # a resample may hold no hit of the reference's
-        ratios = np.nan_to_num(mine / theirs, nan=1.0, posinf=math.inf) - 1
-    lower, upper = np.quantile(ratios, [1 - level, level], method="nearest")
-    error = float((own - (1 - margin) * other).std(ddof=1)) / math.sqrt(users)
-    normal = NormalDist()
-    room = margin * float(other.mean())
-    power = normal.cdf(room / error - normal.inv_cdf(level)) if error else 1.0
-    return Interval(float(own.mean() / other.mean() - 1), float(lower), float(upper), power)
+    @property
+    def numbers(self) -> dict[str, float]:
+        users = len(self.own)
+        return {
+            "users": float(users),
+            "challenger_ndcg_at_10": float(self.own.mean()) if users else math.nan,
+            "ndcg_at_10": float(self.other.mean()) if users else math.nan,
+            "difference": self.interval.difference,
+            "lower": self.interval.lower,
+            "upper": self.interval.upper,
+            "power": self.interval.power,
+        }
 
 
 def judge(
@@ -120,96 +130,31 @@ def judge(
     if metrics.get("users", 0) < MIN_USERS:
         users = f"{metrics.get('users', 0):.0f} users with a relevant rating in the holdout"
         return Verdict("insufficient_data", f"{users}, {MIN_USERS} are needed", numbers)
-    judged = [_against(name, one, margin, level, numbers) for name, one in comparisons.items()]
-    judged += _unlike(metrics, before) + _apart(numbers, usual)
-    for decision in ("refused", "insufficient_data", "awaiting_approval"):
-        if reasons := [reason for kind, reason in judged if kind == decision]:
-            return Verdict(decision, "; ".join(reasons), _finite(numbers))
-    above = (
-        f"NDCG@10 {metrics['ndcg_at_10']:.4f} is above popularity's "
-        f"{metrics['popularity_ndcg_at_10']:.4f}"
-    )
-    reason = (
-        "; ".join(reason for _, reason in judged) or f"{above}, and there is no earlier version"
-    )
-    return Verdict("awaiting_approval" if manual else "passed", reason, _finite(numbers))
+    findings = [
+        _against(name, comparison, margin, level) for name, comparison in comparisons.items()
+    ]
+    findings += [*_unlike(metrics, before), *_apart(numbers, usual)]
+    for finding in findings:
+        numbers |= finding.numbers
+    decision, reason = _strictest(findings) or ("passed", _first_version(metrics))
+    if decision == "passed" and manual:
+        decision = "awaiting_approval"
+    return Verdict(decision, reason, _finite(numbers))
 
 
-def _unlike(metrics: Mapping[str, float], before: float | None) -> list[tuple[Decision, str]]:
-    """What the holdout itself says against the day's ratings, if anything."""
-    if (
-        not before
-        or metrics["users"] < KEPT_USERS
-        or metrics["ndcg_at_10"] >= KEPT_IF_APPROVED * before
-    ):
-        return []
-    found = (
-        f"NDCG@10 {metrics['ndcg_at_10']:.4f} on this holdout, and production had "
-        f"{before:.4f} on its own"
-    )
-    found += ": the newest ratings are unlike those before; repair the day, or"
-    if metrics["ndcg_at_10"] < MIN_KEPT * before:
-        return [("refused", f"{found} pin")]
-    return [("awaiting_approval", f"{found} approve")]
+def _strictest(findings: Sequence[Finding]) -> tuple[Decision, str] | None:
+    """The decision of the strictest findings with their reasons; None without a finding."""
+    for decision in (*AGAINST, "passed"):
+        reasons = [finding.reason for finding in findings if finding.decision == decision]
+        if reasons:
+            return decision, "; ".join(reasons)
+    return None
 
 
-def _apart(numbers: Mapping[str, float], usual: float | None) -> list[tuple[Decision, str]]:
-    """Whether what is served is further from what was evaluated than production is."""
-    if usual is None or numbers["users"] < KEPT_USERS or numbers["overlap"] >= KEPT_OVERLAP * usual:
-        return []
-    found = (
-        f"{numbers['overlap']:.0%} of the served top 10 are the evaluated twin's, of "
-        f"production's {usual:.0%}"
-    )
-    return [("awaiting_approval", found)]
-
-
-def _against(
-    name: str, one: Comparison, margin: float, level: float, numbers: dict[str, float]
-) -> tuple[Decision, str]:
-    """The decision about one reference, its reason, and its figures into `numbers`.
-
-    The users that the reference knows decide: a flood of new accounts must not. While they are too
-    few to tell, and not proven to be worse off, all users do: a young production must not stay for
-    lack of its own users.
-    """
-    numbers[f"{name}_leaked_ratings"] = float(one.leaked)
-    if one.challenger_coverage < MIN_COVERAGE * one.reference_coverage:
-        less = (
-            f"shows {one.challenger_coverage:.1%} of the movies, {name} "
-            f"{one.reference_coverage:.1%}"
-        )
-        return "refused", less
-    reason = ""
-    for group, chosen in (("", one.known), ("all_", np.ones(len(one.known), bool))):
-        own, other = one.challenger[chosen], one.reference[chosen]
-        found = interval(own, other, margin=margin, level=level)
-        figures = {
-            "users": float(len(own)),
-            "challenger_ndcg_at_10": float(own.mean()) if len(own) else math.nan,
-            "ndcg_at_10": float(other.mean()) if len(own) else math.nan,
-            **{
-                key: float(getattr(found, key)) for key in ("difference", "lower", "upper", "power")
-            },
-        }
-        numbers |= {f"{name}_{group}{key}": value for key, value in figures.items()}
-        whom = f"{len(own)} users{' (new ones included)' if group else f' that {name} knows'}"
-        reason = (
-            f"NDCG@10 {figures['challenger_ndcg_at_10']:.4f} against {name}'s "
-            f"{figures['ndcg_at_10']:.4f}"
-        )
-        if math.isfinite(found.difference):
-            reason += f": {found.difference:+.1%}, at worst {found.lower:+.1%}"
-        reason += f", of {whom}"
-        if found.lower > -margin:
-            return "passed", reason
-        if found.power >= MIN_POWER or found.upper <= -margin:
-            return "refused", f"{reason}, which is below {-margin:+.1%}"
-    return "insufficient_data", f"{reason}: too few to tell"
-
-
-def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+def _first_version(metrics: Mapping[str, float]) -> str:
+    own, popularity = metrics["ndcg_at_10"], metrics["popularity_ndcg_at_10"]
+    above = f"NDCG@10 {own:.4f} is above popularity's {popularity:.4f}"
+    return f"{above}, and there is no earlier version"
 
 
 def _insane(numbers: Mapping[str, float]) -> str | None:
@@ -218,55 +163,73 @@ def _insane(numbers: Mapping[str, float]) -> str | None:
     if broken:
         return f"not finite: {', '.join(broken)}"
     if numbers["overlap"] < MIN_OVERLAP:
-        return (
-            f"{numbers['overlap']:.0%} of the served top 10 are the evaluated twin's, "
-            f"{MIN_OVERLAP:.0%} are needed"
-        )
+        shared = f"{numbers['overlap']:.0%} of the served top 10 are the evaluated twin's"
+        return f"{shared}, {MIN_OVERLAP:.0%} are needed"
     own, popularity = numbers.get("ndcg_at_10", 0.0), numbers.get("popularity_ndcg_at_10", 0.0)
     if numbers.get("users", 0) >= MIN_USERS and own <= popularity:
         return f"NDCG@10 {own:.4f} is not above popularity's {popularity:.4f}"
     return None
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """What decides whether a version is to be production."""
+def _against(name: str, comparison: Comparison, margin: float, level: float) -> Finding:
+    """Hold the challenger against one reference.
 
-    version: int
-    data_until: str
-    gate: str | None
-    revoked: bool = False
-    pinned: bool = False
-    fit: str | None = None
-
-
-def references(challenger: Candidate, versions: Sequence[Candidate]) -> dict[str, int]:
-    """The versions a challenger is compared with: `production` and `anchor`, as far as there are
-    any.
-
-    Production is the newest that passed and is not revoked, of those whose data ends before the
-    challenger's: a verdict does not depend on what came after. The anchor is the newest cold one of
-    them, fixed for a month: a chain of small losses, each within the margin, ends there. It is left
-    out where it is production itself.
+    The users that the reference knows decide: a flood of new accounts must not. While they are too
+    few to tell, and not proven to be worse off, all users do: a young production must not stay for
+    lack of its own users.
     """
-    passed = [one for one in versions if one.gate == "passed" and not one.revoked]
-    earlier = [one for one in passed if one.data_until < challenger.data_until]
-    cold = [one for one in earlier if one.fit == "cold"]
-    found = {
-        name: max(some, key=lambda one: (one.data_until, one.version)).version
-        for name, some in (("production", earlier), ("anchor", cold))
-        if some
-    }
-    if found.get("anchor") == found.get("production"):
-        found.pop("anchor", None)
-    return found
+    leaked = {f"{name}_leaked_ratings": float(comparison.leaked)}
+    own, other = comparison.challenger_coverage, comparison.reference_coverage
+    if own < MIN_COVERAGE * other:
+        return Finding("refused", f"shows {own:.1%} of the movies, {name} {other:.1%}", leaked)
+    known = Group.of(comparison, comparison.known, margin, level)
+    numbers = leaked | _named(name, known)
+    if known.decision != "insufficient_data":
+        whom = f"{len(known.own)} users that {name} knows"
+        return Finding(known.decision, _explain(name, known, whom), numbers)
+    everybody = Group.of(comparison, np.ones_like(comparison.known), margin, level)
+    numbers |= _named(f"{name}_all", everybody)
+    whom = f"{len(everybody.own)} users (new ones included)"
+    return Finding(everybody.decision, _explain(name, everybody, whom), numbers)
 
 
-def desired_production(versions: Sequence[Candidate]) -> int | None:
-    """The pinned version, else the newest `data_until` (then highest number) that passed and is not
-    revoked.
-    """
-    pinned = [one for one in versions if one.pinned and not one.revoked]
-    eligible = pinned or [one for one in versions if one.gate == "passed" and not one.revoked]
-    best = max(eligible, key=lambda one: (one.data_until, one.version), default=None)
-    return None if best is None else best.version
+def _named(prefix: str, group: Group) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in group.numbers.items()}
+
+
+def _explain(name: str, group: Group, whom: str) -> str:
+    """Why a group of users decides as it does."""
+    numbers, found = group.numbers, group.interval
+    own, other = numbers["challenger_ndcg_at_10"], numbers["ndcg_at_10"]
+    reason = f"NDCG@10 {own:.4f} against {name}'s {other:.4f}"
+    if math.isfinite(found.difference):
+        reason += f": {found.difference:+.1%}, at worst {found.lower:+.1%}"
+    reason += f", of {whom}"
+    if group.decision == "refused":
+        return f"{reason}, which is below {-group.margin:+.1%}"
+    return f"{reason}: too few to tell" if group.decision == "insufficient_data" else reason
+
+
+def _unlike(metrics: Mapping[str, float], before: float | None) -> list[Finding]:
+    """What the holdout itself says against the day's ratings, if anything."""
+    own = metrics["ndcg_at_10"]
+    if not before or metrics["users"] < KEPT_USERS or own >= KEPT_IF_APPROVED * before:
+        return []
+    less = f"NDCG@10 {own:.4f} on this holdout, and production had {before:.4f} on its own"
+    reason = f"{less}: the newest ratings are unlike those before; repair the day, or"
+    if own < MIN_KEPT * before:
+        return [Finding("refused", f"{reason} pin")]
+    return [Finding("awaiting_approval", f"{reason} approve")]
+
+
+def _apart(numbers: Mapping[str, float], usual: float | None) -> list[Finding]:
+    """Whether what is served is further from what was evaluated than production is."""
+    own = numbers["overlap"]
+    if usual is None or numbers["users"] < KEPT_USERS or own >= KEPT_OVERLAP * usual:
+        return []
+    shared = f"{own:.0%} of the served top 10 are the evaluated twin's, of production's {usual:.0%}"
+    return [Finding("awaiting_approval", shared)]
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}

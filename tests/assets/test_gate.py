@@ -13,7 +13,9 @@ import pytest
 from bench.models.chain import Day
 from movierec_assets.evaluation.splits import sample
 from movierec_assets.promotion.comparison import Comparison, compare, overlap, pairs, usual_overlap
-from movierec_assets.promotion.gate import Candidate, Verdict, interval, judge, references
+from movierec_assets.promotion.gate import Verdict, judge
+from movierec_assets.promotion.interval import interval
+from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import interactions_of
 from movierec_serving.bundle import Bundle
 from tests.support.models import ratings, trained_day

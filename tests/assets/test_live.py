@@ -10,7 +10,8 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from movierec_assets.defs.monitoring.live import SERVED, evaluate_live
+from movierec_assets.defs.monitoring.live import evaluate_live
+from movierec_assets.defs.shared.keys import SERVED_MODEL
 from movierec_assets.monitoring.live import unseen, wrong_lists
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, BundleContent, publish, recommend
@@ -44,16 +45,20 @@ def evaluations(platform: Platform, check: str) -> list[dg.AssetCheckEvaluation]
     history = platform.instance.event_log_storage.get_asset_check_execution_history
     return [
         one.evaluation
-        for one in history(dg.AssetCheckKey(SERVED, check), limit=9)
+        for one in history(dg.AssetCheckKey(SERVED_MODEL, check), limit=9)
         if one.evaluation
     ]
 
 
 def due(platform: Platform) -> bool:
-    given = {
-        name: getattr(platform, name) for name in ("warehouse", "bundle_store", "serving_client")
-    }
-    return isinstance(evaluate_live(**given), dg.RunRequest)
+    wired = platform.wired
+    request = evaluate_live(
+        warehouse=wired.warehouse,
+        bundle_store=wired.bundle_store,
+        published_models=wired.published_models,
+        serving_client=wired.serving_client,
+    )
+    return isinstance(request, dg.RunRequest)
 
 
 def test_each_deployment_is_evaluated_over_http(
@@ -78,8 +83,8 @@ def test_each_deployment_is_evaluated_over_http(
     assert (figures["version"], figures["days"]) == (2, f"after {DAYS[1]}, until {DAYS[2]}")
     assert figures["hit_rate_at_10"] > 0
     history = platform.instance.event_log_storage.get_asset_check_execution_history
-    (record,) = history(dg.AssetCheckKey(SERVED, "live_accuracy"), limit=1)
-    (served,) = platform.instance.fetch_materializations(SERVED, limit=1).records
+    (record,) = history(dg.AssetCheckKey(SERVED_MODEL, "live_accuracy"), limit=1)
+    (served,) = platform.instance.fetch_materializations(SERVED_MODEL, limit=1).records
     assert record.run_id == served.run_id  # else Dagster shows it as not evaluated
     assert not due(platform)
     assert endpoint.client.put(

@@ -11,7 +11,7 @@ import pytest
 
 from movierec_assets.defs.monitoring.prequential import _so_far
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
-from movierec_assets.promotion.gate import Candidate
+from movierec_assets.promotion.policy import Candidate
 from movierec_assets.ratings.interactions import Interactions, interactions_of
 from movierec_serving.bundle import Bundle
 from tests.conftest import Platform

@@ -14,13 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
-from dagster._serdes import serialize_value
 from pydantic import SecretStr
 
 from movierec_assets import platform as wiring
 from movierec_assets.definitions import assemble
-from movierec_assets.defs.deployment import ATTEMPT
-from movierec_assets.defs.production import after_failure, days_current, refused_days
+from movierec_assets.defs.monitoring.stale_days import days_current
+from movierec_assets.defs.notices import after_failure, refused_days
+from movierec_assets.defs.shared.tags import ATTEMPT
 from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.registry.model_registry import MODEL_NAME
@@ -144,7 +144,7 @@ def test_a_change_that_makes_no_sense_is_refused(
 
 
 def check(platform: Platform) -> dg.AssetCheckResult:
-    result = days_current(warehouse=platform.warehouse)
+    result = days_current(warehouse=platform.warehouse, settings=platform.wired.settings)
     assert isinstance(result, dg.AssetCheckResult)
     return result
 
@@ -309,7 +309,7 @@ def test_secrets_are_not_in_what_the_ui_is_given(platform: Platform) -> None:
     chosen = Settings(
         reload_token=SecretStr("s3cret-1"), webhook=SecretStr("https://example.org/s3cret-2")
     )
-    snapshot = serialize_value(
+    snapshot = dg.serialize_value(
         RepositorySnap.from_def(assemble(wiring.Platform.of(chosen)).get_repository_def())
     )
     assert "model_registry" in snapshot

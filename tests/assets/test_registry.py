@@ -12,14 +12,13 @@ from typing import Any
 import dagster as dg
 import mlflow
 import pytest
-from dagster._core.errors import DagsterExecutionInterruptedError
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from demo.processes import wait_until
 from movierec_assets.definitions import resources
-from movierec_assets.defs.production import after_failure
-from movierec_assets.defs.promotion import reconcile_production
+from movierec_assets.defs.notices import after_failure
+from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.platform import wired
 from movierec_assets.promotion.gate import Verdict
 from movierec_assets.resources.registry.mlflow_run import sweep
@@ -142,7 +141,7 @@ JUDGE = """
 import sys
 import dagster as dg
 from movierec_assets.platform import wired
-from movierec_assets.defs.promotion import reconcile_production
+from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.promotion.gate import Verdict
 from movierec_assets.settings import settings
 registry = wired().model_registry
@@ -306,12 +305,12 @@ def test_a_killed_run_is_ended_in_mlflow_and_resumed(platform: Platform, mended_
 def test_a_cancelled_run_is_not_finished_in_mlflow(platform: Platform) -> None:
     @dg.op(required_resource_keys={"mlflow"})
     def cancelled() -> None:
-        raise DagsterExecutionInterruptedError
+        raise dg.DagsterExecutionInterruptedError
 
     @dg.job(resource_defs=resources(wired()))
     def interrupted() -> None:
         cancelled()
 
-    with pytest.raises(DagsterExecutionInterruptedError):
+    with pytest.raises(dg.DagsterExecutionInterruptedError):
         interrupted.execute_in_process(instance=platform.instance)
     assert [run.info.status for run in runs(platform)] == ["FAILED"]

@@ -6,33 +6,24 @@ from itertools import accumulate
 
 import dagster as dg
 
-from movierec_assets.defs.ingestion import ONE_RUN
-from movierec_assets.defs.promotion import gate_verdict
 from movierec_assets.defs.shared.days import Metadata, Results, each_day
+from movierec_assets.defs.shared.header import daily_asset
+from movierec_assets.defs.shared.keys import GATE_VERDICT
 from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
-from movierec_assets.partitions import daily
-from movierec_assets.resources.registry.model_registry import ModelRegistry
-from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.ports import Bundles, Registry
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
 
 CONTENDERS = ("production", "month_before", "popularity")
 
 
-@dg.asset(
-    deps=[gate_verdict],
-    partitions_def=daily,
-    backfill_policy=ONE_RUN,
-    group_name="prequential",
-    kinds={"numpy", "duckdb"},
-    pool="warehouse",
-)
+@daily_asset(deps=[GATE_VERDICT], kinds={"numpy", "duckdb"})
 def prequential_evaluation(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
-    bundle_store: BundleStore,
-    model_registry: ModelRegistry,
+    bundle_store: dg.ResourceParam[Bundles],
+    model_registry: dg.ResourceParam[Registry],
 ) -> Results:
     """NDCG@10 on the day's ratings of the model in production before it, of popularity, and of a
     month-old model.

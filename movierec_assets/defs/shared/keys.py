@@ -12,3 +12,13 @@ PREQUENTIAL_EVALUATION = dg.AssetKey("prequential_evaluation")
 PRODUCTION_MODEL = dg.AssetKey("production_model")
 SERVED_MODEL = dg.AssetKey("served_model")
 TUNED_PARAMETERS = dg.AssetKey("tuned_parameters")
+
+# Partitioned by day, in order: what the daily job makes.
+DAILY = (
+    RAW_RATINGS,
+    VALIDATED_RATINGS,
+    ALS_MODEL,
+    REGISTERED_MODEL,
+    GATE_VERDICT,
+    PREQUENTIAL_EVALUATION,
+)

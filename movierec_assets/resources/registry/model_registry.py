@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 from filelock import FileLock
 
-from movierec_assets.errors import ChangeError
-from movierec_assets.promotion.gate import Candidate, Decision, Verdict, desired_production
+from movierec_assets.promotion.decisions import Action, tag_changes, why_production
+from movierec_assets.promotion.gate import Decision, Verdict
+from movierec_assets.promotion.policy import desired_production
+from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
 from movierec_serving.bundle import Bundle
 
@@ -24,30 +24,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "movierec"
 EXPERIMENT = "movierec"
 ALIAS = "production"
-Action = Literal["pin", "unpin", "revoke", "unrevoke", "approve"]
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Version:
-    """A registered model version and its tags."""
-
-    number: int
-    identity: str
-    data_until: str
-    run_id: str
-    tags: Mapping[str, str]
-
-    @property
-    def gate(self) -> str | None:
-        return self.tags.get("gate")
-
-    @cached_property
-    def candidate(self) -> Candidate:
-        revoked, pinned = "revoked" in self.tags, "pinned" in self.tags
-        return Candidate(
-            self.number, self.data_until, self.gate, revoked, pinned, self.tags.get("fit")
-        )
 
 
 class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -172,45 +149,21 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         return verdict
 
     def change(self, action: Action, number: int, reason: str) -> None:
-        """Record in a version's tags what somebody decided; `reconcile` makes it so.
-
-        pin: this version is production whatever the gate says, until it is unpinned; one is pinned
-            at a time.
-        revoke: it is not to be production. approve: a version that awaits approval passes the gate.
+        """Record in tags what somebody decided about a version; `reconcile` makes it so.
 
         Raises:
             ChangeError: no reason, no such version, or nothing there to be undone or approved.
         """
-        if not reason.strip():
-            raise ChangeError(f"{action} version {number}: say why, the reason is empty")
         with self.lock():
-            versions = {one.number: one for one in self.versions()}
-            if number not in versions:
-                known = f"{min(versions)} to {max(versions)}" if versions else "none"
-                raise ChangeError(f"there is no version {number}: there are {known}")
-            tags = versions[number].tags
-            if refusal := _refusal(action, tags):
-                raise ChangeError(f"{action} version {number}: {refusal}")
-            if action == "pin":
-                for (
-                    other
-                ) in versions.values():  # first: two pins would leave the newer data in production
-                    if "pinned" in other.tags and other.number != number:
-                        self._tag(other.number, pinned=None)
-            approval = f"approved: {reason} ({tags.get('gate_reason', '')})"
-            changes: dict[Action, dict[str, str | None]] = {
-                "pin": {"pinned": reason},
-                "unpin": {"pinned": None},
-                "revoke": {"revoked": reason},
-                "unrevoke": {"revoked": None},
-                "approve": {"gate_reason": approval, "gate": "passed"},
-            }
-            self._tag(number, **changes[action])
+            for change in tag_changes(action, number, reason, self.versions()):
+                self._tag(change.version, **{change.tag: change.value})
 
     def _tag(self, number: int, **tags: str | None) -> None:
-        """Set tags in this order; None removes one."""
-        # MlflowClient's own call reads every version first, to tell that the model is no prompt: 80
-        # ms with 5,000.
+        """Set tags in this order; None removes one.
+
+        The one use of a private name of MLflow's: MlflowClient's own call reads every version
+        first, to tell that the model is no prompt, which takes 80 ms with 5,000 versions.
+        """
         client = cast(Any, self.client())._get_registry_client()
         for key, value in tags.items():
             if value is None:
@@ -242,52 +195,27 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         Returns:
             The production version.
         """
-        client = self.client()
         with self.lock():
             versions = self.versions()
-            wanted = desired_production([one.candidate for one in versions])
-            current = found.number if (found := self.production()) else None
-            if wanted is None and current is not None:
-                client.delete_registered_model_alias(MODEL_NAME, ALIAS)
-            elif wanted is not None and wanted != current:
-                client.set_registered_model_alias(MODEL_NAME, ALIAS, str(wanted))
-            for one in versions:
-                status = "production" if one.number == wanted else "archived"
-                if one.tags.get("status", "archived") != status:
-                    self._tag(one.number, status=status)
+            wanted = desired_production([version.candidate for version in versions])
+            production = next((one for one in versions if one.number == wanted), None)
+            self._point_alias_at(wanted)
+            for version in versions:
+                status = "production" if version is production else "archived"
+                if version.tags.get("status", "archived") != status:
+                    self._tag(version.number, status=status)
             before = reported()
-            chosen = next((one for one in versions if one.number == wanted), None)
             if before != wanted:
-                report(chosen, before, _why(chosen, versions))
-        return chosen
+                report(production, before, why_production(production, versions))
+        return production
 
-
-def _refusal(action: Action, tags: Mapping[str, str]) -> str | None:
-    """Why a version with these tags cannot be changed so; None if it can."""
-    if action == "pin" and "revoked" in tags:
-        return f"it is revoked ({tags['revoked']}); unrevoke it first"
-    if action == "unpin" and "pinned" not in tags:
-        return "it is not pinned"
-    if action == "unrevoke" and "revoked" not in tags:
-        return "it is not revoked"
-    if action == "approve" and tags.get("gate") != "awaiting_approval":
-        return f"it does not await approval, its verdict is {tags.get('gate', 'not there yet')}"
-    return None
-
-
-def _why(chosen: Version | None, versions: Sequence[Version]) -> str:
-    revoked = [
-        f"version {one.number} is revoked: {one.tags['revoked']}"
-        for one in versions
-        if "revoked" in one.tags and (chosen is None or one.data_until >= chosen.data_until)
-    ]
-    if chosen is None:
-        return "; ".join(["no version may be production", *revoked])
-    if "pinned" in chosen.tags:
-        return f"pinned: {chosen.tags['pinned']}"
-    return "; ".join(
-        [f"newest data of the versions that passed: {chosen.tags.get('gate_reason', '')}", *revoked]
-    )
+    def _point_alias_at(self, wanted: int | None) -> None:
+        """Make the alias name this version, or no version; a call only where it differs."""
+        client, current = self.client(), self.production()
+        if wanted is None and current is not None:
+            client.delete_registered_model_alias(MODEL_NAME, ALIAS)
+        elif wanted is not None and (current is None or current.number != wanted):
+            client.set_registered_model_alias(MODEL_NAME, ALIAS, str(wanted))
 
 
 def _version(found: Any) -> Version:

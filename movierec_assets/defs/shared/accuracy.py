@@ -1,0 +1,131 @@
+"""How good the endpoint's answers were: what it serves now, on the ratings that came since."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from numpy.typing import NDArray
+
+from movierec_assets.defs.shared.checked import Context, Outcome, checked
+from movierec_assets.defs.shared.keys import SERVED_MODEL
+from movierec_assets.errors import EndpointError
+from movierec_assets.evaluation.metrics import LONGEST
+from movierec_assets.evaluation.offline import evaluate
+from movierec_assets.monitoring.live import as_rows, unseen
+from movierec_assets.ports import Bundles, Notices, PublishedModels
+from movierec_assets.promotion.interval import interval
+from movierec_assets.resources.serving_client import ServingClient
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_serving.bundle import Bundle
+
+MOST_USERS = 1000  # of those who rated since, asked about: a deployment waits for the answers
+LEVEL = 0.95  # one-sided confidence that the lists are worse than popularity's, to say so
+LATEST = "9999-12-31"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What endpoints serve, found by asking them and opening it in the stores."""
+
+    bundles: Bundles
+    published: PublishedModels
+    client: ServingClient
+
+    def by(self, url: str) -> tuple[int, Bundle]:
+        """The version that an endpoint serves, and its bundle as it was trained.
+
+        Raises:
+            EndpointError: it does not answer, or serves nothing yet.
+        """
+        version = self.client.served(url)
+        if version is None:
+            raise EndpointError(f"{url} serves nothing yet")
+        identity = self.published.open(version).bundle.manifest.identity
+        return version, Bundle.open(self.bundles.served(identity))
+
+
+@dataclass(frozen=True)
+class Since:
+    """What the first endpoint serves, and the last accepted day, which its model has not seen."""
+
+    version: int
+    bundle: Bundle
+    until: str
+
+
+def since_served(warehouse: Warehouse, served: Served) -> Since | None:
+    """The accepted days after the served version's; None while there are none, or nothing is
+    served.
+    """
+    try:
+        version, bundle = served.by(served.client.endpoints[0])
+    except (EndpointError, IndexError):
+        return None
+    accepted = warehouse.partitions(LATEST, None)
+    if not accepted or accepted[-1][0] <= bundle.manifest.data_until:
+        return None
+    return Since(version, bundle, accepted[-1][0])
+
+
+def accuracy_since(
+    context: Context, warehouse: Warehouse, served: Served, notifier: Notices
+) -> Outcome | None:
+    """What `live_accuracy` finds; None while no day after the served version's was accepted."""
+    since = since_served(warehouse, served)
+    if since is None:
+        return None
+    return checked(
+        context, notifier, "live_accuracy", lambda: _accuracy(warehouse, served.client, since)
+    )
+
+
+def report_accuracy(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, served: Served, notifier: Notices
+) -> None:
+    """Evaluate `live_accuracy` while the version before is still served: a day's ratings and its
+    model come together.
+
+    Never raises, and asks about 1,000 users at most: a deployment does not depend on it.
+    """
+    try:
+        outcome = accuracy_since(context, warehouse, served, notifier)
+        if outcome is not None:  # as an event of this run it is of this run's materialization
+            context.log_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=SERVED_MODEL,
+                    check_name="live_accuracy",
+                    passed=outcome.passed,
+                    description=outcome.why,
+                    metadata=dict(outcome.metadata),
+                )
+            )
+    except Exception:
+        context.log.exception("the accuracy of what was served is not known")
+
+
+def _accuracy(warehouse: Warehouse, client: ServingClient, since: Since) -> Outcome:
+    bundle, known = since.bundle, since.bundle.manifest.data_until
+    days = (date.fromisoformat(since.until) - date.fromisoformat(known)).days
+    ratings = unseen(bundle, warehouse.interactions(since.until, days))
+
+    def ask(rows: NDArray[Any]) -> NDArray[Any]:
+        users = [bundle.user_id(int(row)) for row in rows]
+        answers = client.recommended(client.endpoints[0], users, LONGEST)
+        return as_rows(bundle, [answer.movies for answer in answers], LONGEST)
+
+    found = evaluate(bundle, ratings.select(ratings.users < MOST_USERS), ask)
+    figures = {
+        "version": since.version,
+        "days": f"after {known}, until {since.until}",
+        **found.metrics,
+    }
+    if not found.metrics["users"]:
+        nobody = f"nobody whom version {since.version} knows liked one of its movies since"
+        return Outcome(True, nobody, figures)
+    compared = interval(found.ndcg_at_10, found.popularity_ndcg_at_10, margin=0.0, level=LEVEL)
+    text = (
+        "NDCG@10 {ndcg_at_10:.3f} (popularity's {popularity_ndcg_at_10:.3f}), hit rate "
+        "{hit_rate_at_10:.3f}, of {users:.0f} users"
+    )
+    return Outcome(compared.upper >= 0, text.format_map(found.metrics), figures)

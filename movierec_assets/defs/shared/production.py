@@ -1,0 +1,45 @@
+"""Production made what the registry asks for, and its events. Several stages may move it."""
+
+import dagster as dg
+
+from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
+from movierec_assets.ports import Registry
+from movierec_assets.promotion.version import Version
+
+
+def reconcile_production(instance: dg.DagsterInstance, registry: Registry, by: str) -> int | None:
+    """Make production what the verdicts ask for; `production_model` gets an event exactly when it
+    moved.
+
+    Args:
+        by: who asked, and in which run.
+    """
+
+    def report(version: Version | None, previous: int | None, why: str) -> None:
+        metadata: dict[str, int | str] = {
+            "version": version.number if version else 0,
+            "from": previous or 0,
+            "data until": version.data_until if version else "none",
+            "why": why,
+            "by": by,
+        }
+        moved = dg.AssetMaterialization(PRODUCTION_MODEL, metadata=metadata)
+        instance.report_runless_asset_event(moved)
+
+    production = registry.reconcile(lambda: reported_production(instance), report)
+    if production is None:
+        return None
+    if production.pinned is not None:
+        dg.get_dagster_logger().info(
+            f"production is pinned to version {production.number} ({production.pinned}): verdicts "
+            "do not move it"
+        )
+    return production.number
+
+
+def reported_production(instance: dg.DagsterInstance) -> int | None:
+    """The production version of the newest event of `production_model`; None if there is none."""
+    event = instance.get_latest_materialization_event(PRODUCTION_MODEL)
+    if event is None or event.asset_materialization is None:
+        return None
+    return int(str(event.asset_materialization.metadata["version"].value)) or None

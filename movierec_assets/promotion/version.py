@@ -1,0 +1,50 @@
+"""A registered model version, as a value: what a registry says about it, without the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from movierec_assets.promotion.policy import Candidate
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version and its tags."""
+
+    number: int
+    identity: str
+    data_until: str
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def gate(self) -> str | None:
+        return self.tags.get("gate")
+
+    @property
+    def gate_reason(self) -> str:
+        return self.tags.get("gate_reason", "")
+
+    @property
+    def pinned(self) -> str | None:
+        """Why somebody pinned it; None if nobody did."""
+        return self.tags.get("pinned")
+
+    @property
+    def revoked(self) -> str | None:
+        """Why somebody revoked it; None if nobody did."""
+        return self.tags.get("revoked")
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        """What the choice of production looks at."""
+        return Candidate(
+            self.number,
+            self.data_until,
+            self.gate,
+            revoked=self.revoked is not None,
+            pinned=self.pinned is not None,
+            fit=self.tags.get("fit"),
+        )

@@ -1,0 +1,34 @@
+"""The folder that endpoints serve from: one immutable folder for each published version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+
+from movierec_serving.bundle import Movie, PublishedModel, publish
+
+
+class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """`<path>/<version>`: a bundle's files, linked, and each user's best unseen movies."""
+
+    path: str
+
+    def publish(self, bundle: Path, version: int, movies: Mapping[str, Movie]) -> None:
+        """Make a bundle the published `version`; doing so again changes nothing.
+
+        Raises:
+            BundleError: the bundle, or what is published already, is damaged.
+        """
+        publish(bundle, Path(self.path), version, movies)
+
+    def open(self, version: int) -> PublishedModel:
+        """Open a published version; BundleError if it is not there or damaged."""
+        return PublishedModel.open(Path(self.path), version)
+
+    def versions(self) -> list[int]:
+        """List what is published, ascending."""
+        folder = Path(self.path)
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        return sorted(int(name) for name in names if name.isdecimal())
