@@ -1,0 +1,82 @@
+"""Where each stage stands, and where two of them disagree: facts in, sentences out.
+
+What a stage has is asked by whoever prints it; nothing here knows a store or a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from movierec_assets.promotion.version import Version
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """What one endpoint says it serves; `problem` instead where it says nothing."""
+
+    url: str
+    version: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What every stage of one home has. Days are ISO texts, ascending."""
+
+    landing_zone: str  # its place
+    delivered: Sequence[str]  # days that are partitions
+    ignored: Sequence[str]  # what is delivered and no stage will read, in sentences
+    ingested: Sequence[str]
+    rows: int  # of the chunks in force
+    accepted: Sequence[str]
+    refused: Mapping[str, str]  # the reason by day
+    models: Mapping[str, str]  # the identity by day
+    stale: Sequence[str]
+    versions: Sequence[Version]
+    production: Version | None
+    endpoints: Sequence[EndpointState]
+
+    @property
+    def disagreements(self) -> list[str]:
+        """What somebody should look at, each in a sentence; nothing where all stages agree."""
+        return [
+            *(f"{day} is refused: {reason}" for day, reason in self.refused.items()),
+            *self.ignored,
+            *self._of_stages(),
+            *(line for endpoint in self.endpoints if (line := self._of_endpoint(endpoint))),
+        ]
+
+    def _of_stages(self) -> Iterator[str]:
+        known = set(self.ingested)
+        waiting = [day for day in self.delivered if day not in known]
+        if waiting:
+            yield f"{_days(waiting, 'delivered days')} are not ingested: materialize them"
+        newest = max(self.models, default="")
+        untrained = [day for day in self.accepted if day > newest]
+        if untrained:
+            yield f"{_days(untrained, 'validated days')} have no model: materialize als_model"
+        if self.stale:
+            yield f"{_days(self.stale, 'models')} are stale: the check days_current has the ranges"
+        identities = {version.identity for version in self.versions}
+        unregistered = [day for day, identity in self.models.items() if identity not in identities]
+        if unregistered:
+            yield (
+                f"{len(unregistered)} models are not registered: materialize registered_model for "
+                f"{unregistered[0]} …"
+            )
+
+    def _of_endpoint(self, endpoint: EndpointState) -> str | None:
+        if endpoint.problem is not None:
+            return endpoint.problem
+        wanted = None if self.production is None else self.production.number
+        if endpoint.version == wanted:
+            return None
+        return (
+            f"{endpoint.url} serves {endpoint.version or 'nothing'}, production is "
+            f"{wanted or 'none'}: is the daemon running?"
+        )
+
+
+def _days(days: Sequence[str], what: str) -> str:
+    return f"{len(days)} {what}, {days[0]} to {days[-1]},"
