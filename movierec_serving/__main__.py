@@ -1,24 +1,48 @@
 """`python -m movierec_serving`: the endpoint, by the settings; `--host` and `--port` override
 them.
+
+What has to be in the environment before a library is imported is put there here.
 """
 
 import argparse
 import os
 import signal
 import sys
-import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from movierec_serving.settings import ServingSettings
 
 
 def main() -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # until the server handles it: no traceback while it loads
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # read once, by NumPy's import: processes share the cores
+    # Until the server handles it: no traceback while it loads.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Read once, by NumPy's import: processes share the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    settings = _settings()
+
+    from movierec_serving import slots
+    from movierec_serving.errors import MovierecError
+
+    os.environ.pop(slots.DIRECTORY, None)
+    # The main process counts, too; LitServe's manager does not.
+    processes = 1 + settings.serving_api_processes + settings.serving_workers
+    with slots.allocated(processes) as directory:
+        if directory is not None:
+            os.environ[slots.DIRECTORY] = str(directory)
+        from movierec_serving.runtime.server import serve
+
+        try:
+            serve(settings)
+        except MovierecError as error:
+            sys.exit(str(error))
+
+
+def _settings() -> "ServingSettings":
+    """From the command line, the environment and `.env`; the process ends if one is wrong."""
     from pydantic import ValidationError
 
-    from movierec_serving.settings import Settings
+    from movierec_serving.settings import ServingSettings
 
     parser = argparse.ArgumentParser(
         prog="python -m movierec_serving", description="Serve recommendations."
@@ -28,21 +52,14 @@ def main() -> None:
     options = parser.parse_args()
     given = {"serving_host": options.host, "serving_port": options.port}
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        return ServingSettings(
+            **{name: value for name, value in given.items() if value is not None}
+        )
     except ValidationError as error:
         wrong = [
             f"MOVIEREC_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
         ]
         sys.exit("settings: " + "; ".join(wrong))
-    with tempfile.TemporaryDirectory(prefix="movierec-metrics-") as counts:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # read once, by prometheus-client's import
-        from movierec_serving.errors import PointerError
-        from movierec_serving.runtime.server import serve
-
-        try:
-            serve(settings)
-        except PointerError as error:
-            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,34 +1,72 @@
-"""What the endpoint counts, over all its processes, and a middleware that counts and names each
-request.
+"""What the endpoint counts, over all its processes, and how Prometheus reads it.
 
-prometheus-client's multiprocess mode: each process maps files of its own in
-PROMETHEUS_MULTIPROC_DIR, which has to be set before this is imported. The counts of a process that
-died stay; what it had open goes with it.
+Whoever counts calls a function of this module, which never fails: an answer is worth more than its
+count. Where the counts lie is `slots.py`'s; the middleware that counts requests is
+`http/middleware/observed.py`.
 """
 
 import multiprocessing
 import os
-import re
-import secrets
-import struct
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+    values,
+)
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from movierec_serving import slots
+
+Arguments = ParamSpec("Arguments")
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-Found = TypeVar("Found")
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
+
+class _OwnSlot:
+    """The slot of the process that counts; after a fork that is another process, with its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self._pid = directory, os.getpid()
+        self.number = slots.claim(directory)
+
+    def __call__(self) -> int:
+        """Asked at each count.
+
+        Raises:
+            OSError: this process has none.
+        """
+        if self._pid != os.getpid():
+            self._pid, self.number = os.getpid(), slots.claim(self._directory)
+        if self.number is None:
+            raise OSError("no slot for the counts of this process")
+        return self.number
+
+
+def _choose_place() -> None:
+    """Where values lie, which prometheus-client wants to know before the first is made.
+
+    In the slots, or in this process alone where there are none.
+    """
+    directory = os.environ.get(slots.DIRECTORY)
+    slot = _OwnSlot(Path(directory)) if directory else None
+    if slot is None or slot.number is None:
+        values.ValueClass = values.MutexValue
+    else:
+        values.ValueClass = values.MultiProcessValue(slot)  # type: ignore[no-untyped-call]
+
+
+_choose_place()
 REQUESTS = Counter("movierec_requests", "Requests answered", ["method", "route", "status"])
 SECONDS = Histogram(
     "movierec_request_duration_seconds", "Time to answer", ["method", "route"], buckets=BUCKETS
@@ -40,57 +78,89 @@ FALLBACKS = Counter(
 REJECTED = Counter(
     "movierec_overload_rejections", "Requests refused because too many waited for workers"
 )
+DROPPED = Counter(
+    "movierec_dropped_connections", "Connections closed on clients that were too slow", ["reason"]
+)
 OPENED = Gauge(
     "movierec_open_model_version",
-    "What a process has open",
+    "The version that a process has open",
     ["process"],
-    multiprocess_mode="liveall",
+    multiprocess_mode="all",
 )
 
-count_request = cache(REQUESTS.labels)  # looking labels up costs as much as counting
-time_request = cache(SECONDS.labels)
+OPEN_VERSION = "movierec_open_model_version"
+
+_requests = cache(REQUESTS.labels)  # looking labels up costs as much as counting
+_seconds = cache(SECONDS.labels)
 
 
+def _unfailing(count: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Without a slot nothing is counted, which was logged once, and the caller goes on."""
+
+    @wraps(count)
+    def counted(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        with suppress(OSError):
+            count(*args, **kwargs)
+
+    return counted
+
+
+@_unfailing
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    _requests(method, route, status).inc()
+    _seconds(method, route).observe(seconds)
+
+
+@_unfailing
+def count_reload(result: str) -> None:
+    RELOADS.labels(result).inc()
+
+
+@_unfailing
+def count_fallback(reason: str) -> None:
+    FALLBACKS.labels(reason).inc()
+
+
+@_unfailing
+def count_rejection() -> None:
+    REJECTED.inc()
+
+
+@_unfailing
+def count_dropped(reason: str) -> None:
+    DROPPED.labels(reason).inc()
+
+
+@_unfailing
 def opened(version: int) -> None:
     OPENED.labels(multiprocessing.current_process().name).set(version)
 
 
 def processes() -> list[dict[str, Any]]:
-    """What each living process has open."""
-    found = [
+    """What each living process has open: its name, pid and version."""
+    open_versions = [
         {
             "process": sample.labels["process"],
             "pid": int(sample.labels["pid"]),
             "version": int(sample.value),
         }
-        for metric in _once_whole(lambda: list(_registry().collect()))
-        if metric.name == "movierec_open_model_version"
+        for metric in _Counts().collect()
+        if metric.name == OPEN_VERSION
         for sample in metric.samples
     ]
-    return sorted(found, key=lambda one: (one["process"], one["pid"]))
+    return sorted(open_versions, key=lambda each: (each["process"], each["pid"]))
 
 
 def exposition(version: int) -> bytes:
-    """Prometheus' text format."""
+    """Prometheus' text format.
 
-    def look() -> bytes:
-        registry = _registry()
-        registry.register(_Committed(version))
-        return generate_latest(registry)
-
-    return _once_whole(look)
-
-
-def _once_whole(look: Callable[[], Found]) -> Found:
-    """A process that starts makes its files empty and then gives them their size: for a moment they
-    cannot be read.
+    Args:
+        version: the committed one, 0 for none.
     """
-    for _ in range(100):
-        try:
-            return look()
-        except struct.error:
-            time.sleep(0.001)
-    return look()
+    registry = CollectorRegistry()
+    registry.register(_Counts())
+    registry.register(_Committed(version))
+    return generate_latest(registry)
 
 
 class _Committed(Collector):
@@ -103,60 +173,27 @@ class _Committed(Collector):
         )
 
 
-def _registry() -> CollectorRegistry:
-    """A fresh one for each look, as the multiprocess mode demands; without what dead processes had
-    open.
+class _Counts(Collector):
+    """The sum of all slots; nothing where they have vanished.
+
+    What dead processes counted stays, what they had open goes with them.
     """
-    directory = os.environ[DIRECTORY]
-    for path in Path(directory).glob("gauge_live*_*.db"):
-        pid = int(path.stem.rpartition("_")[2])
+
+    def collect(self) -> Iterable[Metric]:
+        directory = Path(os.environ.get(slots.DIRECTORY, ""))
+        pids = slots.owners(directory)
+        files = [*directory.glob("counter_*.db"), *directory.glob("histogram_*.db")]
+        files += [directory / f"gauge_all_{number}.db" for number in pids]
         try:
-            os.kill(pid, 0)
-        except OSError:
-            with suppress(FileNotFoundError):  # somebody else looks, too
-                mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
-    return registry
-
-
-class Observed:
-    """ASGI middleware: counts each request, and gives its answer the id that it came with, or
-    one.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            merged = MultiProcessCollector.merge([str(file) for file in files])  # type: ignore[no-untyped-call]
+        except FileNotFoundError:
             return
-        started, status = time.perf_counter(), 500
-
-        async def send_named(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", _request_id(scope))]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_named)
-        finally:
-            route, method = scope.get("route"), scope["method"]
-            # What a caller makes up must not become a label: there would be no end of them.
-            labels = (
-                (method, route.path_format)
-                if route and method in route.methods
-                else ("other", "other")
-            )
-            count_request(*labels, status).inc()
-            time_request(*labels).observe(time.perf_counter() - started)
-
-
-def _request_id(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return bytes(value)
-    return secrets.token_hex(16).encode()
+        for metric in merged:
+            if metric.name == OPEN_VERSION:
+                metric.samples = [
+                    sample._replace(
+                        labels={**sample.labels, "pid": str(pids[int(sample.labels["pid"])])}
+                    )
+                    for sample in metric.samples
+                ]
+            yield metric

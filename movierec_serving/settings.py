@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Settings(BaseSettings):
+class ServingSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="MOVIEREC_",
         env_file=".env",

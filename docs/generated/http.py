@@ -22,7 +22,7 @@ def openapi() -> Mapping[str, Any]:
         from movierec_serving.runtime.server import build_server
 
         module = import_module("movierec_serving.settings")
-        return dict(build_server(module.Settings(home=Path(folder))).app.openapi())
+        return dict(build_server(module.ServingSettings(home=Path(folder))).app.openapi())
 
 
 def routes() -> str:

@@ -16,7 +16,7 @@ from movierec_assets.cli.setup import set_up
 from movierec_assets.errors import InUseError
 from movierec_assets.resources.notifier import webserver
 from movierec_assets.settings import settings
-from movierec_serving.settings import Settings as ServingSettings
+from movierec_serving.settings import ServingSettings
 
 MLFLOW_PORT = 5000
 

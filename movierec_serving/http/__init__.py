@@ -1,1 +1,4 @@
-"""How the endpoint talks: requests, answers, routes. Nothing here knows LitServe."""
+"""How the endpoint talks: requests, replies, routes and middleware.
+
+Nothing here knows LitServe or a process: what is asked of a worker is wired in `runtime/`.
+"""

@@ -180,17 +180,17 @@ class History(Stamped):
     items: list[RatedMovie] = Field(description="the best rated first")
 
 
-class Movie(Card):
+class MovieInfo(Card):
     ratings: int = Field(description="how many the model has seen", examples=[583])
     blocked: bool = Field(description="taken off all lists", examples=[False])
 
 
-class OneMovie(Stamped, Movie):
+class StampedMovie(Stamped, MovieInfo):
     pass
 
 
 class Movies(Stamped):
-    items: list[Movie] = Field(description="the most rated first")
+    items: list[MovieInfo] = Field(description="the most rated first")
 
 
 class OpenModel(BaseModel):

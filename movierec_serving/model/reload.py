@@ -13,9 +13,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from movierec_serving import metrics
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.errors import BundleError, PointerError, ReloadRefusedError
-from movierec_serving.metrics import RELOADS
 from movierec_serving.model.inspection import inspect
 from movierec_serving.model.pointer import Pointer
 
@@ -55,7 +55,7 @@ def reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
         result, cause = error.result, str(error)
         raise
     finally:
-        RELOADS.labels(result).inc()
+        metrics.count_reload(result)
         seconds = round(time.perf_counter() - started, 3)
         last = {"at": at, "version": version, "result": result, "seconds": seconds, "cause": cause}
         replace_file(_beside(pointer.path, "last"), json.dumps(last).encode())

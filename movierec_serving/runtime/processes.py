@@ -1,4 +1,7 @@
-"""The endpoint's API processes: none is missed when it dies."""
+"""The endpoint's API processes: none is missed when it dies.
+
+What a connection may do is `connections.py`'s; LitServe itself starts and replaces the workers.
+"""
 
 import copy
 import logging
@@ -14,6 +17,11 @@ import litserve as ls  # type: ignore[import-untyped]
 import uvicorn
 
 from movierec_serving.model.holder import ModelHolder
+from movierec_serving.runtime.connections import (
+    PatientProtocol,
+    PatientServer,
+    most_connections,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +43,20 @@ class LastingServer(ls.LitServer):  # type: ignore[misc]
         **options: Any,
     ) -> dict[int, ForkProcess]:
         def start(index: int) -> ForkProcess:
-            self.app.response_queue_id = (
-                index  # LitServe finds the queue of a process by its copy of the app
-            )
-            drain = self.uvicorn_graceful_timeout
+            # LitServe finds the queue of a process by its copy of the app.
+            self.app.response_queue_id = index
             config = uvicorn.Config(
-                copy.copy(self.app), log_level=log_level, timeout_graceful_shutdown=drain, **options
+                copy.copy(self.app),
+                http=PatientProtocol,
+                log_level=log_level,
+                timeout_graceful_shutdown=self.uvicorn_graceful_timeout,
+                **options,
             )
 
             def run() -> None:
                 self.holder.open_early()
-                uvicorn.Server(config).run(sockets)
+                config.limit_concurrency = most_connections()
+                PatientServer(config).run(sockets)
 
             process = multiprocessing.get_context("fork").Process(target=run, name=f"api-{index}")
             process.start()

@@ -1,4 +1,7 @@
-"""Building the LitServe server, running it, and ending it without leaving a process behind."""
+"""Building the LitServe server, running it, and ending it without leaving a process behind.
+
+Routes and middleware are put together in `http/app.py`.
+"""
 
 import logging
 import os
@@ -6,42 +9,32 @@ import queue
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any
 
 import litserve as ls  # type: ignore[import-untyped]
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from starlette.middleware.gzip import GZipMiddleware
 
-from movierec_serving.http import schemas
-from movierec_serving.http.lookup import ApiKeys, PlainLookup
-from movierec_serving.http.routes.admin import add_admin_routes
-from movierec_serving.http.routes.public import (
-    KEY,
-    LIST,
-    PUBLIC,
-    add_error_answers,
-    add_routes,
-    problems,
-)
-from movierec_serving.metrics import Observed
+from movierec_serving.http.app import complete
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.orphans import die_with_parent, kill_children
 from movierec_serving.runtime.processes import LastingServer
 from movierec_serving.runtime.worker import DEADLINE, RecommendAPI, by_workers, configure_logging
-from movierec_serving.settings import Settings
+from movierec_serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 1 << 20  # bytes
 DRAIN = 3  # seconds that an API process may take to finish its requests
 PATIENCE = 10.0  # seconds from a signal to the end, at most
-LITSERVE_ROUTES = ("/", "/health", "/info", "/recommend")  # ours answer instead, or nobody
+# Ours answer instead, or nobody.
+LITSERVE_ROUTES = {
+    *("/", "/health", "/info", "/recommend"),
+    *("/docs", "/docs/oauth2-redirect", "/redoc"),
+}
 
 
-def build_server(settings: Settings) -> LastingServer:
+def build_server(settings: ServingSettings) -> LastingServer:
     """The server with all routes; nothing is started, only the pointer's file is made if it is
     missing.
     """
@@ -51,65 +44,28 @@ def build_server(settings: Settings) -> LastingServer:
         accelerator="cpu",
         workers_per_device=settings.serving_workers,
         timeout=DEADLINE,
-        max_payload_size=MAX_BODY,
         restart_workers=True,
     )
     server.uvicorn_graceful_timeout = DRAIN
     server.monitor_internal = 0.5  # seconds between two looks at the workers
+    server.holder = ModelHolder(settings.store, settings.pointer)
     app: FastAPI = server.app
-    app.title = "movierec"
-    app.description = "Movie recommendations from the model that was promoted last."
     app.router.routes[:] = [
-        r for r in app.router.routes if getattr(r, "path", None) not in LITSERVE_ROUTES
+        route for route in app.router.routes if getattr(route, "path", None) not in LITSERVE_ROUTES
     ]
-    app.router.redirect_slashes = False  # an id may end in one
-    # To compress ten movies takes longer than to find them; a proxy may do it.
-    kinds: list[Any] = [GZipMiddleware]
-    app.user_middleware[:] = [each for each in app.user_middleware if each.cls not in kinds]
-
-    async def post_recommendations(request: schemas.RecommendRequest) -> None:
-        """Up to 1,000 users in one request are one batch: many times cheaper than as many
-        requests.
-        """
-
-    app.router.add_api_route(
-        "/recommend",
-        post_recommendations,
-        methods=["POST"],
-        dependencies=KEY,
-        response_model=schemas.Recommendations | schemas.BatchRecommendations,
-        responses={
-            **PUBLIC,
-            **problems(_413="The body is too large", _504=f"No answer within {DEADLINE:g} s"),
-            **LIST,
-        },
-        summary="The same for one user, many, or the ratings of somebody unknown; by LitServe's "
-        "workers",
-        route_class_override=by_workers(server, api),
-    )
-    server.holder = holder = ModelHolder(settings.store, settings.pointer)
-    add_routes(app, holder)
-    add_admin_routes(app, settings, holder)
-    add_error_answers(app)
-    plain = next(
-        r for r in app.routes if isinstance(r, APIRoute) and r.path_format == "/recommend/{user_id}"
-    )
-    app.add_middleware(PlainLookup, holder=holder, route=plain)
-    if settings.api_keys:
-        token = settings.reload_token.get_secret_value() if settings.reload_token else None
-        app.add_middleware(
-            ApiKeys, keys=settings.api_keys.get_secret_value().split(","), token=token
-        )
-    app.add_middleware(Observed)
+    # LitServe compresses: for ten movies that takes longer than to find them; a proxy may do it.
+    app.user_middleware.clear()
+    complete(app, settings, server.holder, by_workers(server, api), DEADLINE)
     return server
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: ServingSettings) -> None:
     """Run until SIGTERM or Ctrl-C; every process that was started has ended when this returns."""
     configure_logging()
     os.register_at_fork(after_in_child=die_with_parent)  # the manager, and each API process
     server = build_server(settings)
     ending = _end_on_signal(server)
+    logging.getLogger("litserve.server").addFilter(_but_the_end_of_the_manager(ending))
     logger.info(
         "http://%s:%d serves %s", settings.serving_host, settings.serving_port, settings.store
     )
@@ -123,14 +79,24 @@ def serve(settings: Settings) -> None:
             server_header=False,
             generate_client_file=False,
         )
-    except (
-        EOFError,
-        OSError,
-    ):  # the manager is gone, as it is when the whole process group was signalled
+    except (EOFError, OSError):
+        # The manager is gone, as it is when the whole process group was signalled.
         if not ending.wait(timeout=1):
             raise
     finally:
         kill_children()  # none, unless LitServe failed while it started them
+
+
+def _but_the_end_of_the_manager(ending: threading.Event) -> Callable[[logging.LogRecord], bool]:
+    """A filter of LitServe's log: its monitor calls it a crash that the manager is gone, which it
+    is when the whole process group was told to end.
+    """
+
+    def wanted(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, OSError | EOFError) and ending.wait(timeout=1))
+
+    return wanted
 
 
 def _end_on_signal(server: ls.LitServer) -> threading.Event:
@@ -144,9 +110,8 @@ def _end_on_signal(server: ls.LitServer) -> threading.Event:
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put is safe inside a handler
 
     def note(number: int, frame: FrameType | None) -> None:
-        if (
-            os.getpid() != main
-        ):  # a forked API process, before uvicorn listens for signals or when it is done
+        # A forked API process, before uvicorn listens for signals or when it is done.
+        if os.getpid() != main:
             os._exit(0)
         signals.put(number)
 

@@ -1,4 +1,7 @@
-"""POST /recommend: LitServe's own path, by queue to a worker process and back."""
+"""POST /recommend: LitServe's own path, by queue to a worker process and back.
+
+What a list of movies holds is `http/recommender.py`'s; how the server is built, `server.py`'s.
+"""
 
 import asyncio
 import logging
@@ -7,7 +10,6 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
+from movierec_serving import metrics
 from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
-from movierec_serving.http.answers import Answer, Recommender, invalid, problem
-from movierec_serving.http.routes.public import unknown_genre
+from movierec_serving.http.recommender import Recommender
+from movierec_serving.http.replies import Reply, invalid, problem, unknown_genre
 from movierec_serving.http.schemas import NewUser, RecommendRequest
-from movierec_serving.metrics import REJECTED
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.orphans import die_with_parent
+from movierec_serving.runtime.putter import Putter
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +39,9 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
     One request at a time, which may ask for 1,000 users and is then one batch for the kernel:
     LitServe's own batching loop polls while it is idle, and one HTTPException in a batch answers
-    all of it. Errors are
-    values: an exception that cannot be pickled would kill the worker. A body passes two queues,
-        four times
-    pickled: as bytes it costs nothing, and pydantic reads JSON faster than objects.
+    all of it. Errors are values: an exception that cannot be pickled would kill the worker. A body
+    passes two queues, four times pickled: as bytes it costs nothing, and pydantic reads JSON faster
+    than objects.
     """
 
     def __init__(self, store: Path, pointer: Path) -> None:
@@ -48,9 +50,8 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
     def setup(self, device: str) -> None:
         die_with_parent()
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # Ctrl-C reaches the group; the main process decides
+        # Ctrl-C reaches the group; the main process decides.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         configure_logging()
         multiprocessing.current_process().name = "worker"
         self._holder = ModelHolder(*self._paths)
@@ -59,7 +60,7 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
     def decode_request(self, request: bytes) -> bytes:
         return request
 
-    def predict(self, body: bytes) -> Answer:
+    def predict(self, body: bytes) -> Reply:
         try:
             return _recommend(self._holder, RecommendRequest.model_validate_json(body))
         except ValidationError as error:
@@ -74,29 +75,27 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
             logger.exception("no answer for %r", body[:1000])
             return problem(500, "internal error")
 
-    def encode_response(self, output: Answer) -> Answer:
+    def encode_response(self, output: Reply) -> Reply:
         return output
 
 
-def _recommend(holder: ModelHolder, request: RecommendRequest) -> Answer:
+def _recommend(holder: ModelHolder, request: RecommendRequest) -> Reply:
     recommender = Recommender(holder, request)
     if request.users is not None:
-        return recommender.many(request.users)
-    return recommender.one(
-        NewUser(ratings=request.ratings) if request.ratings else request.user_id or ""
-    )
+        return recommender.for_users(request.users)
+    if request.ratings:
+        return recommender.for_user(NewUser(ratings=request.ratings))
+    return recommender.for_user(request.user_id or "")
 
 
 def by_workers(server: ls.LitServer, api: RecommendAPI) -> type[APIRoute]:
     """A route that is documented by its signature, and hands the body to a worker as it came."""
-    putting = ThreadPoolExecutor(
-        1, "put"
-    )  # its thread begins with the first request, so after any fork
+    putter = Putter()
 
     class ByWorkers(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             async def handle(request: Request) -> Response:
-                return await _ask_worker(server, api, putting, await request.body())
+                return await _ask_worker(server, api, putter, await request.body())
 
             return handle
 
@@ -104,7 +103,7 @@ def by_workers(server: ls.LitServer, api: RecommendAPI) -> type[APIRoute]:
 
 
 async def _ask_worker(
-    server: ls.LitServer, api: RecommendAPI, putting: ThreadPoolExecutor, body: bytes
+    server: ls.LitServer, api: RecommendAPI, putter: Putter, body: bytes
 ) -> Response:
     """Queue the request and wait for its answer, not longer than the deadline.
 
@@ -112,16 +111,15 @@ async def _ask_worker(
     answer that comes too late, and on the event loop for the manager process, which holds the
     queue: while that one hangs, no GET would be answered.
     """
-    # A put that was given up keeps its body until the manager takes it.
-    if max(len(server.response_buffer), putting._work_queue.qsize()) >= MAX_WAITING:
-        REJECTED.inc()
+    if max(len(server.response_buffer), putter.waiting) >= MAX_WAITING:
+        metrics.count_rejection()
         return problem(503, "too many requests are waiting").response()
     uid, queue = str(uuid.uuid4()), server._get_request_queue(api.api_path)
     place = server.response_buffer[uid] = ResponseBufferItem(asyncio.Event())
     item = (server.app.response_queue_id, uid, time.monotonic(), body)
     try:
         async with asyncio.timeout(DEADLINE):
-            await asyncio.get_running_loop().run_in_executor(putting, queue.put, item)
+            await putter.put(queue, item)
             await place.event.wait()
     except TimeoutError:
         return problem(504, f"no answer within {DEADLINE:g} s").response()
@@ -131,7 +129,7 @@ async def _ask_worker(
     finally:
         server.response_buffer.pop(uid, None)
     output, status = place.response
-    if status == LitAPIStatus.OK and isinstance(output, Answer):
+    if status == LitAPIStatus.OK and isinstance(output, Reply):
         return output.response()
     return problem(504, f"no worker was free within {DEADLINE:g} s").response()
 

@@ -172,9 +172,7 @@ def test_bytes_that_are_no_text_are_an_unknown_user(
     assert endpoint.client.get("/recommend/%ff%fe").json()["source"] == "popular"
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/nope", "/info", "/predict", "/shutdown", "/recommendations/u1"]
-)
+@pytest.mark.parametrize("path", ["/nope", "/info", "/predict", "/shutdown", "/recommendations/u1"])
 def test_an_unknown_path_is_not_found(endpoint: EndpointProcess, path: str) -> None:
     assert endpoint.client.get(path).status_code == 404
 

@@ -2,7 +2,6 @@
 blocklist.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,10 @@ import httpx
 import pytest
 from filelock import FileLock
 
-from movierec_serving import metrics
+from movierec_serving import metrics, slots
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.model.blocklist import Blocklist
-from movierec_serving.settings import Settings
+from movierec_serving.settings import ServingSettings
 from tests.support import sample_models as models
 from tests.support.endpoint_process import TOKEN, EndpointProcess, wait_for
 
@@ -227,7 +226,7 @@ def test_a_movie_taken_off_stays_off(blocking: EndpointProcess) -> None:
 
 
 def test_a_movie_is_taken_off_while_a_reload_checks_a_large_bundle(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
+    settings = ServingSettings(home=tmp_path)
     settings.store.mkdir(parents=True)
     blocklist = Blocklist(settings.store)
     with FileLock(settings.pointer.with_name(f"{settings.pointer.name}.lock")):
@@ -335,13 +334,12 @@ def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
 
 
 def test_a_process_that_is_just_starting_breaks_no_look_at_the_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """prometheus-client makes a process's file empty, and gives it its size a moment later."""
-    file = tmp_path / "counter_77.db"
-    monkeypatch.setenv(metrics.DIRECTORY, str(tmp_path))
-    monkeypatch.setattr("time.sleep", lambda _: os.truncate(file, 1 << 20))
-    file.touch()
-    assert metrics.processes() == []
-    os.truncate(file, 0)
-    assert b"movierec_model_version 3.0" in metrics.exposition(3)
+    """Slots that nobody has claimed yet are whole files of zeros, and so is one just claimed."""
+    with slots.allocated(1) as directory:
+        monkeypatch.setenv(slots.DIRECTORY, str(directory))
+        assert metrics.processes() == []
+        assert slots.claim(directory) == 0
+        assert metrics.processes() == []
+        assert b"movierec_model_version 3.0" in metrics.exposition(3)

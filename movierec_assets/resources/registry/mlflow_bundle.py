@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import time
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -40,7 +42,7 @@ def log_bundle(
         "partitions_digest": manifest.partitions_digest,
     }
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), TemporaryDirectory() as staged:
         # MLflow asks for type hints and an example to validate inputs by: the signature does that
         warnings.filterwarnings(
             "ignore", message=".*(type hint|input example)", category=UserWarning
@@ -49,7 +51,7 @@ def log_bundle(
             name="bundle",
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"bundle": str(bundle.path)},
-            code_paths=[str(Path(movierec_serving.__file__).parent)],
+            code_paths=[str(_reading_code(Path(staged)))],
             pip_requirements=REQUIREMENTS,
             signature=_signature(),
         )
@@ -60,6 +62,18 @@ def log_bundle(
     _log_dataset(client, run_id, manifest)
     _link_artifacts(bundle.path, client.get_logged_model(model.model_id).artifact_location)
     return model
+
+
+def _reading_code(staged: Path) -> Path:
+    """The package that reads a bundle, without the endpoint's pages, which MLflow would copy to
+    every model.
+    """
+    package = Path(movierec_serving.__file__).parent
+    return Path(
+        shutil.copytree(
+            package, staged / package.name, ignore=shutil.ignore_patterns("static", "__pycache__")
+        )
+    )
 
 
 def _log_dataset(client: MlflowClient, run_id: str, manifest: Manifest) -> None:

@@ -4,7 +4,7 @@ import hmac
 import os
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Path, Response
+from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from filelock import Timeout
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -12,11 +12,17 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from movierec_serving import metrics
 from movierec_serving.errors import BlocklistError, ReloadRefusedError
 from movierec_serving.http import schemas
-from movierec_serving.http.answers import answer, problem
-from movierec_serving.http.routes.public import BAD_BODY, INVALID, NO_MODEL, problems
+from movierec_serving.http.replies import problem, reply
+from movierec_serving.http.routes.documented import (
+    BAD_BODY,
+    INVALID,
+    NO_MODEL,
+    MovieInPath,
+    problems,
+)
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.model.reload import last_reload, reload
-from movierec_serving.settings import Settings
+from movierec_serving.settings import ServingSettings
 
 REFUSED = "No token is set, so nobody may"
 GUARDED = (
@@ -33,10 +39,9 @@ RELOAD = problems(
 
 bearer = HTTPBearer(auto_error=False, description="MOVIEREC_RELOAD_TOKEN")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-Movie = Annotated[schemas.MovieId, Path()]
 
 
-def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> None:
+def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolder) -> None:
     @app.get(
         "/model",
         response_model=schemas.ModelInfo,
@@ -55,13 +60,13 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
             "processes": metrics.processes(),
             "last_reload": last_reload(settings.pointer),
         }
-        return answer(content, headers={"X-Model-Version": str(model.version)}).response()
+        return reply(content, headers={"X-Model-Version": str(model.version)}).response()
 
     @app.get(
         "/health/live", response_model=schemas.Alive, summary="200 as long as the process answers"
     )
     async def get_alive() -> Response:
-        return answer({"status": "ok"}).response()
+        return reply({"status": "ok"}).response()
 
     @app.get(
         "/health",
@@ -78,7 +83,7 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
     async def get_health() -> Response:
         model = holder.current()
         holder.blocked(model)
-        return answer({"status": "ok", "version": model.version}).response()
+        return reply({"status": "ok", "version": model.version}).response()
 
     @app.get("/metrics", response_class=Response, summary="Counts of all processes, for Prometheus")
     async def get_metrics() -> Response:
@@ -109,7 +114,7 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
         A refused version changes nothing; the one served already is answered with `changed: false`.
         """
         try:
-            return answer(reload(settings.store, holder.pointer, request.version)).response()
+            return reply(reload(settings.store, holder.pointer, request.version)).response()
         except ReloadRefusedError as error:
             return problem(error.status, str(error)).response()
 
@@ -120,7 +125,7 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
             return problem(503, str(error)).response()
         except Timeout:
             return problem(503, "another change of the blocklist does not end").response()
-        return answer({"movie_id": movie_id, "blocked": blocked, "changed": changed}).response()
+        return reply({"movie_id": movie_id, "blocked": blocked, "changed": changed}).response()
 
     @app.put(
         "/blocklist/{movie_id:id}",
@@ -129,7 +134,7 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
         dependencies=guard,
         summary="Take a movie off every list, from the next request on, whatever the model",
     )
-    def put_blocked(movie_id: Movie) -> Response:
+    def put_blocked(movie_id: MovieInPath) -> Response:
         return block(movie_id, True)
 
     @app.delete(
@@ -139,5 +144,5 @@ def add_admin_routes(app: FastAPI, settings: Settings, holder: ModelHolder) -> N
         dependencies=guard,
         summary="Let a movie be listed again",
     )
-    def delete_blocked(movie_id: Movie) -> Response:
+    def delete_blocked(movie_id: MovieInPath) -> Response:
         return block(movie_id, False)

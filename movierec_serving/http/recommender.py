@@ -1,15 +1,18 @@
-"""Answers ready to be sent: made in API processes and in LitServe workers, by the same code."""
+"""Lists of movies: for a user, for many, for somebody new, similar ones and popular ones.
+
+API processes and LitServe's workers answer by this same code. Which movies, and in which order, is
+the bundle's `selection`.
+"""
 
 import secrets
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import orjson
-from fastapi import Response
 from pydantic import ValidationError
 
+from movierec_serving import metrics
 from movierec_serving.bundle import (
     MAX_ID_LENGTH,
     Bundle,
@@ -18,41 +21,11 @@ from movierec_serving.bundle import (
     Ranked,
     selection,
 )
+from movierec_serving.http.replies import Reply, printable, reply
 from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
-from movierec_serving.metrics import FALLBACKS
 from movierec_serving.model.holder import ModelHolder
 
 REASONS = 3  # rated movies that explain one recommended
-
-
-class Answer(NamedTuple):
-    """Status, JSON and headers; plain values, which a worker's queue carries at little cost."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str]
-
-    def response(self) -> Response:
-        return Response(self.body, self.status, self.headers, "application/json")
-
-
-def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, orjson.dumps(content), headers or {})
-
-
-def problem(status: int, detail: str) -> Answer:
-    return answer({"detail": detail}, status, {"Retry-After": "1"} if status == 503 else None)
-
-
-def invalid(errors: Sequence[Any], *within: str) -> Answer:
-    """Pydantic's errors without the input, which may be what JSON cannot carry back, as NaN is."""
-    fields = []
-    for error in errors:
-        loc = [
-            part if isinstance(part, int) else _printable(part) for part in (*within, *error["loc"])
-        ]
-        fields.append({"loc": loc, "msg": _printable(error["msg"]), "type": error["type"]})
-    return answer({"detail": fields}, 422)
 
 
 class Recommender:
@@ -74,10 +47,10 @@ class Recommender:
         )
         self._explain = isinstance(options, Options) and options.explain
 
-    def one(self, asked: str | NewUser) -> Answer:
-        return self.answer(self._lists([asked])[0])
+    def for_user(self, asked: str | NewUser) -> Reply:
+        return self._stamped(self._lists([asked])[0])
 
-    def many(self, users: Sequence[Any]) -> Answer:
+    def for_users(self, users: Sequence[Any]) -> Reply:
         """One answer a user, in their order; what cannot be one gets its error, beside its
         neighbours.
         """
@@ -89,7 +62,7 @@ class Recommender:
             except ValidationError as error:
                 errors[index] = _cause(error)
         lists = iter(self._lists(asked))
-        return self.answer(
+        return self._stamped(
             {
                 "results": [
                     {"index": index, "error": errors[index]} if index in errors else next(lists)
@@ -98,15 +71,14 @@ class Recommender:
             }
         )
 
-    def similar(self, movie: int) -> Answer:
-        return self.answer(self._list(selection.similar(self.model, movie, *self._place), "als"))
+    def similar(self, movie: int) -> Reply:
+        return self._stamped(self._list(selection.similar(self.model, movie, *self._place), "als"))
 
-    def popular(self) -> Answer:
-        return self.answer(self._list(self._most_popular, "popular"))
+    def popular(self) -> Reply:
+        return self._stamped(self._list(self._most_popular, "popular"))
 
-    def answer(self, content: dict[str, Any]) -> Answer:
-        headers = {"X-Model-Version": str(self.model.version), "Cache-Control": "private, no-store"}
-        return answer({**stamp(self.model), **content}, headers=headers)
+    def _stamped(self, content: dict[str, Any]) -> Reply:
+        return stamped(self.model, content)
 
     def _lists(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One call of the kernel for the known users, one for the new ones; popular movies for
@@ -144,7 +116,7 @@ class Recommender:
         return lists
 
     def _fallback(self, reason: str, **about: str) -> dict[str, Any]:
-        FALLBACKS.labels(reason).inc()
+        metrics.count_fallback(reason)
         return self._list(self._most_popular, "popular", None, **about, fallback_reason=reason)
 
     @cached_property
@@ -170,6 +142,12 @@ class Recommender:
         return {"recommendation_id": id_, **about, "source": source, "items": items}
 
 
+def stamped(model: PublishedModel, content: dict[str, Any]) -> Reply:
+    """A reply for one user alone, which names what it was made from."""
+    headers = {"X-Model-Version": str(model.version), "Cache-Control": "private, no-store"}
+    return reply({**stamp(model), **content}, headers=headers)
+
+
 def stamp(model: PublishedModel) -> dict[str, Any]:
     return {"model_version": model.version, "data_until": model.data_until}
 
@@ -191,8 +169,4 @@ def _cause(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"][1:])
     if not where:
         return f"a user is an id of 1 to {MAX_ID_LENGTH} characters without NUL, or ratings"
-    return _printable(f"{where}: {first['msg']}")
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    return printable(f"{where}: {first['msg']}")

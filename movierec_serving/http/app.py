@@ -1,0 +1,66 @@
+"""All of HTTP put together on a FastAPI application: routes, error replies, middleware."""
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.convertors import StringConvertor, register_url_convertor
+
+from movierec_serving.http.middleware.api_keys import ApiKeys
+from movierec_serving.http.middleware.body_limit import BodyLimit
+from movierec_serving.http.middleware.lookup import PlainLookup
+from movierec_serving.http.middleware.observed import Observed
+from movierec_serving.http.routes.admin import add_admin_routes
+from movierec_serving.http.routes.errors import add_error_replies
+from movierec_serving.http.routes.movies import add_movie_routes
+from movierec_serving.http.routes.pages import ABOUT, add_pages
+from movierec_serving.http.routes.recommendations import (
+    add_recommendation_routes,
+    add_recommendations_by_workers,
+)
+from movierec_serving.http.routes.users import add_user_routes
+from movierec_serving.model.holder import ModelHolder
+from movierec_serving.settings import ServingSettings
+
+
+class IdConvertor(StringConvertor):
+    """The rest of the path, slashes and line ends included: an id is any text."""
+
+    regex = "(?s:.*)"
+
+
+def complete(
+    app: FastAPI,
+    settings: ServingSettings,
+    holder: ModelHolder,
+    by_workers: type[APIRoute],
+    deadline: float,
+) -> None:
+    """Everything that is asked and answered over HTTP.
+
+    Args:
+        by_workers: the class of the route whose body goes to a worker.
+        deadline: seconds within which a worker answers, or nobody.
+    """
+    app.title, app.description = "movierec", ABOUT
+    app.router.redirect_slashes = False  # an id may end in one
+    register_url_convertor("id", IdConvertor())
+    add_recommendations_by_workers(app, deadline, by_workers)
+    plain = add_recommendation_routes(app, holder)
+    add_user_routes(app, holder)
+    add_movie_routes(app, holder)
+    add_admin_routes(app, settings, holder)
+    add_pages(app)
+    add_error_replies(app)
+    _add_middleware(app, settings, holder, plain)
+
+
+def _add_middleware(
+    app: FastAPI, settings: ServingSettings, holder: ModelHolder, plain: APIRoute
+) -> None:
+    """What is added last is asked first."""
+    app.add_middleware(BodyLimit)
+    app.add_middleware(PlainLookup, holder=holder, route=plain)
+    if settings.api_keys:
+        token = settings.reload_token.get_secret_value() if settings.reload_token else None
+        keys = settings.api_keys.get_secret_value().split(",")
+        app.add_middleware(ApiKeys, keys=keys, token=token)
+    app.add_middleware(Observed)

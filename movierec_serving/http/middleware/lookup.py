@@ -1,0 +1,57 @@
+"""The answer to the most frequent question, before FastAPI reads it.
+
+Whatever else may be asked of a list is a route's.
+"""
+
+import re
+
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from movierec_serving.bundle import MAX_ID_LENGTH
+from movierec_serving.errors import ModelUnavailableError
+from movierec_serving.http.recommender import Recommender
+from movierec_serving.http.replies import Reply, problem
+from movierec_serving.http.schemas import Options
+from movierec_serving.model.holder import ModelHolder
+
+PREFIX = "/recommend/"
+ONLY_N = re.compile(rb"n=([1-9][0-9]?|100)")
+
+
+class PlainLookup:
+    """ASGI middleware: answers `GET /recommend/{user_id}` with at most `n`, and passes all else on.
+
+    FastAPI's reading of options takes longer than the answer; a wrong id or number is passed on,
+    too, so that there is one place that says what is wrong.
+    """
+
+    def __init__(self, app: ASGIApp, holder: ModelHolder, route: APIRoute) -> None:
+        self._app, self._holder, self._route = app, holder, route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["type"] == "http" and scope["method"] == "GET"
+        reply = self._reply(scope) if asked else None
+        if reply is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = self._route
+        length = str(len(reply.body))
+        headers = {"content-length": length, "content-type": "application/json", **reply.headers}
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def _reply(self, scope: Scope) -> Reply | None:
+        path, query = scope["path"], scope["query_string"]
+        user = path[len(PREFIX) :]
+        number = ONLY_N.fullmatch(query)
+        if not path.startswith(PREFIX) or not 0 < len(user) <= MAX_ID_LENGTH or "\0" in user:
+            return None
+        if query and not number:
+            return None
+        options = Options(n=int(number[1])) if number else Options()
+        try:
+            return Recommender(self._holder, options).for_user(user)
+        except ModelUnavailableError as error:
+            return problem(503, str(error))

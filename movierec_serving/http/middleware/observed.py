@@ -1,0 +1,60 @@
+"""Each request is counted, timed and named. What is counted, and where, is `metrics.py`'s."""
+
+import re
+import secrets
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from movierec_serving import metrics
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: the client hung up before it had an answer
+
+
+class Observed:
+    """ASGI middleware: counts each request, and gives its answer the id that it came with, or
+    one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status, hung_up = time.perf_counter(), 0, False
+
+        async def receive_noting() -> Message:
+            nonlocal hung_up
+            message = await receive()
+            if message["type"] == "http.disconnect" and not status:
+                hung_up = True
+            return message
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", _request_id(scope))]
+            await send(message)
+
+        try:
+            await self._app(scope, receive_noting, send_named)
+        finally:
+            route: Any = scope.get("route")
+            method = scope["method"]
+            known = route is not None and method in route.methods
+            # What a caller makes up must not become a label: there would be no end of them.
+            method, path = (method, route.path_format) if known else ("other", "other")
+            answered = CLIENT_CLOSED_REQUEST if hung_up else status or 500
+            metrics.count_request(method, path, answered, time.perf_counter() - started)
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(16).encode()

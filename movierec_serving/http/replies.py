@@ -1,0 +1,50 @@
+"""Replies ready to be sent: status, JSON and headers.
+
+Plain values, since LitServe's workers make them, too, and send them through a queue. What a list
+of movies holds is `recommender.py`'s.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from fastapi import Response
+
+
+class Reply(NamedTuple):
+    """What an answer consists of; a queue carries it at little cost."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    def response(self) -> Response:
+        return Response(self.body, self.status, self.headers, "application/json")
+
+
+def reply(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+    return Reply(status, orjson.dumps(content), headers or {})
+
+
+def problem(status: int, detail: str) -> Reply:
+    return reply({"detail": detail}, status, {"Retry-After": "1"} if status == 503 else None)
+
+
+def invalid(errors: Sequence[Any], *within: str) -> Reply:
+    """Pydantic's errors without the input, which may be what JSON cannot carry back, as NaN is."""
+    fields = []
+    for error in errors:
+        place = (*within, *error["loc"])
+        loc = [part if isinstance(part, int) else printable(part) for part in place]
+        fields.append({"loc": loc, "msg": printable(error["msg"]), "type": error["type"]})
+    return reply({"detail": fields}, 422)
+
+
+def unknown_genre(error: Exception, where: str) -> Reply:
+    """`where` is the part of the request that names the genre: query or body."""
+    return invalid([{"loc": ("genre",), "msg": str(error), "type": "value_error"}], where)
+
+
+def printable(text: str) -> str:
+    """Without lone surrogates, which UTF-8 cannot carry."""
+    return text.encode("utf-8", "replace").decode()

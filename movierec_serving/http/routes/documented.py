@@ -1,0 +1,39 @@
+"""How routes are described in OpenAPI: the errors each kind of route may answer with, its keys."""
+
+from typing import Annotated, Any
+
+from fastapi import Path, Security
+from fastapi.security import APIKeyHeader
+
+from movierec_serving.http import schemas
+from movierec_serving.http.middleware.api_keys import KEY_HEADER
+
+Documented = dict[int | str, dict[str, Any]]
+
+
+def problems(**causes: str) -> Documented:
+    """Error answers, as `_404="why"`."""
+    return {
+        int(code[1:]): {"model": schemas.Problem, "description": cause}
+        for code, cause in causes.items()
+    }
+
+
+NO_MODEL = problems(_503="No model, or no place; see Retry-After")
+INVALID: Documented = {
+    400: {"description": "No HTTP, or a URL above 64 KB", "content": {"text/plain": {}}},
+    422: {"model": schemas.InvalidRequest, "description": "Names the field that is wrong"},
+}
+BAD_BODY = problems(_400="The body cannot be read", _413="The body is too large")
+PUBLIC: Documented = {**problems(_401="Keys are set, and none was sent"), **INVALID, **NO_MODEL}
+UNKNOWN: Documented = {**PUBLIC, **problems(_404="The model does not know it")}
+
+STAMPED = {"X-Model-Version": {"schema": {"type": "integer"}, "description": "as in the body"}}
+LIST: Documented = {200: {"headers": STAMPED}}
+
+# For the document: the middleware refuses, before anything is read.
+_key = APIKeyHeader(name=KEY_HEADER, description="where MOVIEREC_API_KEYS is set", auto_error=False)
+KEY = [Security(_key)]
+
+UserInPath = Annotated[schemas.UserId, Path()]
+MovieInPath = Annotated[schemas.MovieId, Path()]

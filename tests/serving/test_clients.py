@@ -1,0 +1,236 @@
+"""Clients that are slow, hang up or send too much get an error of theirs, and others an answer."""
+
+import asyncio
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from movierec_serving.http.middleware.body_limit import MAX_BODY
+from movierec_serving.runtime.connections import PATIENCE, PatientProtocol, PatientServer, Stage
+from tests.support.endpoint_process import TOKEN, EndpointProcess, wait_for
+
+HALF_HEADER = b"POST /recommend HTTP/1.1\r\nHost: x\r\n"
+HALF_BODY = HALF_HEADER + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+
+
+def connected(endpoint: EndpointProcess, said: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", endpoint.port), timeout=40)
+    connection.sendall(said)
+    return connection
+
+
+def counts(endpoint: EndpointProcess, name: str) -> dict[str, float]:
+    """Values of a counter by its labels, over a connection of its own."""
+    with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=20) as client:
+        lines = [line for line in client.get("/metrics").text.splitlines() if line[0] != "#"]
+    pairs = (line.removeprefix(name).rsplit(" ", 1) for line in lines if line.startswith(name))
+    return {labels: float(value) for labels, value in pairs}
+
+
+def test_a_client_that_does_not_end_its_request_is_told_and_dropped(
+    endpoint: EndpointProcess,
+) -> None:
+    with ExitStack() as stack:
+        for said in (b"", HALF_HEADER, HALF_BODY):
+            connection = stack.enter_context(connected(endpoint, said))
+            stack.callback(lambda each=connection: read_timeout(each))
+    dropped = counts(endpoint, "movierec_dropped_connections_total")
+    assert dropped['{reason="slow_header"}'] >= 2
+    assert dropped['{reason="slow_body"}'] >= 1
+    assert endpoint.client.get("/recommend/u1").status_code == 200
+
+
+def read_timeout(connection: socket.socket) -> None:
+    assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+    assert connection.recv(100) == b""
+
+
+def test_half_open_connections_beyond_the_descriptors_stop_no_answer(store: Path) -> None:
+    endpoint = EndpointProcess(store.parents[1])
+    process = endpoint.launch()
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (64, 64))  # before it has children
+    try:
+        wait_for(lambda: _answers(endpoint), "the endpoint answers")
+        assert endpoint.reload(3).status_code == 200
+        with ExitStack() as stack:
+            for said in [b"", HALF_HEADER, HALF_BODY] * 40:
+                stack.enter_context(connected(endpoint, said))
+            for _ in range(20):
+                with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=5) as client:
+                    assert client.get("/recommend/u1").status_code == 200
+                    answer = client.post("/recommend", json={"user_id": "u1"})
+                    assert answer.status_code == 200
+        assert counts(endpoint, "movierec_dropped_connections_total")['{reason="no_descriptors"}']
+    finally:
+        endpoint.close()
+
+
+def _answers(endpoint: EndpointProcess) -> bool:
+    try:
+        return endpoint.client.get("/health").status_code == 503
+    except httpx.TransportError:
+        return False
+
+
+class Connections:
+    """A server in this process, whose clock is ours."""
+
+    def __init__(self, server: PatientServer) -> None:
+        self.server = server
+
+    async def look(self, later: float) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server.server_state.connections):
+            connection.look(now)
+            connection.look(now + later)
+
+    async def reached(self, stage: Stage | None) -> None:
+        """None for no connection."""
+        while {each.stage for each in self.server.server_state.connections} != {stage} - {None}:
+            await asyncio.sleep(0.01)
+
+
+async def large_answer(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+    await send(start)
+    await send({"type": "http.response.body", "body": bytes(40 << 20)})
+
+
+@contextmanager
+def listening() -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener
+
+
+@pytest.mark.parametrize(
+    ("said", "stage", "patience"),
+    [
+        (b"", Stage.HEADER, PATIENCE),
+        (HALF_HEADER, Stage.HEADER, PATIENCE),
+        (HALF_BODY, Stage.BODY, PATIENCE + 1),
+        (HALF_BODY + b"x" * 99, Stage.READER, 1000),
+    ],
+)
+def test_each_kind_of_waiting_has_its_limit(said: bytes, stage: Stage, patience: float) -> None:
+    import uvicorn
+
+    async def scenario(listener: socket.socket) -> None:
+        config = uvicorn.Config(large_answer, http=PatientProtocol, lifespan="off", log_level=50)
+        server = PatientServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        connections = Connections(server)
+        _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1024)
+        writer.write(said)
+        await connections.reached(stage)
+        await connections.look(PATIENCE - 1)
+        await connections.reached(stage)
+        await connections.look(patience + 1)
+        await connections.reached(None)
+        writer.close()
+        server.should_exit = True
+        await serving
+
+    with listening() as listener:
+        asyncio.run(asyncio.wait_for(scenario(listener), 60))
+
+
+@pytest.mark.parametrize("path", ["/recommend", "/reload"])
+def test_a_client_that_hangs_up_is_no_error_of_ours(endpoint: EndpointProcess, path: str) -> None:
+    name, log = "movierec_requests_total", endpoint.log.read_text()
+    label = f'{{method="POST",route="{path}",status="499"}}'
+    before = counts(endpoint, name).get(label, 0)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    )
+    for body in (b"", b'{"user'):
+        connected(endpoint, head.encode() + body).close()
+    wait_for(lambda: counts(endpoint, name).get(label, 0) == before + 2, "both are counted")
+    assert not [labels for labels in counts(endpoint, name) if 'status="500"' in labels]
+    assert endpoint.log.read_text() == log
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "Bearer", "BEARER"])
+def test_the_scheme_of_a_token_is_read_in_any_case(store: Path, scheme: str) -> None:
+    """With keys and without: RFC 7235."""
+    with keyed(store) as endpoint:
+        headers = {"Authorization": f"{scheme} {TOKEN}"}
+        post = endpoint.client.post("/reload", json={"version": 3}, headers=headers)
+        assert post.status_code == 200
+        assert endpoint.client.get("/recommend/u1", headers=headers).status_code == 200
+        assert endpoint.client.get("/recommend/u1").status_code == 401
+
+
+@contextmanager
+def keyed(store: Path) -> Iterator[EndpointProcess]:
+    endpoint = EndpointProcess(store.parents[1], MOVIEREC_API_KEYS="a-key").start()
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()
+
+
+@pytest.mark.parametrize("path", ["/recommend", "/reload", "/nope"])
+def test_a_body_that_says_it_is_too_large_is_refused_unread(
+    endpoint: EndpointProcess, path: str
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {100 << 20}\r\n\r\n"
+    with connected(endpoint, head.encode()) as connection:
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))  # so it closes, too
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert f"the body is above {MAX_BODY:,} bytes".encode() in answer
+
+
+def test_a_large_body_in_pieces_is_refused_when_it_is_too_large(endpoint: EndpointProcess) -> None:
+    sent = [0]
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(100):
+            sent[0] += 1 << 20
+            yield bytes(1 << 20)
+
+    try:
+        answer = endpoint.client.post("/recommend", content=pieces())
+    except httpx.TransportError:  # it was closed while we were sending, which may hide the answer
+        assert sent[0] < 100 << 20
+    else:
+        assert answer.status_code == 413
+    assert endpoint.client.get("/recommend/u1").status_code == 200
+
+
+def resident(endpoint: EndpointProcess) -> int:
+    """Bytes that the processes of the endpoint have to themselves."""
+    from tests.support.endpoint_process import descendants
+
+    total = 0
+    for pid in descendants(endpoint.process.pid):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith(("Private_Dirty", "Private_Clean")):
+                total += int(line.split()[1]) << 10
+    return total
+
+
+def test_many_requests_leave_memory_as_it_was(endpoint: EndpointProcess) -> None:
+    def ask(times: int) -> None:
+        for number in range(times):
+            endpoint.client.get(f"/recommend/u{number % 9}")
+            if number % 10 == 0:
+                endpoint.client.post("/recommend", json={"user_id": f"new {number}"})
+                endpoint.client.get(f"/recommend/{number}?n=3&offset=1")
+                endpoint.client.get(f"/nope/{number}")
+
+    endpoint.reload(2)
+    ask(300)
+    before = resident(endpoint)
+    ask(1000)
+    assert resident(endpoint) - before < 1 << 20  # a kilobyte a request is a leak
