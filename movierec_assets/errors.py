@@ -18,7 +18,8 @@ caller that expects an error of this page does not swallow a typo.
     ├── TooManyMoviesError     a model of pairs of movies does not fit into memory
     ├── LineageError           there is nothing to be traced
     ├── VerifyError            a version cannot be rebuilt
-    └── InUseError             another movierec runs on this warehouse
+    ├── InUseError             another movierec runs on this warehouse, or a port is taken
+    └── HomeError              a folder cannot be a home of movierec
 
 The errors of a bundle are the reader's: `movierec_serving.bundle.BundleError`.
 """
@@ -107,4 +108,8 @@ class VerifyError(MovierecError):
 
 
 class InUseError(MovierecError):
-    """Another movierec runs on this warehouse."""
+    """Another movierec runs on this warehouse, or a port is taken; the message names it."""
+
+
+class HomeError(MovierecError):
+    """A folder cannot be a home of movierec; the message says why and what to do."""

@@ -30,7 +30,7 @@ def default_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Read from the environment (prefix `MOVIEREC_`), then from `.env` in the current folder."""
+    """Read from the environment (prefix `MOVIEREC_`), then from the home's `.env`."""
 
     model_config = SettingsConfigDict(
         env_prefix="MOVIEREC_",
@@ -54,9 +54,19 @@ class Settings(BaseSettings):
         validation_alias="MLFLOW_TRACKING_URI",
         description="address of an MLflow server; empty: SQLite in the warehouse",
     )
+    webserver_port: int = Field(
+        default=3000,
+        ge=1024,
+        le=65535,
+        validation_alias="DAGSTER_WEBSERVER_PORT",
+        description="port of Dagster's UI, also in the links of notices",
+    )
+    mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="port of MLflow's UI")
+    serving_port: int = Field(default=8000, ge=1024, le=65535, description="port of the endpoint")
     endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("http://127.0.0.1:8000",),
-        description="base URLs of the endpoints to reload, separated by commas",
+        default_factory=lambda known: (f"http://127.0.0.1:{known['serving_port']}",),
+        description="base URLs of the endpoints to reload, separated by commas; by itself the one "
+        "that `movierec up` runs",
     )
     reload_token: SecretStr | None = Field(
         default=None,
@@ -178,5 +188,6 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once; those in `.env` are the home's."""
+    home = os.environ.get("MOVIEREC_HOME") or "."
+    return Settings(_env_file=Path(home).expanduser() / ".env")

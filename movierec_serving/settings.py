@@ -26,7 +26,7 @@ class ServingSettings(BaseSettings):
     serving_host: Literal["127.0.0.1", "0.0.0.0", "::"] = Field(  # noqa: S104 - what LitServe accepts
         "127.0.0.1", description="the interface to listen on; loopback unless told otherwise"
     )
-    serving_port: int = Field(8000, ge=1024, le=65535, description="the port to listen on")
+    serving_port: int = Field(8000, ge=1024, le=65535, description="port of the endpoint")
     serving_api_processes: int = Field(2, ge=1, le=64, description="processes that answer GET")
     serving_workers: int = Field(
         1, ge=1, le=64, description="LitServe workers, which answer `POST /recommend`"

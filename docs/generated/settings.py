@@ -34,15 +34,16 @@ def _settings_of(package: str) -> dict[str, str]:
             given = alias if isinstance(alias, str) else f"MOVIEREC_{name.upper()}"
             required = schema["properties"][name]
             meaning = sentence(field.description)
-            facts = f"Default: {_default(name, field)}. Accepts {_accepted(required)}."
+            facts = f"Default: {_default(model, name)}. Accepts {_accepted(required)}."
             sections[given] = f"### `{given}`\n\n{meaning}\n\n{facts}"
     return sections
 
 
-def _default(name: str, field: Any) -> str:
+def _default(model: type[BaseSettings], name: str) -> str:
     if name == "home":
         return "the checkout's folder"
-    value = field.get_default(call_default_factory=True)
+    others = {other: field.default for other, field in model.model_fields.items()}
+    value = model.model_fields[name].get_default(call_default_factory=True, validated_data=others)
     if isinstance(value, tuple | list):
         value = ",".join(map(str, value))
     return "empty" if value in (None, "") else f"`{value}`"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
 from movierec_assets.cli.fetch import fetch_command
+from movierec_assets.cli.processes import MLFLOW_SETTINGS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +23,7 @@ app.command("fetch")(fetch_command)
 
 def main() -> None:
     """The commands; a setting that is wrong is named, without a traceback."""
+    os.environ.update({**MLFLOW_SETTINGS, **os.environ})  # read once, by MLflow's import
     try:
         app()
     except ValidationError as error:
@@ -37,21 +39,27 @@ def main() -> None:
 @app.command("setup")
 def setup_command() -> None:
     """Write .env and create the databases, once. Running it again changes nothing."""
-    from movierec_assets.cli.setup import set_up
+    from movierec_assets.cli.setup import home_folder, set_up
+    from movierec_assets.errors import HomeError
 
-    chosen = set_up(Path.cwd())
+    try:
+        chosen = set_up(home_folder())
+    except HomeError as error:
+        typer.echo(f"setup: {error}", err=True)
+        raise typer.Exit(1) from error
     typer.echo(f"ready: {chosen.warehouse}")
 
 
 @app.command("up")
 def up_command() -> None:
-    """Run webserver, daemon, endpoint and MLflow's UI together until Ctrl-C."""
+    """Run Dagster's UI and daemon, the endpoint and MLflow's UI together until Ctrl-C."""
+    from movierec_assets.cli.setup import home_folder
     from movierec_assets.cli.up import up
-    from movierec_assets.errors import InUseError
+    from movierec_assets.errors import HomeError, InUseError
 
     try:
-        code = up(Path.cwd())
-    except InUseError as error:
+        code = up(home_folder())
+    except (HomeError, InUseError) as error:
         typer.echo(f"up: {error}", err=True)
         code = 1
     raise typer.Exit(code)

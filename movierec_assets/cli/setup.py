@@ -1,4 +1,7 @@
-"""Set-up: `.env`, and every database opened once, so that no two processes race to create it."""
+"""Set-up: `.env`, and every database opened once, so that no two processes race to create it.
+
+A home is a folder with dagster.yaml and workspace.yaml; `.env` and `warehouse/` are made in it.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,58 @@ from pathlib import Path
 
 from dotenv import dotenv_values, load_dotenv, set_key
 
+from movierec_assets.errors import HomeError
 from movierec_assets.platform import Platform
 from movierec_assets.settings import Settings, settings
+
+FILES = ("dagster.yaml", "workspace.yaml")
+IN_URLS = "%?"  # what SQLAlchemy decodes or takes for options in the URL of an SQLite file
+
+
+def home_folder() -> Path:
+    """The home that commands set up and run: MOVIEREC_HOME, else the current folder."""
+    return Path(os.environ.get("MOVIEREC_HOME") or Path.cwd()).expanduser().resolve()
 
 
 def set_up(root: Path) -> Settings:
     """Write `root`/.env where it lacks something, then open Dagster's instance, the warehouse and
     MLflow's database.
 
-    Keeps what stands in .env, but for DAGSTER_HOME, which follows the folder if it was moved.
     Running it again changes nothing.
 
     Raises:
-        FileNotFoundError: `root` is no checkout.
+        HomeError: `root` cannot be a home.
     """
-    for name in ("dagster.yaml", "workspace.yaml"):
+    chosen = configure(root)
+    create_databases(chosen)
+    return chosen
+
+
+def configure(root: Path) -> Settings:
+    """Write `root`/.env where it lacks something, and read the settings; no database is touched.
+
+    Keeps what stands in .env, but for DAGSTER_HOME, which follows the folder if it was moved.
+
+    Raises:
+        HomeError: `root` cannot be a home.
+    """
+    for name in FILES:
         if not (root / name).is_file():
-            raise FileNotFoundError(f"{root / name} is missing: run this in movierec's folder")
+            raise HomeError(
+                f"{root / name} is missing: run this in movierec's folder, or copy "
+                f"{' and '.join(FILES)} from there to make {root} a home of its own"
+            )
+    _check_path(root)
     _write_env(root / ".env", root)
-    load_dotenv(root / ".env", override=True)
+    load_dotenv(root / ".env", override=True)  # as Dagster's processes do
     settings.cache_clear()
     chosen = settings()
+    _check_path(chosen.warehouse)
+    return chosen
+
+
+def create_databases(chosen: Settings) -> None:
+    """Open Dagster's instance, the warehouse and MLflow's database once, each by one process."""
     import dagster as dg
 
     Path(os.environ["MOVIEREC_DAGSTER_DIR"]).mkdir(parents=True, exist_ok=True)
@@ -39,7 +73,16 @@ def set_up(root: Path) -> Settings:
         pass
     adapters.model_registry.initialise()
     (chosen.warehouse / "landing" / "ratings").mkdir(parents=True, exist_ok=True)
-    return chosen
+
+
+def _check_path(folder: Path) -> None:
+    """Refuse a place that Dagster and MLflow would not find again: neither escapes a path."""
+    path = str(folder.resolve())
+    if any(character in path for character in IN_URLS):
+        raise HomeError(
+            f"{path}: a % or ? in the path means something else in the URLs by which Dagster and "
+            "MLflow open their SQLite databases: rename the folder, or move movierec to another"
+        )
 
 
 def _write_env(path: Path, root: Path) -> None:

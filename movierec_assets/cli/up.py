@@ -1,24 +1,31 @@
-"""`movierec up`: webserver, daemon, endpoint and MLflow's UI together."""
+"""`movierec up`: webserver, daemon, endpoint and MLflow's UI together, until Ctrl-C.
+
+The console shows what a person wants to know; what the processes write goes to log files.
+"""
 
 from __future__ import annotations
 
-import shlex
-import sys
+import queue
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dagster as dg
 from filelock import FileLock, Timeout
-from honcho.manager import Manager
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
-from movierec_assets.cli.processes import commands
-from movierec_assets.cli.setup import set_up
+from movierec_assets.cli.news import News
+from movierec_assets.cli.ports import conflicts, ports_of
+from movierec_assets.cli.processes import LoggedProcess, commands, stop_all
+from movierec_assets.cli.setup import configure, create_databases
 from movierec_assets.errors import InUseError
-from movierec_assets.resources.notifier import webserver
-from movierec_assets.settings import settings
-from movierec_serving.settings import ServingSettings
+from movierec_assets.platform import Platform
+from movierec_assets.settings import Settings
 
-MLFLOW_PORT = 5000
+LOOK_S = 2.0  # between two looks at the processes and the news
 
 
 def exclusively(warehouse: Path) -> FileLock:
@@ -57,22 +64,91 @@ def end_abandoned_runs() -> None:
 
 
 def up(root: Path) -> int:
-    """Run all until Ctrl-C, or until one of them ends; the exit code."""
-    with exclusively(settings().warehouse):
-        chosen = set_up(root)
+    """Run all until Ctrl-C, or until one of them ends.
+
+    Returns:
+        0 after Ctrl-C or SIGTERM, 1 if a process ended by itself.
+
+    Raises:
+        HomeError: `root` cannot be a home.
+        InUseError: another platform runs on its warehouse, or a port is taken; nothing was started.
+    """
+    chosen = configure(root)
+    with exclusively(chosen.warehouse), _signals() as signals:
+        if reasons := conflicts(ports_of(chosen)):
+            raise InUseError("; ".join(reasons) + ". Nothing was started")
+        create_databases(chosen)
         end_abandoned_runs()
-        port = ServingSettings().serving_port
-        manager = Manager()
-        shell = commands(urlsplit(webserver()).port or 80, port, MLFLOW_PORT, chosen.tracking_uri)
-        if chosen.mlflow_tracking_uri is not None:
-            del shell["mlflow"]  # a server of the user's own
-        for name, command in shell.items():
-            manager.add_process(name, shlex.join(command), cwd=str(root))
-        sys.stdout.write(
-            f"Dagster  {webserver()}\nendpoint http://127.0.0.1:{port}/docs\n"
-            f"MLflow   {chosen.mlflow_tracking_uri or f'http://127.0.0.1:{MLFLOW_PORT}'}\nCtrl-C "
-            "stops all\n"
-        )
-        sys.stdout.flush()
-        manager.loop()
-    return int(manager.returncode or 0)
+        return _run(root, chosen, signals, Console(highlight=False, soft_wrap=True))
+
+
+@contextmanager
+def _signals() -> Iterator[queue.SimpleQueue[int]]:
+    """Ctrl-C and SIGTERM, queued for the time of the block instead of raised wherever they come."""
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put is safe inside a handler
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(kind, lambda number, _: signals.put(number)) for kind in kinds]
+    try:
+        yield signals
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
+
+
+def _run(root: Path, chosen: Settings, signals: queue.SimpleQueue[int], console: Console) -> int:
+    logs = chosen.warehouse / "logs"
+    calls = commands(
+        chosen.webserver_port, chosen.serving_port, chosen.mlflow_port, chosen.tracking_uri
+    )
+    if chosen.mlflow_tracking_uri is not None:
+        del calls["mlflow"]  # a server of the user's own
+    ui = f"http://127.0.0.1:{chosen.webserver_port}"
+    console.print(_addresses(chosen, ui, logs, list(calls)), markup=False)
+    started: list[LoggedProcess] = []
+    try:
+        for name, call in calls.items():
+            started.append(LoggedProcess(name, call, logs / f"{name}.log", root))
+        with dg.DagsterInstance.get() as instance:
+            news = News(instance, Platform.of(chosen).serving_client, ui)
+            return _watch(started, news, signals, console)
+    finally:
+        stop_all(started)
+        console.print("all stopped")
+
+
+def _watch(
+    started: Sequence[LoggedProcess],
+    news: News,
+    signals: queue.SimpleQueue[int],
+    console: Console,
+) -> int:
+    """Tell the news until a signal comes or a process ends; the exit code."""
+    while True:
+        with suppress(queue.Empty):
+            signals.get(timeout=LOOK_S)
+            console.print("\nstopping …")
+            return 0
+        for process in started:
+            if (code := process.exit_code) is not None:
+                console.print(
+                    f"{process.name} ended by itself with code {code}: see {process.log}",
+                    markup=False,
+                    style="red",
+                )
+                return 1
+        with suppress(SQLAlchemyError):  # Dagster's database is busy: told at the next look
+            for line in news.lines():
+                console.print(f"{datetime.now().astimezone():%H:%M:%S} {line}", markup=False)
+
+
+def _addresses(chosen: Settings, ui: str, logs: Path, names: Sequence[str]) -> str:
+    """What runs where, and where each writes its log."""
+    endpoint = f"http://127.0.0.1:{chosen.serving_port}"
+    mlflow = chosen.mlflow_tracking_uri or f"http://127.0.0.1:{chosen.mlflow_port}"
+    return (
+        f"Dagster   {ui}\n"
+        f"endpoint  {endpoint}   its routes: {endpoint}/docs\n"
+        f"MLflow    {mlflow}\n"
+        f"logs      {logs}/: {', '.join(f'{name}.log' for name in names)}\n"
+        "Ctrl-C stops all"
+    )

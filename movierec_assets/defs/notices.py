@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import dagster as dg
 
 from movierec_assets.defs.shared.production import reconcile_production
+from movierec_assets.defs.shared.runs import cause, subject
 from movierec_assets.defs.shared.tags import ATTEMPT
 from movierec_assets.errors import WarehouseHeldError
 from movierec_assets.monitoring.told import REFUSED, Told
-from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.ports import Notices
 from movierec_assets.ratings.ledger import Chunk
 from movierec_assets.resources.notifier import webserver
@@ -18,7 +18,6 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 
 # For the warehouse, which runs hold for milliseconds; Dagster ends a tick after 60 s.
 TICK_WAIT_S = 2.0
-UNKNOWN = "for an unknown reason"
 
 
 @dg.run_failure_sensor(
@@ -35,21 +34,12 @@ def after_failure(
     cause.
     """
     run, instance = context.dagster_run, context.instance
-    now = {run.job_name: _cause(instance, run.run_id)}
+    now = {run.job_name: cause(instance, run.run_id)}
     for job in _told_before(instance, run).news(now):
-        days = _days(run)
-        name = f"{job} of {days}" if days else job
-        notifier.send(f"{name} failed: {now[job]} {webserver()}/runs/{run.run_id}")
+        notifier.send(f"{subject(run)} failed: {now[job]} {webserver()}/runs/{run.run_id}")
     swept = sweep(model_registry, instance)
     context.log.info(f"MLflow runs ended: {', '.join(swept) or 'none'}")
     reconcile_production(instance, model_registry, f"after the failure of run {run.run_id}")
-
-
-def _days(run: dg.DagsterRun) -> str | None:
-    """The day or range of days that a run was about, if any."""
-    first, last = (run.tags.get(key) for key in (RANGE_START, RANGE_END))
-    days = first if first == last else f"{first} to {last}"
-    return days or run.tags.get("dagster/partition")
 
 
 def _told_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Told:
@@ -61,22 +51,7 @@ def _told_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Told:
     earlier = runs[ids.index(run.run_id) + 1 :]
     if not earlier or not earlier[0].is_failure:
         return Told()
-    return Told({run.job_name: _cause(instance, earlier[0].run_id)})
-
-
-def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What failed in a run, in a sentence."""
-    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
-    for event in [entry.get_dagster_event() for entry in instance.all_logs(run_id, of_type=kinds)]:
-        if not event.is_step_failure:
-            return event.message or UNKNOWN
-        failure = event.step_failure_data
-        if failure.user_failure_data is not None and failure.user_failure_data.description:
-            return f"{event.step_key}: {failure.user_failure_data.description}"
-        if failure.error is not None:
-            error = failure.error.cause or failure.error
-            return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
-    return UNKNOWN
+    return Told({run.job_name: cause(instance, earlier[0].run_id)})
 
 
 @dg.sensor(

@@ -1,0 +1,35 @@
+"""A run in words: which days it is of, and why it failed. Read from its tags and events."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from movierec_assets.partitions import RANGE_END, RANGE_START
+
+UNKNOWN = "for an unknown reason"
+
+
+def subject(run: dg.DagsterRun) -> str:
+    """Name a run as a person would: `daily of 1998-03-02 to 1998-03-06`."""
+    # A run that was asked for by assets, in the UI or by a backfill, has a job without a name.
+    name = "materialization" if run.job_name.startswith("__") else run.job_name
+    first = run.tags.get(RANGE_START) or run.tags.get("dagster/partition")
+    last = run.tags.get(RANGE_END) or first
+    if first is None:
+        return name
+    return f"{name} of {first}" if first == last else f"{name} of {first} to {last}"
+
+
+def cause(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Say what failed in a run, in a sentence."""
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    for event in [entry.get_dagster_event() for entry in instance.all_logs(run_id, of_type=kinds)]:
+        if not event.is_step_failure:
+            return event.message or UNKNOWN
+        failure = event.step_failure_data
+        if failure.user_failure_data is not None and failure.user_failure_data.description:
+            return f"{event.step_key}: {failure.user_failure_data.description}"
+        if failure.error is not None:
+            error = failure.error.cause or failure.error
+            return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+    return UNKNOWN
