@@ -42,7 +42,7 @@ class Platform:
             settings=settings,
             landing_zone=LandingZone(path=str(root / "landing")),
             chunk_archive=ChunkArchive(path=str(root / "chunks")),
-            warehouse=Warehouse(path=str(root / "movierec.duckdb")),
+            warehouse=Warehouse(path=str(root / "movierec.duckdb"), arm=settings.model),
             bundle_store=BundleStore(root=str(root)),
             published_models=PublishedModels(path=str(root / "models")),
             model_registry=ModelRegistry(tracking_uri=settings.tracking_uri, root=str(root)),

@@ -14,6 +14,7 @@ from typing import Protocol
 from movierec_assets.promotion.decisions import Action
 from movierec_assets.promotion.gate import Verdict
 from movierec_assets.promotion.version import Version
+from movierec_assets.training.day import TrainedDay
 from movierec_serving.bundle import Bundle, Movie, PublishedModel
 
 
@@ -63,6 +64,12 @@ class Bundles(Protocol):
 
     def sound(self, identity: str) -> bool:
         """Whether every byte of both is as it was written."""
+
+    def start(self, identity: str) -> Bundle | None:
+        """Give a model that a warm fit may start from; None if it, or its twin, is missing."""
+
+    def write(self, trained: TrainedDay) -> None:
+        """Write a day's models; sound ones of the same identities are kept."""
 
 
 class PublishedModels(Protocol):

@@ -6,22 +6,14 @@ import os
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-FIT_PARAMETERS = (
-    "factors",
-    "regularization",
-    "alpha",
-    "weighting",
-    "iterations",
-    "warm_iterations",
-    "window_days",
-    "half_life_days",
-)
+WEIGHTING = r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$"
+Arm = Literal["als", "ease"]
 
 
 def default_home() -> Path:
@@ -84,6 +76,24 @@ class Settings(BaseSettings):
         le=1,
         description="a day with a larger share of rejected rows is refused",
     )
+    model: Arm = Field(
+        default="als",
+        description="whose models are registered, judged and served: `als` is implicit ALS, `ease` "
+        "is EASE, for up to 10,000 movies",
+    )
+    also_train: Annotated[tuple[Arm, ...], NoDecode] = Field(
+        default=(),
+        description="models that are trained and evaluated every day beside it and not served, "
+        "separated by commas",
+    )
+    ease_regularization: float = Field(
+        default=100.0, gt=0, description="EASE: weight of the L2 penalty"
+    )
+    ease_weighting: str = Field(
+        default="power:1",
+        pattern=WEIGHTING,
+        description="EASE: how stars become the weight of an interaction, as `MOVIEREC_WEIGHTING`",
+    )
     factors: int = Field(default=64, ge=1, le=1024, description="ALS: number of latent factors")
     regularization: float = Field(
         default=15.0, gt=0, description="ALS: weight of the L2 penalty on factors"
@@ -91,7 +101,7 @@ class Settings(BaseSettings):
     alpha: float = Field(default=5.0, gt=0, description="ALS: confidence of one unit of weight")
     weighting: str = Field(
         default="power:4",
-        pattern=r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$",
+        pattern=WEIGHTING,
         description="how stars become the weight of an interaction: `rating` is the stars, `ones` "
         "is 1, `positives` is 1 from 4 stars on and else 0, `power:P` is stars / 5 to the power P",
     )
@@ -150,11 +160,11 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("endpoints", mode="before")
+    @field_validator("endpoints", "also_train", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(url.strip().rstrip("/") for url in value.split(",") if url.strip())
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
 
     @field_validator("endpoints")
@@ -171,9 +181,9 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def fit_parameters(self) -> dict[str, Any]:
-        """What decides a fit besides data, seed and parent."""
-        return {name: getattr(self, name) for name in FIT_PARAMETERS}
+    def arms(self) -> tuple[str, ...]:
+        """What is trained every day, the served one first."""
+        return tuple(dict.fromkeys((self.model, *self.also_train)))
 
     @property
     def warehouse(self) -> Path:

@@ -10,13 +10,20 @@ from typing import Any
 import pandas as pd
 
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.ratings.interactions import Interactions, confidence
-from movierec_assets.settings import FIT_PARAMETERS, Settings
-from movierec_assets.training import als
-from movierec_assets.training.factors import content, factors_of, in_memory
-from movierec_serving.bundle import Bundle
+from movierec_assets.ratings.interactions import Interactions
+from movierec_assets.settings import Settings
+from movierec_assets.training.als import ALS
+from movierec_assets.training.trainer import Trainer, fitted
+from movierec_serving.bundle import Model
 
-PARAMETERS: dict[str, Any] = {name: Settings.model_fields[name].default for name in FIT_PARAMETERS}
+
+def defaults(trainer: Trainer) -> dict[str, Any]:
+    """The parameters that the settings give a trainer where nothing is set."""
+    fields = Settings.model_fields
+    return {name: fields[setting].default for name, setting in trainer.settings.items()}
+
+
+PARAMETERS = defaults(ALS)
 
 
 def movielens(landing: Path = Path("warehouse/landing/ratings")) -> pd.DataFrame:
@@ -36,21 +43,19 @@ def movielens(landing: Path = Path("warehouse/landing/ratings")) -> pd.DataFrame
 def train(
     data: Interactions,
     parameters: Mapping[str, Any] = PARAMETERS,
-    parent: Bundle | None = None,
+    parent: Model | None = None,
     seed: int = 0,
-) -> Bundle:
-    """A bundle in memory, cold or warm from `parent`."""
-    weights = confidence(data, "1970-01-01", parameters)
-    factors = als.fit(data, weights, parameters, seed, factors_of(parent) if parent else None)
-    return in_memory(content(data, weights, factors), parameters)
+) -> Model:
+    """A model of ALS in memory, cold or warm from `parent`."""
+    return fitted(ALS, data, "1970-01-01", parameters, seed, parent).model(parameters)
 
 
 @dataclass(frozen=True)
 class Day:
     """What a day's training leaves behind."""
 
-    served: Bundle
-    twin: Bundle
+    served: Model
+    twin: Model
 
 
 def train_day(

@@ -31,7 +31,7 @@ from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.promotion.comparison import K, compare, overlap, usual_overlap
 from movierec_assets.promotion.gate import interval, judge
 from movierec_assets.ratings.interactions import SECONDS_A_DAY, Interactions, interactions_of
-from movierec_serving.bundle import Bundle, Evidence, top_items, weight_of
+from movierec_serving.bundle import Evidence, Model, top_items
 
 REPLICATES = int(os.environ.get("BENCH_REPLICATES", "300"))
 STUDIED = 60  # replicates of the other design
@@ -130,7 +130,7 @@ def _on_holdout(given: World, broken: Day) -> Day:
     )
 
 
-def in_rows_of(model: Bundle, space: Bundle) -> Bundle:
+def in_rows_of(model: Model, space: Model) -> Model:
     """`model`'s factors in the rows of `space`, whose training pairs it takes over.
 
     A movie that it does not know has zeros. A user has the mean user's, which is close to the
@@ -139,12 +139,12 @@ def in_rows_of(model: Bundle, space: Bundle) -> Bundle:
     changed = {}
     for side, ids in (("user_factors", "user_ids"), ("item_factors", "item_ids")):
         rows, there = rows_of(getattr(model, ids), getattr(space, ids))
-        known = np.asarray(getattr(model, side))
+        known = model.family.arrays[side]
         other = (
             known.mean(axis=0) if side == "user_factors" else np.zeros(known.shape[1], np.float32)
         )
         changed[side] = np.where(there[:, None], known[rows], other).astype(np.float32)
-    return replace(space, **changed)
+    return space.with_arrays(**changed)
 
 
 def _lost(share: float) -> Callable[[World], Day]:
@@ -183,11 +183,11 @@ def _scrambled(share: float, *, served_only: bool = False) -> Callable[[World], 
         chosen = chosen[: max(int(len(chosen) * share), 2)]
         ids = given.today.twin.item_ids[chosen]
 
-        def change(bundle: Bundle) -> Bundle:
+        def change(bundle: Model) -> Model:
             rows, _ = rows_of(bundle.item_ids, ids)
-            factors = np.array(bundle.item_factors)
+            factors = np.array(bundle.item_vectors)
             factors[rows] = factors[np.roll(rows, 1)]
-            return replace(bundle, item_factors=factors)
+            return bundle.with_arrays(item_factors=factors)
 
         twin = given.today.twin if served_only else change(given.today.twin)
         return Day(change(given.today.served), twin)
@@ -322,13 +322,13 @@ def study(given: World) -> dict[str, float]:
     twins = time.process_time() - begun
     reference = folded_in(given, yesterday, today, out)
     chosen = given.random.permutation(len(today.item_ids))[: len(today.item_ids) // 10]
-    factors = np.array(today.item_factors)
+    factors = np.array(today.item_vectors)
     factors[chosen] = factors[np.roll(chosen, 1)]
     broken = {
         "healthy": today,
         "half the data lost": train(others.select(given.random.random(len(others)) < 0.5)),
         "a fifth lost": train(others.select(given.random.random(len(others)) < 0.8)),
-        "movies scrambled, 10 %": replace(today, item_factors=factors),
+        "movies scrambled, 10 %": today.with_arrays(item_factors=factors),
         "28 days stale": train(until(others, newest - STALE_DAYS)),
     }
     found = {"CPU, twins": twins, "CPU, fold-in": folding}
@@ -354,7 +354,7 @@ def study(given: World) -> dict[str, float]:
     return found
 
 
-def folded_in(given: World, model: Bundle, space: Bundle, out: Mask) -> NDArray[np.float64]:
+def folded_in(given: World, model: Model, space: Model, out: Mask) -> NDArray[np.float64]:
     """(B,) NDCG@10 of the users left out: folded in from the first four fifths of their ratings,
     judged on the last.
     """
@@ -362,7 +362,6 @@ def folded_in(given: World, model: Bundle, space: Bundle, out: Mask) -> NDArray[
     items = np.array([key.encode() for key in data.movie_ids])
     rows, there = rows_of(model.item_ids, items)
     _, counts = rows_of(space.item_ids, items)
-    model = replace(model, manifest=replace(model.manifest, parameters=PARAMETERS))
     vectors, exclude, relevant = [], [], []
     for user in np.flatnonzero(out):
         mine = np.flatnonzero(data.users == user)
@@ -371,13 +370,11 @@ def folded_in(given: World, model: Bundle, space: Bundle, out: Mask) -> NDArray[
         liked = data.movies[last[data.ratings[last] >= RELEVANT_STARS]]
         if len(liked := liked[counts[liked]]):
             known = first[there[data.movies[first]]]
-            weights = PARAMETERS["alpha"] * weight_of(
-                data.ratings[known].astype(np.float64), PARAMETERS["weighting"]
-            )
-            vectors.append(Evidence(model, rows[data.movies[known]], weights).factors())
+            weights = model.family.weigh(data.ratings[known].astype(np.float64))
+            vectors.append(Evidence(model, rows[data.movies[known]], weights).vector())
             exclude.append(data.movies[first])
             relevant.append(np.sort(liked))
-    factors = np.where(there[:, None], model.item_factors[rows], 0).astype(np.float32)
+    factors = np.where(there[:, None], model.item_vectors[rows], 0).astype(np.float32)
     gone = np.flatnonzero(~there)
     lists, _ = top_items(
         factors, np.array(vectors), [np.concatenate([one, gone]) for one in exclude], K

@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from bench.goals import goal
 from bench.models.chain import PARAMETERS, Day, movielens, train, train_day
 from bench.models.generator import frame, generate
+from bench.models.trainers import CONTENDERS
 from movierec_assets.evaluation.offline import Evaluation, evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.promotion.gate import interval
 from movierec_assets.ratings.interactions import Interactions, confidence, interactions_of
-from movierec_assets.training import als
-from movierec_assets.training.factors import content, factors_of, in_memory
-from movierec_assets.training.trainers import TRAINERS
+from movierec_assets.training.als import ALS, loss
+from movierec_assets.training.plan import Recipe
+from movierec_assets.training.trainer import fitted
 from movierec_assets.tuning.search import new_study, search, walk_forward
-from movierec_serving.bundle import Bundle, Evidence
+from movierec_serving.bundle import Evidence, Model
 
 UNTIL = "2030-01-01"  # no decay here
 DAYS = 100  # consecutive, the last ones
@@ -43,11 +44,8 @@ def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - started, result
 
 
-def fitted(name: str, data: Interactions, parameters: Mapping[str, Any]) -> Bundle:
-    weights = confidence(data, UNTIL, parameters)
-    return in_memory(
-        content(data, weights, TRAINERS[name].fit(data, weights, parameters, 0)), parameters
-    )
+def model_of(name: str, data: Interactions, parameters: Mapping[str, Any]) -> Model:
+    return fitted(CONTENDERS[name].trainer, data, UNTIL, parameters, 0).model(parameters)
 
 
 def split(data: Interactions) -> tuple[Interactions, Interactions]:
@@ -101,10 +99,8 @@ def warm_days(ratings: pd.DataFrame) -> None:
     )
 
 
-def _loss(data: Interactions, model: Bundle) -> float:
-    return als.loss(
-        data, confidence(data, UNTIL, PARAMETERS), factors_of(model), PARAMETERS["regularization"]
-    )
+def _loss(data: Interactions, model: Model) -> float:
+    return loss(data, confidence(data, UNTIL, PARAMETERS), model, PARAMETERS)
 
 
 # -- where ALS stands ------------------------------------------------------------------------------
@@ -113,8 +109,9 @@ def _loss(data: Interactions, model: Bundle) -> float:
 def tuned_ease(data: Interactions) -> dict[str, Any]:
     """The best of a grid on the slices ALS is tuned on."""
     slices = walk_forward(data)[: 3 if len(data) < 500_000 else 1]
+    ease = {**PARAMETERS, **CONTENDERS["EASE"].parameters}
     grid = [
-        {**PARAMETERS, **TRAINERS["EASE"].parameters, "regularization": l2, "weighting": weighting}
+        {**ease, "regularization": l2, "weighting": weighting}
         for l2 in EASE_L2
         for weighting in EASE_WEIGHTINGS
     ]
@@ -123,7 +120,7 @@ def tuned_ease(data: Interactions) -> dict[str, Any]:
         key=lambda one: float(
             np.mean(
                 [
-                    evaluate(fitted("EASE", kept, one), held).metrics["ndcg_at_10"]
+                    evaluate(model_of("EASE", kept, one), held).metrics["ndcg_at_10"]
                     for kept, held in slices
                 ]
             )
@@ -135,10 +132,11 @@ def trainers(name: str, data: Interactions, trials: int) -> dict[str, Any]:
     """Every trainer on the same holdout and candidates; the parameters that were found for ALS."""
     training, held = split(data)
     study = new_study(name, None, 0)
-    spent, found = cpu(lambda: search(study, data, UNTIL, PARAMETERS, 0, trials))
+    recipe = Recipe("als", ALS, PARAMETERS, 0)
+    spent, found = cpu(lambda: search(study, data, UNTIL, recipe, trials))
     contenders = {
-        one: ("ALS" if one == "ALS" else one, {**PARAMETERS, **TRAINERS[one].parameters})
-        for one in TRAINERS
+        name: (name, {**PARAMETERS, **contender.parameters})
+        for name, contender in CONTENDERS.items()
     }
     contenders |= {"ALS, tuned": ("ALS", found), "EASE, tuned": ("EASE", tuned_ease(data))}
     evaluations: dict[str, Evaluation] = {}
@@ -149,7 +147,7 @@ def trainers(name: str, data: Interactions, trials: int) -> dict[str, Any]:
     print(f"| | {' | '.join(SHOWN)} | CPU-s |\n|{'---|' * (len(SHOWN) + 2)}")
     for label, (trainer, parameters) in contenders.items():
         seconds, model = cpu(
-            lambda trainer=trainer, parameters=parameters: fitted(trainer, training, parameters)
+            lambda trainer=trainer, parameters=parameters: model_of(trainer, training, parameters)
         )
         evaluations[label] = evaluate(model, held)
         figures = " | ".join(f"{evaluations[label].metrics[one]:.4f}" for one in SHOWN)
@@ -204,11 +202,11 @@ def folded(name: str, data: Interactions, parameters: Mapping[str, Any], folds: 
         model = train(
             replace(training, **kept), parameters
         )  # in the same rows: the candidates are the same
-        known = replace(whole, item_factors=model.item_factors)
-        vectors = np.array(whole.user_factors)
+        known = whole.with_arrays(item_factors=model.item_vectors)
+        vectors = np.array(whole.user_vectors(range(len(whole.user_ids))))
         for row in np.flatnonzero(_fold(training, folds) == fold).tolist():
-            vectors[row] = Evidence.of_user(known, row).factors()
-        folded_in = replace(known, user_factors=vectors)
+            vectors[row] = Evidence.of_user(known, row).vector()
+        folded_in = known.with_arrays(user_factors=vectors)
         both = [evaluate(one, held.select(judged)).ndcg_at_10 for one in (folded_in, whole)]
         scores = np.concatenate([scores, np.transpose(both)])
     ratio = interval(scores[:, 0], scores[:, 1], margin=0.03, level=0.95)

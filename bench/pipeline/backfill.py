@@ -128,22 +128,20 @@ def ours(days: list[str]) -> Figures:
 
 def loop(days: list[str]) -> Figures:
     """(a): the product's functions, without Dagster, MLflow, lookups and checks between them."""
-    from movierec_assets.defs import training, validation
-    from movierec_assets.evaluation.offline import evaluate
-    from movierec_assets.evaluation.splits import temporal_holdout
+    from movierec_assets.defs import validation
     from movierec_assets.platform import wired
     from movierec_assets.promotion.comparison import compare, overlap, usual_overlap
     from movierec_assets.promotion.gate import judge
     from movierec_assets.ratings.chunks import parse_chunk
-    from movierec_assets.ratings.interactions import confidence
     from movierec_assets.settings import settings
-    from movierec_assets.training import als
-    from movierec_assets.training.factors import content, factors_of
-    from movierec_assets.training.identity import DayModel
-    from movierec_serving.bundle import Bundle, write_bundle
+    from movierec_assets.training.als import ALS
+    from movierec_assets.training.day import train_day
+    from movierec_assets.training.plan import Fit, Recipe
+    from movierec_serving.bundle import Bundle
 
     adapters = wired()
     warehouse, store = adapters.warehouse, adapters.bundle_store
+    recipe = Recipe("als", ALS, ALS.parameters(settings()), 0)
 
     def work() -> None:
         for day in days:
@@ -160,35 +158,12 @@ def loop(days: list[str]) -> Figures:
                     continue
                 interactions = warehouse.interactions(day, None)
             start = previous if previous and previous.manifest.data_until[:7] == day[:7] else None
-            held = temporal_holdout(interactions)
-            kept = interactions.select(~held)
-            origins = (training._twin_parent(store, start, kept), start)
-            for path, data, origin in (
-                (store.twin(day), kept, origins[0]),
-                (store.served(day), interactions, origins[1]),
-            ):
-                began_from = factors_of(origin) if origin else None
-                weights = confidence(data, day, settings().fit_parameters)
-                factors = als.fit(data, weights, settings().fit_parameters, 0, began_from)
-                write_bundle(
-                    path,
-                    content(data, weights, factors),
-                    identity=day,
-                    fit="warm" if origin else "cold",
-                    parent=origin.manifest.identity if origin else None,
-                    data_until=day,
-                    seed=0,
-                    parameters=settings().fit_parameters,
-                    partitions=partitions,
-                    partitions_digest="",
-                    training_version="",
-                    libraries={},
-                    blas="",
-                )
-            twin, previous = Bundle.open(store.twin(day)), Bundle.open(store.served(day))
-            evaluation = evaluate(twin, interactions.select(held))
-            als.loss(interactions, weights, factors, settings().fit_parameters["regularization"])
-            warehouse.record_model(DayModel(day, day, None, "warm", day, "", evaluation.metrics))
+            plan = Fit(day, recipe, partitions, start)
+            trained = train_day(plan, interactions, yesterday if start else None)
+            store.write(trained)
+            warehouse.record_model(trained.model)
+            twin = Bundle.open(store.twin(plan.identity))
+            previous = Bundle.open(store.served(plan.identity))
             anchor = anchor if start and anchor else twin
             against = {"anchor": anchor, "production": yesterday} if yesterday else {}
             compared, common = compare(previous, twin, against), overlap(previous, twin)
@@ -197,7 +172,7 @@ def loop(days: list[str]) -> Figures:
                 if served_before and yesterday
                 else None
             )
-            judge(evaluation.metrics, compared, common, margin=0.05, level=0.95, usual=usual)
+            judge(trained.model.metrics, compared, common, margin=0.05, level=0.95, usual=usual)
             yesterday, served_before = twin, previous
 
     return _measured(work)
@@ -240,8 +215,9 @@ def mlflow(days: list[str]) -> Figures:
     from movierec_assets.promotion.gate import Verdict
     from movierec_assets.resources.registry.model_registry import EXPERIMENT, ModelRegistry
     from movierec_assets.settings import settings
-    from movierec_serving.bundle import Bundle, write_bundle
-    from tests.support.sample_models import content
+    from movierec_assets.training.als import ALS
+    from movierec_serving.bundle import Bundle
+    from tests.support.sample_models import content, write
 
     registry: ModelRegistry = wired().model_registry
     _warm_up()
@@ -250,21 +226,7 @@ def mlflow(days: list[str]) -> Figures:
     client.set_tracking_uri(registry.tracking_uri)
     client.set_experiment(EXPERIMENT)
     path = Path("bundle").resolve()
-    write_bundle(
-        path,
-        content(900, 1600, 64),
-        identity="x",
-        data_until=days[0],
-        parent=None,
-        fit="cold",
-        seed=0,
-        parameters=settings().fit_parameters,
-        partitions=[],
-        partitions_digest="",
-        training_version="1",
-        libraries={},
-        blas="",
-    )
+    write(path, content(900, 1600, 64), parameters=ALS.parameters(settings()))
     bundle = Bundle.open(path)
     numbers = {f"metric {n}": float(n) for n in range(METRICS)}
     judged = {f"number {n}": float(n) for n in range(JUDGED)}
@@ -275,7 +237,7 @@ def mlflow(days: list[str]) -> Figures:
                 tags = {"partition": day, "git_commit": "x", "dagster_run": "x", "fit": "warm"}
                 with client.start_run(nested=True, run_name=day, tags=tags):
                     one = dataclasses.replace(
-                        bundle, manifest=dataclasses.replace(bundle.manifest, identity=day)
+                        bundle, manifest=bundle.manifest.model_copy(update={"identity": day})
                     )
                     version = registry.register(one, tags=tags, metrics=numbers)
                 registry.record_verdict(version, Verdict("passed", "good", judged))

@@ -51,7 +51,7 @@ def app() -> Any:
         if name == "pydantic":
             return listed(model, user_id)
         row = bundle.user_row(user_id) or 0
-        return rank(model, bundle.user_factors[row], bundle.seen(row))
+        return rank(model, bundle.user_vectors([row])[0], bundle.seen(row))
 
     @made.post("/recommend", response_model=Recommendations)
     async def fold_in(request: Request) -> Any:
@@ -59,7 +59,7 @@ def app() -> Any:
         evidence = Evidence.of_ratings(
             bundle, {bundle.item_row(one["movie_id"]) or 0: one["rating"] for one in rated}
         )
-        return rank(model, evidence.factors(), evidence.rows)
+        return rank(model, evidence.vector(), evidence.rows)
 
     return made
 

@@ -27,14 +27,14 @@ def ranked(model: PublishedModel, vector: Any, seen: Any) -> dict[str, Any]:
     """By our kernel, one user at a time."""
     bundle = model.bundle
     items, scores = top_items(
-        bundle.item_factors, vector[None], [seen], 10, longest=bundle.longest_item
+        bundle.item_vectors, vector[None], [seen], 10, longest=bundle.longest_item
     )
     return answer(model, items[0].tolist(), scores[0].tolist())
 
 
 def ranked_by_numpy(model: PublishedModel, vector: Any, seen: Any) -> dict[str, Any]:
     """As one would write it."""
-    scores = model.bundle.item_factors @ vector
+    scores = model.bundle.item_vectors @ vector
     scores[seen] = -np.inf
     best = np.argpartition(-scores, 10)[:10]
     best = best[np.argsort(-scores[best])]

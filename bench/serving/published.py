@@ -16,8 +16,15 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from bench.models.generator import generate
-from movierec_serving.bundle import Bundle, BundleContent, Movie, publish, write_bundle
-from movierec_serving.bundle.files import seal, unseal
+from movierec_serving.bundle import (
+    Bundle,
+    BundleContent,
+    Movie,
+    Provenance,
+    publish,
+    write_bundle,
+)
+from movierec_serving.bundle.documents import seal, unseal
 from movierec_serving.bundle.manifest import FORMAT_VERSION
 
 CACHE = (
@@ -63,31 +70,31 @@ def trained_bundle(shape: Shape, path: Path) -> Bundle:
     with threadpool_limits(1, "blas"):
         model.fit(matrix, show_progress=False)
     content = BundleContent(
+        family="als",
+        own={"user_factors": model.user_factors, "item_factors": model.item_factors},
         user_ids=ids[0],
         item_ids=ids[1],
-        user_factors=model.user_factors,
-        item_factors=model.item_factors,
         seen_indptr=matrix.indptr.astype(np.int64),
         seen_items=matrix.indices,
         seen_ratings=matrix.data,
         seen_confidence=matrix.data * np.float32(alpha),
         popularity=np.bincount(matrix.indices, minlength=shape.items),
     )
-    write_bundle(
-        path,
-        content,
+    provenance = Provenance(
         identity=path.name,
+        family="als",
         data_until="2019-11-21",
         parent=None,
         fit="cold",
         seed=0,
-        partitions=[],
+        partitions=(),
         parameters={"regularization": 10.0, "alpha": alpha, "weighting": "rating"},
         partitions_digest="",
         training_version="bench",
         libraries={},
         blas="",
     )
+    write_bundle(path, content, provenance)
     return Bundle.open(path)
 
 
@@ -128,7 +135,7 @@ def copy_version(source: Path, store: Path, version: int, broken: str = "") -> P
         return final
     shutil.copytree(source, final, copy_function=shutil.copyfile)
     for name, changed in (("manifest.json", {}), ("publication.json", {"version": version})):
-        document = unseal((final / name).read_text(), name, FORMAT_VERSION)
+        document = unseal((final / name).read_text(), name, (1, FORMAT_VERSION))
         document |= {**changed, "identity": f"bench-{version}"}
         if broken == "another format":
             document["format_version"] = FORMAT_VERSION + 1

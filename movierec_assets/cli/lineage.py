@@ -147,7 +147,7 @@ def _print_best(
 ) -> None:
     """What this bundle answers for a user."""
     row = bundle.user_row(user)
-    source = "popular" if row is None else "als"
+    source = "popular" if row is None else bundle.family.name
     (items,), (scores,) = (
         ([popular(bundle, 10)], [bundle.popularity])
         if row is None

@@ -49,6 +49,7 @@ def survey(platform: Platform) -> Status:
         versions=registry.versions(),
         production=registry.production(),
         endpoints=[_state(platform.serving_client, url) for url in platform.settings.endpoints],
+        arm=warehouse.arm,
     )
 
 

@@ -15,14 +15,15 @@ import pandas as pd
 from movierec_assets.errors import AlteredChunkError, VerifyError
 from movierec_assets.platform import Platform
 from movierec_assets.ratings.chunks import parse_chunk
-from movierec_assets.ratings.interactions import confidence, interactions_of
+from movierec_assets.ratings.interactions import interactions_of
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.settings import Settings
-from movierec_assets.training.als import blas_kernel, fit
-from movierec_assets.training.factors import Factors, factors_of
-from movierec_assets.training.identity import TRAINING_VERSION, model_identity, partitions_digest
-from movierec_serving.bundle import Bundle, Manifest, top_items
+from movierec_assets.training.identity import model_identity, partitions_digest
+from movierec_assets.training.machine import blas_kernel
+from movierec_assets.training.trainer import Trainer, fitted
+from movierec_assets.training.trainers import TRAINERS
+from movierec_serving.bundle import Bundle, Manifest, Model, recommend
 
 MIN_OVERLAP = 0.9  # of the top 10 on another BLAS kernel; factors were seen to differ by up to 0.07
 
@@ -76,36 +77,39 @@ def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator
     while (parent := chain[0].manifest.parent) is not None:
         bundle = Bundle.open(store.served(parent), verify=True)
         if since is None or bundle.manifest.data_until < since:
-            factors: Factors | None = factors_of(bundle)
+            rebuilt: Model | None = bundle
             break
         chain.insert(0, bundle)
     else:
-        factors = None
+        rebuilt = None
     files = {one.sha256: one.file for some in adapters.warehouse.chunks().values() for one in some}
     days: dict[tuple[str, str], pd.DataFrame] = {}
     for bundle in chain:
         manifest = bundle.manifest
-        _check(manifest)
+        trainer = _trainer(manifest)
         for partition in manifest.partitions:
             if partition not in days:
                 days[partition] = _ratings(adapters.chunk_archive, files, *partition)
-        factors = _rebuild(
-            manifest, [days[partition] for partition in manifest.partitions], factors
-        )
-        yield compare(bundle, factors)
+        chunks = [days[partition] for partition in manifest.partitions]
+        rebuilt = _rebuild(trainer, manifest, chunks, rebuilt)
+        yield compare(bundle, rebuilt)
 
 
-def _check(manifest: Manifest) -> None:
-    """That the manifest's identity is the digest of what it names, and that this program trains as
-    it says.
+def _trainer(manifest: Manifest) -> Trainer:
+    """The trainer of a model whose identity is the digest of what its manifest names.
+
+    Raises:
+        VerifyError: it is not, or this program trains otherwise.
     """
-    if manifest.training_version != TRAINING_VERSION:
+    trainer = TRAINERS[manifest.family]
+    if manifest.training_version != trainer.version:
         raise VerifyError(
-            f"trained by version {manifest.training_version} of the code, this is "
-            f"{TRAINING_VERSION}"
+            f"trained by version {manifest.training_version} of the code, this is {trainer.version}"
         )
     found = partitions_digest(manifest.partitions)
     identity = model_identity(
+        family=manifest.family,
+        training_version=manifest.training_version,
         parameters=manifest.parameters,
         seed=manifest.seed,
         fit=manifest.fit,
@@ -117,6 +121,7 @@ def _check(manifest: Manifest) -> None:
         raise VerifyError(
             f"{manifest.identity}: the identity is not the digest of what the manifest names"
         )
+    return trainer
 
 
 def _ratings(archive: Any, files: Mapping[str, str], day: str, data_version: str) -> pd.DataFrame:
@@ -133,32 +138,37 @@ def _ratings(archive: Any, files: Mapping[str, str], day: str, data_version: str
     return valid.assign(day=day, rated_at=seconds)
 
 
-def _rebuild(manifest: Manifest, days: Sequence[pd.DataFrame], parent: Factors | None) -> Factors:
+def _rebuild(
+    trainer: Trainer, manifest: Manifest, days: Sequence[pd.DataFrame], parent: Model | None
+) -> Model:
     data = interactions_of(pd.concat(days, ignore_index=True))
-    weights = confidence(data, manifest.data_until, manifest.parameters)
-    return fit(data, weights, manifest.parameters, manifest.seed, parent)
+    parameters = manifest.parameters
+    content = fitted(trainer, data, manifest.data_until, parameters, manifest.seed, parent)
+    return content.model(parameters)
 
 
-def compare(bundle: Bundle, rebuilt: Factors) -> Rebuilt:
-    """Compare a stored bundle with rebuilt factors by sha256, and by their top 10 where that
-    differs.
+def compare(bundle: Bundle, rebuilt: Model) -> Rebuilt:
+    """Compare a stored bundle with its rebuilding: the family's arrays by sha256, and the top 10
+    where they differ.
 
     Raises:
-        VerifyError: the factors are of other users or movies.
+        VerifyError: the model is of other users or movies.
     """
-    stored = bundle.manifest
-    digests = {"user_factors": digest(rebuilt.users), "item_factors": digest(rebuilt.movies)}
-    kernel = blas_kernel()
-    if all(stored.files[f"{name}.npy"].sha256 == digest for name, digest in digests.items()):
+    stored, kernel = bundle.manifest, blas_kernel()
+    digests = {name: digest(rebuilt.family.arrays[name]) for name in rebuilt.family.layout}
+    if all(stored.files[f"{name}.npy"].sha256 == sha256 for name, sha256 in digests.items()):
         return Rebuilt(stored, True, kernel)
-    if (
-        rebuilt.users.shape != bundle.user_factors.shape
-        or rebuilt.movies.shape != bundle.item_factors.shape
+    if any(
+        list(ours) != list(theirs)
+        for ours, theirs in (
+            (rebuilt.user_ids, bundle.user_ids),
+            (rebuilt.item_ids, bundle.item_ids),
+        )
     ):
         raise VerifyError(f"{stored.identity}: other users or movies than the chunks give")
-    seen = [bundle.seen(row) for row in range(len(bundle.user_ids))]
-    ours, _ = top_items(rebuilt.movies, rebuilt.users, seen, 10)
-    theirs, _ = top_items(bundle.item_factors, bundle.user_factors, seen, 10)
+    users = np.arange(len(bundle.user_ids))
+    ours, _ = recommend(rebuilt, users, 10)
+    theirs, _ = recommend(bundle, users, 10)
     same = np.mean(
         [len(np.intersect1d(a, b)) / len(np.unique(b)) for a, b in zip(ours, theirs, strict=True)]
     )

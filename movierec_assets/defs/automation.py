@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from movierec_assets.defs.shared.keys import DAILY, MOVIES
+from movierec_assets.defs.shared.keys import DAILY, MODEL_OF_A_DAY, MOVIES
 from movierec_assets.errors import ChunkError, MissingChunkError
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily, outside_partitions
 from movierec_assets.resources.stores.landing_zone import LandingZone
@@ -15,7 +15,7 @@ from movierec_assets.resources.stores.landing_zone import LandingZone
 daily_job = dg.define_asset_job(
     "daily",
     description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
-    selection=dg.AssetSelection.assets(*DAILY),
+    selection=dg.AssetSelection.assets(*DAILY) | dg.AssetSelection.tag(*MODEL_OF_A_DAY),
 )
 catalogue_job = dg.define_asset_job(
     "catalogue", selection=dg.AssetSelection.assets(MOVIES), description="Read movies.csv again."

@@ -87,8 +87,10 @@ def _publish(
     try:
         published.publish(bundles.served(production.identity), production.number, catalogue)
     except BundleError as error:
+        trained = warehouse.model(production.identity)
+        asset = f"{trained.arm if trained else warehouse.arm}_model"
         raise dg.Failure(
-            f"nothing can be deployed, the bundle is damaged: {error}; materialize als_model of "
+            f"nothing can be deployed, the bundle is damaged: {error}; materialize {asset} of "
             f"{production.data_until} again. The endpoints keep what they serve",
             allow_retries=False,
         ) from error

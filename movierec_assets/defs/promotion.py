@@ -17,7 +17,7 @@ from movierec_assets.promotion.gate import Verdict
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
-from movierec_assets.training.identity import DayModel
+from movierec_assets.training.day_model import DayModel
 
 UNDECIDED = {"verdict": "insufficient_data", "reason": "no rating has been accepted yet"}
 
@@ -48,7 +48,7 @@ def gate_verdict(
         if version is None:
             described[day] = UNDECIDED
             return
-        verdict = gate.verdict(model, version, list(versions.values()), models)
+        verdict = gate.verdict(model, version, list(versions.values()), warehouse.model)
         tags = {**version.tags, "gate": verdict.decision, "gate_reason": verdict.reason}
         versions[version.identity] = replace(version, tags=tags)
         described[day] = _metadata(version.number, verdict, settings.gate_margin)
@@ -71,7 +71,7 @@ def _challenger(
         NotReadyError: the day has no model, or it is not registered.
     """
     if day not in models:
-        raise NotReadyError(f"{day}: no model; materialize als_model first")
+        raise NotReadyError(f"{day}: no model; materialize the day's model first")
     model = models[day]
     if model.identity is None:
         return model, None

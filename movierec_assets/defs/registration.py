@@ -34,7 +34,7 @@ def registered_model(
 
     def register(day: str) -> None:
         if day not in models:
-            raise NotReadyError(f"{day}: no model; materialize als_model first")
+            raise NotReadyError(f"{day}: no model; materialize {warehouse.arm}_model first")
         model = models[day]
         if model.identity is None or model.identity in known:
             return

@@ -10,12 +10,13 @@ from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL
 from movierec_assets.defs.shared.keys import ALS_MODEL
 from movierec_assets.defs.shared.pictures import search_pictures
 from movierec_assets.defs.shared.production import reconcile_production
-from movierec_assets.defs.training import Due, fit_model
-from movierec_assets.resources.registry.model_registry import ModelRegistry
-from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.defs.shared.recipes import recipes
+from movierec_assets.ports import Bundles, Registry
 from movierec_assets.resources.warehouse.warehouse import Warehouse
-from movierec_assets.settings import settings
-from movierec_assets.tuning.search import TUNED, new_study, search
+from movierec_assets.settings import Settings
+from movierec_assets.training.day import train_day
+from movierec_assets.training.plan import Fit
+from movierec_assets.tuning.search import new_study, search, searched
 from movierec_serving.bundle import Bundle
 
 
@@ -25,60 +26,50 @@ class Search(dg.Config):
     trials: int = 60
 
 
-@dg.asset(
-    deps=[ALS_MODEL],
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"optuna", "implicit"},
-    pool=POOL,
-)
+@dg.asset(deps=[ALS_MODEL], group_name=GROUP, owners=OWNERS, kinds={"optuna"}, pool=POOL)
 def tuned_parameters(
     context: dg.AssetExecutionContext,
     config: Search,
     warehouse: Warehouse,
-    bundle_store: BundleStore,
-    model_registry: ModelRegistry,
+    bundle_store: dg.ResourceParam[Bundles],
+    model_registry: dg.ResourceParam[Registry],
     mlflow: dg.ResourceParam[Any],
+    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """ALS parameters searched for on walk-forward slices of the newest model's data, without the
-    gate's holdout.
+    """Parameters searched for on walk-forward slices of the newest model's data, without the gate's
+    holdout.
 
     The best are trained cold on that day, registered and judged. If they pass, theirs is the day's
     model, and later days take them, until others pass or the settings of training change.
     """
-    models = warehouse.models()
-    trained = [
-        one for one in models.values() if one.identity is not None and one.data_until == one.day
-    ]
-    if not trained:
-        raise dg.Failure("there is no model yet; materialize als_model first", allow_retries=False)
-    newest, chosen = trained[-1], settings()
-    base, partitions = chosen.fit_parameters, warehouse.partitions(newest.day, chosen.window_days)
-    current = next((found for since, found in warehouse.tuned(base) if since <= newest.day), base)
-    interactions = warehouse.interactions(newest.day, chosen.window_days)
-    now = Due(newest.day, current, partitions, interactions=interactions)
-    study = new_study(now.identity, f"sqlite:///{chosen.warehouse / 'tuning.db'}", chosen.seed)
-    found = search(study, interactions, newest.day, current, chosen.seed, config.trials)
+    newest = _newest_trained(warehouse)
+    interactions = warehouse.interactions(newest, settings.window_days)
+    recipe = recipes(warehouse.arm, settings, warehouse)(newest)
+    now = Fit(newest, recipe, warehouse.partitions(newest, settings.window_days))
+    study = new_study(now.identity, f"sqlite:///{settings.warehouse / 'tuning.db'}", recipe.seed)
+    found = search(study, interactions, newest, recipe, config.trials)
     metadata: dict[str, Any] = {
-        "day": newest.day,
+        "day": newest,
         "data": now.digest,
         "trials": sum(trial.state.is_finished() for trial in study.trials),
         "NDCG@10 on the slices": study.best_value,
         "with the current parameters": study.trials[0].value,
-        **{name: found[name] for name in TUNED},
+        **{name: found[name] for name in searched(recipe)},
         **search_pictures(study),
     }
-    if found == current:
+    if found == recipe.parameters:
         metadata["verdict"] = "the current parameters are the best found"
         return dg.MaterializeResult(metadata=metadata)
-    model = fit_model(replace(now, parameters=found), bundle_store)
-    bundle = Bundle.open(bundle_store.served(str(model.identity)))
-    version = register_version(
-        mlflow, model_registry, bundle, model, {**origin(context), "tuned": "true"}
-    )
-    gate = Gate(chosen, bundle_store, model_registry)
-    verdict = gate.verdict(model, version, model_registry.versions(), models)
-    warehouse.record_tuned(model, version.number, base, found, verdict.decision)
+    proposed = replace(now, recipe=replace(recipe, parameters=found))
+    trained = train_day(proposed, interactions, None)
+    bundle_store.write(trained)
+    bundle = Bundle.open(bundle_store.served(proposed.identity))
+    tags = {**origin(context), "tuned": "true"}
+    version = register_version(mlflow, model_registry, bundle, trained.model, tags)
+    gate = Gate(settings, bundle_store, model_registry)
+    verdict = gate.verdict(trained.model, version, model_registry.versions(), warehouse.model)
+    base = recipe.trainer.parameters(settings)
+    warehouse.record_tuned(trained.model, version.number, base, found, verdict.decision)
     reconcile_production(
         context.instance, model_registry, f"tuned_parameters, run {context.run.run_id}"
     )
@@ -86,8 +77,19 @@ def tuned_parameters(
     return dg.MaterializeResult(metadata={**metadata, **judged})
 
 
+def _newest_trained(warehouse: Warehouse) -> str:
+    """The last day that has a model of its own ratings."""
+    models = warehouse.models().values()
+    trained = [model.day for model in models if model.identity and model.data_until == model.day]
+    if not trained:
+        raise dg.Failure(
+            f"there is no model yet; materialize {warehouse.arm}_model first", allow_retries=False
+        )
+    return trained[-1]
+
+
 tuning_job = dg.define_asset_job(
     "tuning",
     dg.AssetSelection.assets(tuned_parameters),
-    description="Search for better parameters of ALS; launch it by hand.",
+    description="Search for better parameters of the served model; launch it by hand.",
 )

@@ -1,4 +1,4 @@
-"""A bundle, evaluated on held-out ratings with the code that serves it."""
+"""A model, evaluated on held-out ratings with the code that serves it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from movierec_assets.evaluation.metrics import (
 )
 from movierec_assets.evaluation.splits import sample
 from movierec_assets.ratings.interactions import Interactions
-from movierec_serving.bundle import Bundle, popular, recommend
+from movierec_serving.bundle import Model, popular, recommend
 
 RELEVANT_STARS = 4.0
 
@@ -41,7 +41,7 @@ class Evaluation:
 Rank = Callable[[NDArray[np.int64]], NDArray[np.int32]]
 
 
-def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Evaluation:
+def evaluate(model: Model, held: Interactions, rank: Rank | None = None) -> Evaluation:
     """Rank each user's unseen movies and compare with what the user liked later, beside popularity.
 
     Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one
@@ -50,14 +50,14 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
     lists.
 
     Args:
-        bundle: of a model that was trained without `held`.
+        model: trained without `held`.
         rank: makes the lists that are judged; else the bundle's own are.
     """
-    movies = len(bundle.item_ids)
-    user_rows, found_user = rows_of(bundle.user_ids, encode(held.user_ids))
-    movie_rows, found_movie = rows_of(bundle.item_ids, encode(held.movie_ids))
-    sampled = np.zeros(len(bundle.user_ids), bool)
-    sampled[sample(bundle.user_ids)] = True
+    movies = len(model.item_ids)
+    user_rows, found_user = rows_of(model.user_ids, encode(held.user_ids))
+    movie_rows, found_movie = rows_of(model.item_ids, encode(held.movie_ids))
+    sampled = np.zeros(len(model.user_ids), bool)
+    sampled[sample(model.user_ids)] = True
     judged = (found_user & sampled[user_rows])[held.users] & found_movie[held.movies]
     keep = judged & (held.ratings >= RELEVANT_STARS)
     pairs = np.sort(
@@ -67,14 +67,14 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
     metrics = {"users": float(len(users)), "holdout_ratings": float(len(held))}
     if not len(users):
         return Evaluation(metrics, np.zeros(0), np.zeros(0))
-    popularity = np.asarray(bundle.popularity)
+    popularity = np.asarray(model.popularity)
     with threadpool_limits(
         1, "blas"
     ):  # of 32 users at a time: threads cost several times what they save
-        lists = rank(users) if rank else recommend(bundle, users, LONGEST)[0]
+        lists = rank(users) if rank else recommend(model, users, LONGEST)[0]
     by_popularity = np.full(lists.shape, -1, np.int32)
     for place, user in enumerate(users.tolist()):
-        best = popular(bundle, LONGEST, bundle.seen(user))
+        best = popular(model, LONGEST, model.seen(user))
         by_popularity[place, : len(best)] = best
     each: list[NDArray[np.float64]] = []
     for prefix, ranked in (("popularity_", by_popularity), ("", lists)):
@@ -83,10 +83,10 @@ def evaluate(bundle: Bundle, held: Interactions, rank: Rank | None = None) -> Ev
         whole = {
             **means(hits, relevant),
             "coverage_at_10": coverage(ranked, movies, 10),
-            "novelty_at_10": novelty(ranked, popularity, len(bundle.user_ids), 10),
+            "novelty_at_10": novelty(ranked, popularity, len(model.user_ids), 10),
         }
         metrics |= {prefix + name: value for name, value in whole.items() if name != "users"}
-    rated = np.diff(bundle.seen_indptr)[users]
+    rated = np.diff(model.seen_indptr)[users]
     parts = {}
     for name, (least, below) in USER_SEGMENTS.items():
         chosen = (rated >= least) & (rated < (below or np.inf))

@@ -15,7 +15,7 @@ from movierec_assets.evaluation.offline import RELEVANT_STARS, encode, hits_of, 
 from movierec_assets.promotion.comparison import K, rank
 from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import Interactions
-from movierec_serving.bundle import Bundle, Evidence
+from movierec_serving.bundle import Evidence, Model
 
 RESAMPLES = 1000
 
@@ -42,9 +42,7 @@ def models_before(day: str, versions: Sequence[Candidate]) -> tuple[int | None, 
     return references(today, versions).get("production"), references(month, cold).get("production")
 
 
-def next_day(
-    day: str, today: Interactions, production: Bundle, month_before: Bundle | None
-) -> Score:
+def next_day(day: str, today: Interactions, production: Model, month_before: Model | None) -> Score:
     """Judge by the second half of what each user rated on the day.
 
     Relevant is one of these ratings with 4 stars or more, of a movie that production knows and the
@@ -75,7 +73,7 @@ def next_day(
         for user, some in zip(people, begun, strict=True)
     ]
 
-    def mean(model: Bundle | None, by_popularity: bool = False) -> float | None:
+    def mean(model: Model | None, by_popularity: bool = False) -> float | None:
         if model is None:
             return None
         vectors, answered = _vectors(model, today, people, begun)
@@ -88,15 +86,15 @@ def next_day(
 
 
 def _vectors(
-    model: Bundle,
+    model: Model,
     today: Interactions,
     people: NDArray[np.int64],
     begun: Sequence[NDArray[np.int64]],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(B, F) factors of these users, trained or folded in, and for whom there are any."""
+    """(B, F) vectors of these users, trained or folded in, and for whom there are any."""
     ids, movies = encode(today.user_ids)[people], encode(today.movie_ids)
     places, known = rows_of(model.user_ids, ids)
-    vectors = np.array(model.user_factors[places])
+    vectors = model.user_vectors(places)
     rows, here = rows_of(model.item_ids, movies)
     for nth in np.flatnonzero(~known).tolist():
         some = begun[nth][here[today.movies[begun[nth]]]]
@@ -104,7 +102,7 @@ def _vectors(
             zip(rows[today.movies[some]].tolist(), today.ratings[some].tolist(), strict=True)
         )
         if stars:
-            vectors[nth], known[nth] = Evidence.of_ratings(model, stars).factors(), True
+            vectors[nth], known[nth] = Evidence.of_ratings(model, stars).vector(), True
     return vectors, known
 
 

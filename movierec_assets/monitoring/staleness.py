@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
-from movierec_assets.training.identity import DayModel, running_digests
+from movierec_assets.training.day_model import DayModel
+from movierec_assets.training.identity import running_digests
 
 
 def stale_days(

@@ -36,6 +36,7 @@ class Status:
     versions: Sequence[Version]
     production: Version | None
     endpoints: Sequence[EndpointState]
+    arm: str = "als"  # whose models are served
 
     @property
     def disagreements(self) -> list[str]:
@@ -55,7 +56,8 @@ class Status:
         newest = max(self.models, default="")
         untrained = [day for day in self.accepted if day > newest]
         if untrained:
-            yield f"{_days(untrained, 'validated days')} have no model: materialize als_model"
+            days = _days(untrained, "validated days")
+            yield f"{days} have no model: materialize {self.arm}_model"
         if self.stale:
             yield f"{_days(self.stale, 'models')} are stale: the check days_current has the ranges"
         identities = {version.identity for version in self.versions}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from movierec_assets.evaluation.metrics import coverage, ndcg
 from movierec_assets.evaluation.offline import RELEVANT_STARS, hits_of, rows_of
 from movierec_assets.evaluation.splits import sample
-from movierec_serving.bundle import Bundle, top_items
+from movierec_serving.bundle import Model, top_items
 
 K = 10
 OVERLAP_USERS = (
@@ -36,9 +36,7 @@ class Comparison:
     leaked: int  # held-out ratings that some reference was trained on, and that do not count
 
 
-def compare(
-    served: Bundle, twin: Bundle, references: Mapping[str, Bundle]
-) -> dict[str, Comparison]:
+def compare(served: Model, twin: Model, references: Mapping[str, Model]) -> dict[str, Comparison]:
     """Rank the challenger's twin and the references' twins on the challenger's holdout.
 
     The holdout is what `served` was trained on and `twin` was not, of a sample of the twin's users;
@@ -66,12 +64,12 @@ def compare(
     rated = _union([trained, known])
     bounds = np.searchsorted(rated, [users * movies, (users + 1) * movies]).T
     exclude = [rated[start:end] % movies for start, end in bounds]
-    own, _ = top_items(twin.item_factors, twin.user_factors[rows[users]], exclude, K)
+    own, _ = top_items(twin.item_vectors, twin.user_vectors(rows[users]), exclude, K)
     own_ndcg = ndcg(hits_of(relevant, users, own, movies), counts, K)
     compared = {}
     for name, reference in references.items():
         places, knows = rows_of(reference.user_ids, sampled[users])
-        lists = rank(reference, twin.item_ids, reference.user_factors[places], knows, exclude)
+        lists = rank(reference, twin.item_ids, reference.user_vectors(places), knows, exclude)
         theirs_ndcg, leaked = (
             ndcg(hits_of(relevant, users, lists, movies), counts, K),
             len(held) - len(relevant),
@@ -88,7 +86,7 @@ def _union(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def rank(
-    model: Bundle,
+    model: Model,
     movie_ids: NDArray[np.bytes_],
     vectors: NDArray[np.float32],
     known: NDArray[np.bool_],
@@ -98,14 +96,14 @@ def rank(
     is left.
 
     Args:
-        vectors: (B, F) factors of the users; one that is not `known` is answered by popularity.
+        vectors: (B, F) vectors of the users; one that is not `known` is answered by popularity.
         exclude: for each user, ascending or not, places not to be shown.
     """
     rows, there = rows_of(model.item_ids, movie_ids)
     missing = np.flatnonzero(~there)
     lists = np.empty((len(vectors), K), np.int32)
     for who, factors, users in (
-        (known, model.item_factors, vectors[known]),
+        (known, model.item_vectors, vectors[known]),
         (~known, model.popularity.reshape(-1, 1), np.ones(((~known).sum(), 1), np.float32)),
     ):
         left_out = [
@@ -115,7 +113,7 @@ def rank(
     return lists
 
 
-def overlap(served: Bundle, twin: Bundle) -> float:
+def overlap(served: Model, twin: Model) -> float:
     """Mean share of the top 10 that the served bundle and its twin have in common, over at most 200
     users.
 
@@ -131,25 +129,23 @@ def overlap(served: Bundle, twin: Bundle) -> float:
         return float("nan")
     places, rated = rows_of(twin.item_ids, served.item_ids)
     exclude = [places[served.seen(row)][rated[served.seen(row)]] for row in rows.tolist()]
-    ours, _ = top_items(
-        np.asarray(served.item_factors)[there], served.user_factors[rows], exclude, K
-    )
-    theirs, _ = top_items(twin.item_factors, twin.user_factors[users], exclude, K)
+    ours, _ = top_items(served.item_vectors[there], served.user_vectors(rows), exclude, K)
+    theirs, _ = top_items(twin.item_vectors, twin.user_vectors(users), exclude, K)
     return float(
         np.mean([len(np.intersect1d(a[a >= 0], b)) / K for a, b in zip(ours, theirs, strict=True)])
     )
 
 
-def usual_overlap(challenger: Bundle, served: Bundle, twin: Bundle) -> float | None:
+def usual_overlap(challenger: Model, served: Model, twin: Model) -> float | None:
     """What an earlier served bundle and its twin have in common; None if the challenger has other
     parameters.
     """
-    comparable = challenger.manifest.parameters == served.manifest.parameters
+    comparable = challenger.parameters == served.parameters
     return overlap(served, twin) if comparable else None
 
 
 def pairs(
-    bundle: Bundle, user_ids: NDArray[np.bytes_], movie_ids: NDArray[np.bytes_]
+    bundle: Model, user_ids: NDArray[np.bytes_], movie_ids: NDArray[np.bytes_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """These users' training pairs, as place of the user x movies + place of the movie in the given
     ids.

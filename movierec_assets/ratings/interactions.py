@@ -139,15 +139,17 @@ def _argsort(keys: NDArray[np.int64], below: int) -> NDArray[np.int64]:
 def confidence(
     interactions: Interactions, until: str, parameters: Mapping[str, Any]
 ) -> NDArray[np.float32]:
-    """(N,) c, the weight ALS gives each interaction (Hu, Koren & Volinsky 2008): alpha x weight x
-    decay.
+    """(N,) what each interaction weighs in a fit: alpha x weight of the stars x decay.
+
+    In ALS it is the confidence c of Hu, Koren & Volinsky (2008).
 
     Args:
         until: the last day of the data (ISO), at whose end ages are counted.
-        parameters: alpha; weighting, see `weight_of`; half_life_days, the age at which an
-            interaction has half its confidence, or None.
+        parameters: alpha, 1 where a family has none; weighting, see `weight_of`; half_life_days,
+            the age at which an interaction has half its weight, or None.
     """
-    result = parameters["alpha"] * weight_of(interactions.ratings, parameters["weighting"])
+    weights = weight_of(interactions.ratings, parameters["weighting"])
+    result = parameters.get("alpha", 1.0) * weights
     if parameters["half_life_days"] is not None:
         end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
         age_days = np.maximum(int(end.timestamp()) - interactions.rated_at, 0) / SECONDS_A_DAY

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from movierec_assets.ratings.interactions import Interactions
-from movierec_assets.training.factors import Factors
+from movierec_assets.training.trainer import Arrays, Parameters, Trainer, Weights
+from movierec_serving.bundle import Model
 
 PARALLEL_FROM = 1_000_000  # interactions; with fewer, threads that wait cost more than they save
 INITIAL_SCALE = 0.01  # of random factors, as implicit's own
@@ -18,11 +18,11 @@ INITIAL_SCALE = 0.01  # of random factors, as implicit's own
 
 def fit(
     data: Interactions,
-    weights: NDArray[np.float32],
-    parameters: Mapping[str, Any],
+    weights: Weights,
+    parameters: Parameters,
     seed: int,
-    parent: Factors | None = None,
-) -> Factors:
+    parent: Model | None = None,
+) -> Arrays:
     """Factorise by alternating least squares, conjugate gradient.
 
     Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets"; the
@@ -35,7 +35,8 @@ def fit(
             unseen.
         parameters: factors, regularization, iterations (of a cold fit), warm_iterations (of a warm
             one).
-        parent: a warm fit starts from these, rows mapped by id; rows the parent lacks start random.
+        parent: a warm fit starts from its factors, rows mapped by id; rows that it lacks start
+            random.
 
     Raises:
         ValueError: the parent has another number of factors.
@@ -44,11 +45,12 @@ def fit(
 
     factors = parameters["factors"]
     random = np.random.default_rng(seed)
-    known = parent or Factors(
-        (), (), np.empty((0, factors), np.float32), np.empty((0, factors), np.float32)
-    )
-    start_users = _start(data.user_ids, known.user_ids, known.users, factors, random)
-    start_movies = _start(data.movie_ids, known.movie_ids, known.movies, factors, random)
+    start_users = _random(len(data.user_ids), factors, random)
+    start_movies = _random(len(data.movie_ids), factors, random)
+    if parent is not None:
+        known = parent.family.arrays
+        _copy_rows(known["user_factors"], parent.user_ids, data.user_ids, start_users)
+        _copy_rows(known["item_factors"], parent.item_ids, data.movie_ids, start_movies)
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
             factors=factors,
@@ -60,12 +62,10 @@ def fit(
         )
         model.user_factors, model.item_factors = start_users, start_movies
         model.fit(data.matrix(weights), show_progress=False)
-    return Factors(data.user_ids, data.movie_ids, model.user_factors, model.item_factors)
+    return {"user_factors": model.user_factors, "item_factors": model.item_factors}
 
 
-def loss(
-    data: Interactions, weights: NDArray[np.float32], factors: Factors, regularization: float
-) -> float:
+def loss(data: Interactions, weights: Weights, model: Model, parameters: Parameters) -> float:
     """What ALS minimises, a pair of user and movie: the mean of c (p - x'y)^2 over all pairs, and
     the L2 terms.
 
@@ -74,36 +74,59 @@ def loss(
     """
     from implicit.cpu.als import calculate_loss
 
+    users, movies = model.family.arrays["user_factors"], model.family.arrays["item_factors"]
     with threadpool_limits(1, "blas"):
         return float(
-            calculate_loss(data.matrix(weights), factors.users, factors.movies, regularization)
+            calculate_loss(data.matrix(weights), users, movies, parameters["regularization"])
         )
 
 
-def _start(
-    ids: tuple[str, ...],
-    known_ids: tuple[str, ...],
+def _random(rows: int, factors: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """(rows, F), small."""
+    drawn = random.random((rows, factors), dtype=np.float32)
+    return (drawn * INITIAL_SCALE).astype(np.float32)
+
+
+def _copy_rows(
     known: NDArray[np.float32],
-    factors: int,
-    random: np.random.Generator,
-) -> NDArray[np.float32]:
-    """(len(ids), F) start: the known rows by id, small random ones for the others."""
-    if known.shape[1] != factors:
-        raise ValueError(f"the parent has {known.shape[1]} factors, {factors} are asked for")
-    start = (random.random((len(ids), factors), dtype=np.float32) * INITIAL_SCALE).astype(
-        np.float32
-    )
-    rows = {key: row for row, key in enumerate(known_ids)}
+    known_ids: NDArray[np.bytes_],
+    ids: Sequence[str],
+    start: NDArray[np.float32],
+) -> None:
+    """Put the known rows into `start`, by id."""
+    if known.shape[1] != start.shape[1]:
+        raise ValueError(f"the parent has {known.shape[1]} factors, {start.shape[1]} are asked for")
+    rows = {key.decode(): row for row, key in enumerate(known_ids.tolist())}
     pairs = [(row, rows[key]) for row, key in enumerate(ids) if key in rows]
     if pairs:
         here, there = np.array(pairs).T
         start[here] = known[there]
-    return start
 
 
-def blas_kernel() -> str:
-    """The BLAS build and kernel that NumPy uses: bits are comparable only on the same one."""
-    for pool in threadpool_info():
-        if pool.get("user_api") == "blas":
-            return f"{pool.get('internal_api')} {pool.get('version')} {pool.get('architecture')}"
-    return "unknown"
+ALS = Trainer(
+    family="als",
+    version="1",
+    libraries=("implicit", "numpy", "scipy"),
+    settings={
+        name: name
+        for name in (
+            "factors",
+            "regularization",
+            "alpha",
+            "weighting",
+            "iterations",
+            "warm_iterations",
+            "window_days",
+            "half_life_days",
+        )
+    },
+    fit=fit,
+    warm=True,
+    loss=loss,
+    ranges={
+        "factors": (8, 256),
+        "regularization": (0.1, 100.0),
+        "alpha": (0.1, 50.0),
+        "iterations": (5, 30),
+    },
+)

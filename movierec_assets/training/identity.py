@@ -1,4 +1,4 @@
-"""What decides a model, the digest of it, and what is recorded about the model of a day."""
+"""What decides a model: the digests that name it and the data that it was trained on."""
 
 from __future__ import annotations
 
@@ -6,23 +6,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
-
-TRAINING_VERSION = "1"  # raise it when a change of the training code changes the factors
-
-
-@dataclass(frozen=True)
-class DayModel:
-    """The model of a day; `identity` is None while no rating has been accepted."""
-
-    day: str
-    identity: str | None
-    parent: str | None
-    fit: str
-    data_until: str | None
-    partitions_digest: str | None
-    metrics: Mapping[str, float]
 
 
 def partitions_digest(partitions: Sequence[tuple[str, str]]) -> str:
@@ -32,6 +16,8 @@ def partitions_digest(partitions: Sequence[tuple[str, str]]) -> str:
 
 def model_identity(
     *,
+    family: str,
+    training_version: str,
     parameters: Mapping[str, object],
     seed: int,
     fit: str,
@@ -43,11 +29,14 @@ def model_identity(
     another.
 
     The git commit, libraries and the BLAS kernel are recorded beside it and are not part of it: the
-    declared `TRAINING_VERSION` is. A warm fit's parent is.
+    trainer's declared version is. A warm fit's parent is.
     """
+    # ALS was the first family, and its models' names say nothing of it: they stay what they were.
+    named = {} if family == "als" else {"family": family}
     return _digest(
         {
-            "training_version": TRAINING_VERSION,
+            **named,
+            "training_version": training_version,
             "parameters": dict(parameters),
             "seed": seed,
             "fit": fit,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,13 @@ import optuna
 
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.ratings.interactions import Interactions, confidence
-from movierec_assets.training import als
-from movierec_assets.training.factors import content, in_memory
+from movierec_assets.ratings.interactions import Interactions
+from movierec_assets.training.plan import Recipe
+from movierec_assets.training.trainer import fitted
 from movierec_serving.bundle import weight_of
 
 SLICES = 3
 WEIGHTINGS = ("ones", "rating", "power:2", "power:3", "power:4", "power:6", "positives")
-RANGES = {
-    "factors": (8, 256),
-    "regularization": (0.1, 100.0),
-    "alpha": (0.1, 50.0),
-    "iterations": (5, 30),
-}
-TUNED = ("weighting", *RANGES)
 
 
 def walk_forward(
@@ -63,59 +56,68 @@ def search(
     study: optuna.Study,
     data: Interactions,
     until: str,
-    current: Mapping[str, Any],
-    seed: int,
+    recipe: Recipe,
     trials: int,
 ) -> dict[str, Any]:
-    """`current` with the parameters of the best of `trials` trials: mean NDCG@10 over the slices.
+    """The recipe's parameters with those of the best of `trials` trials, by the mean NDCG@10 over
+    the slices.
 
-    The first trial is `current` itself: what is found is not worse on these slices. Then comes each
-    weighting at the mean confidence of the current one: left to chance, some would only be seen far
-    from where they are good.
+    The first trial are the recipe's own: what is found is not worse on these slices. Then comes
+    each weighting, at the mean confidence of the current one where the family has one to set: left
+    to chance, some would only be seen far from where they are good.
     """
+    current, trainer = recipe.parameters, recipe.trainer
     slices = walk_forward(data)
 
     def objective(trial: optuna.Trial) -> float:
-        parameters = {**current, **_suggest(trial, current)}
+        parameters = {**current, **_suggest(trial, recipe)}
         scores: list[float] = []
         for step, (training, test) in enumerate(slices):
-            weights = confidence(training, until, parameters)
-            factors = als.fit(training, weights, parameters, seed)
-            model = in_memory(content(training, weights, factors), parameters)
-            scores.append(evaluate(model, test).metrics.get("ndcg_at_10", 0.0))
+            content = fitted(trainer, training, until, parameters, recipe.seed)
+            scores.append(evaluate(content.model(parameters), test).metrics.get("ndcg_at_10", 0.0))
             trial.report(float(np.mean(scores)), step)
             if step + 1 < len(slices) and trial.should_prune():
                 raise optuna.TrialPruned
         return float(np.mean(scores))
 
     if not study.trials:
-        start = {name: current[name] for name in TUNED}
-        study.enqueue_trial(start)
-        mean, (low, high) = (
-            weight_of(data.ratings, current["weighting"]).mean(),
-            _range("alpha", current),
-        )
-        for weighting in (one for one in WEIGHTINGS if one != current["weighting"]):
-            alpha = float(current["alpha"] * mean / weight_of(data.ratings, weighting).mean())
-            study.enqueue_trial(
-                {**start, "weighting": weighting, "alpha": min(max(alpha, low), high)}
-            )
+        for first in _first_trials(data, recipe):
+            study.enqueue_trial(first)
     finished = sum(trial.state.is_finished() for trial in study.trials)
     study.optimize(objective, n_trials=max(trials - finished, 0))
     return {**current, **study.best_params}
 
 
-def _range(name: str, current: Mapping[str, Any]) -> tuple[Any, Any]:
+def searched(recipe: Recipe) -> tuple[str, ...]:
+    """The parameters that a search may change."""
+    return ("weighting", *recipe.trainer.ranges)
+
+
+def _first_trials(data: Interactions, recipe: Recipe) -> Iterator[dict[str, Any]]:
+    current = recipe.parameters
+    start = {name: current[name] for name in searched(recipe)}
+    yield start
+    mean = weight_of(data.ratings, current["weighting"]).mean()
+    for weighting in (other for other in WEIGHTINGS if other != current["weighting"]):
+        trial = {**start, "weighting": weighting}
+        if "alpha" in trial:
+            low, high = _range("alpha", recipe)
+            alpha = float(current["alpha"] * mean / weight_of(data.ratings, weighting).mean())
+            trial["alpha"] = min(max(alpha, low), high)
+        yield trial
+
+
+def _range(name: str, recipe: Recipe) -> tuple[Any, Any]:
     """The range that is searched: it holds the current value, too."""
-    low, high = RANGES[name]
-    return min(low, current[name]), max(high, current[name])
+    low, high = recipe.trainer.ranges[name]
+    return min(low, recipe.parameters[name]), max(high, recipe.parameters[name])
 
 
-def _suggest(trial: optuna.Trial, current: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for `TUNED`."""
-    weightings = sorted({*WEIGHTINGS, current["weighting"]})
+def _suggest(trial: optuna.Trial, recipe: Recipe) -> dict[str, Any]:
+    """Values for what is searched."""
+    weightings = sorted({*WEIGHTINGS, recipe.parameters["weighting"]})
     suggested: dict[str, Any] = {"weighting": trial.suggest_categorical("weighting", weightings)}
-    for name, (low, _) in RANGES.items():
+    for name, (low, _) in recipe.trainer.ranges.items():
         suggest = trial.suggest_int if isinstance(low, int) else trial.suggest_float
-        suggested[name] = suggest(name, *_range(name, current), log=True)
+        suggested[name] = suggest(name, *_range(name, recipe), log=True)
     return suggested

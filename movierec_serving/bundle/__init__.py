@@ -1,23 +1,26 @@
 """What a served model is: its files, how they are written and read, how they recommend.
 
-NumPy and the standard library only, so that whatever holds a bundle can use it.
+NumPy, pydantic and the standard library only, so that whatever holds a bundle can use it.
 """
 
+from movierec_serving.bundle.array_files import FileEntry as FileEntry
 from movierec_serving.bundle.bundle import Bundle as Bundle
+from movierec_serving.bundle.content import BundleContent as BundleContent
 from movierec_serving.bundle.evidence import Evidence as Evidence
-from movierec_serving.bundle.evidence import weight_of as weight_of
+from movierec_serving.bundle.families import FAMILIES as FAMILIES
 from movierec_serving.bundle.kernel import popular as popular
 from movierec_serving.bundle.kernel import recommend as recommend
 from movierec_serving.bundle.kernel import top_items as top_items
 from movierec_serving.bundle.layout import MAX_ID_LENGTH as MAX_ID_LENGTH
-from movierec_serving.bundle.manifest import FORMAT_VERSION as FORMAT_VERSION
 from movierec_serving.bundle.manifest import Manifest as Manifest
+from movierec_serving.bundle.manifest import Provenance as Provenance
+from movierec_serving.bundle.model import Model as Model
 from movierec_serving.bundle.publication import TOP_N as TOP_N
 from movierec_serving.bundle.publication import Movie as Movie
 from movierec_serving.bundle.publication import PublishedModel as PublishedModel
 from movierec_serving.bundle.publication import publish as publish
 from movierec_serving.bundle.selection import Ranked as Ranked
-from movierec_serving.bundle.writer import BundleContent as BundleContent
+from movierec_serving.bundle.weights import weight_of as weight_of
 from movierec_serving.bundle.writer import write_bundle as write_bundle
 from movierec_serving.errors import BundleError as BundleError
 from movierec_serving.errors import UnknownGenreError as UnknownGenreError

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_serving.bundle.bundle import Bundle
+from movierec_serving.bundle.model import Model
 
 BLOCK = 32  # users scored by one matrix product: the scores of 59k items still fit a cache
+AT_ONCE = 1024  # users whose vectors are made together: in some families they are as long as I
 UNIT_ROUNDOFF = 2.0**-24  # of float32
 
 
 def recommend(
-    bundle: Bundle, user_rows: NDArray[np.integer[Any]] | Sequence[int], n: int
+    model: Model, user_rows: NDArray[np.integer[Any]] | Sequence[int], n: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The best `n` items that each user has not seen; see `top_items`.
 
@@ -23,16 +24,24 @@ def recommend(
         IndexError: a row that is not a user's.
     """
     rows = np.asarray(user_rows, dtype=np.int64)
-    if rows.size and (rows.min() < 0 or rows.max() >= len(bundle.user_ids)):
-        raise IndexError(f"user rows go from 0 to {len(bundle.user_ids) - 1}")
-    seen = [bundle.seen(row) for row in rows.tolist()]
-    return top_items(
-        bundle.item_factors, bundle.user_factors[rows], seen, n, longest=bundle.longest_item
-    )
+    if rows.size and (rows.min() < 0 or rows.max() >= len(model.user_ids)):
+        raise IndexError(f"user rows go from 0 to {len(model.user_ids) - 1}")
+    items = np.empty((len(rows), n), dtype=np.int32)
+    scores = np.empty((len(rows), n), dtype=np.float32)
+    for start in range(0, len(rows), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        items[part], scores[part] = top_items(
+            model.item_vectors,
+            model.user_vectors(rows[part]),
+            [model.seen(row) for row in rows[part].tolist()],
+            n,
+            longest=model.longest_item,
+        )
+    return items, scores
 
 
 def top_items(
-    item_factors: NDArray[np.float32],
+    item_vectors: NDArray[np.float32],
     vectors: NDArray[np.float32],
     exclude: Sequence[NDArray[np.integer[Any]]],
     n: int,
@@ -47,38 +56,38 @@ def top_items(
     the company a user is in changes the answer.
 
     Args:
-        item_factors: (I, F).
+        item_vectors: (I, F).
         vectors: (B, F), of users known or folded in.
         exclude: for each vector the item rows to leave out.
-        longest: the largest norm among the items, if known.
+        longest: the largest norm among the items' vectors, if known.
 
     Returns:
         (B, n) item rows, -1 where none is left, and (B, n) scores, NaN there.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, is {n}")
-    users, (items, factors) = len(vectors), item_factors.shape
+    users, (items, length) = len(vectors), item_vectors.shape
     rows = np.full((users, n), -1, dtype=np.int32)
     scores = np.full((users, n), np.nan, dtype=np.float32)
     if longest is None:
-        longest = float(np.linalg.norm(item_factors, axis=1).max())
+        longest = float(np.linalg.norm(item_vectors, axis=1).max())
     wanted = min(n, items)
     lowest = np.finfo(np.float32).min  # above the -inf of the excluded
     for start in range(0, users, block):
         part = np.asarray(vectors[start : start + block], dtype=np.float32)
-        approximate = part @ item_factors.T
+        approximate = part @ item_vectors.T
         for scored, left_out in zip(approximate, exclude[start : start + block], strict=True):
             scored[left_out] = -np.inf
         # |rounding error of an inner product| <= F u |x| |y|, twice: the bound's own score errs,
         # too. Higham (2002), Accuracy and Stability of Numerical Algorithms, section 3.1; +
         # underflow.
         lengths = np.linalg.norm(part.astype(np.float64), axis=1)
-        margin = 2.1 * factors * (UNIT_ROUNDOFF * lengths * longest + np.finfo(np.float32).tiny)
+        margin = 2.1 * length * (UNIT_ROUNDOFF * lengths * longest + np.finfo(np.float32).tiny)
         thresholds = np.maximum(_bound_of_nth(approximate, wanted) - margin, lowest)
         for offset, (scored, threshold) in enumerate(zip(approximate, thresholds, strict=True)):
             candidates = np.flatnonzero(scored >= threshold)
             exact = (
-                item_factors[candidates].astype(np.float64) * part[offset].astype(np.float64)
+                item_vectors[candidates].astype(np.float64) * part[offset].astype(np.float64)
             ).sum(1)
             best = np.argsort(-exact, kind="stable")[:wanted]
             rows[start + offset, : len(best)] = candidates[best]
@@ -102,13 +111,13 @@ def _bound_of_nth(scores: NDArray[np.float32], n: int) -> NDArray[np.float64]:
 
 
 def popular(
-    bundle: Bundle, n: int, exclude: Sequence[int] | NDArray[np.integer[Any]] = ()
+    model: Model, n: int, exclude: Sequence[int] | NDArray[np.integer[Any]] = ()
 ) -> NDArray[np.int32]:
     """At most `n` item rows, the most rated first, without the excluded."""
     rows = np.asarray(exclude, dtype=np.int64)
     if not rows.size:
-        return bundle.popular_items[:n]
-    left_out = np.zeros(len(bundle.popular_items), dtype=np.bool_)
+        return model.popular_items[:n]
+    left_out = np.zeros(len(model.popular_items), dtype=np.bool_)
     left_out[rows] = True
-    head = bundle.popular_items[: n + rows.size]
+    head = model.popular_items[: n + rows.size]
     return head[~left_out[head]][:n]

@@ -1,4 +1,7 @@
-"""The arrays of a bundle: their dtypes, their shapes, and what must hold between them."""
+"""The arrays of a bundle: their dtypes, their shapes, and what must hold between them.
+
+Those of every family are here, a family's own are in `families/`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_serving.bundle.files import BundleError
+from movierec_serving.errors import BundleError
 
 Arrays = Mapping[str, NDArray[Any]]
 
 # name -> dtype ("|S" of any width), extent of each axis as a key of the manifest's counts
-ARRAYS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "user_factors": ("<f4", ("users", "factors")),
-    "item_factors": ("<f4", ("items", "factors")),
+Layout = Mapping[str, tuple[str, tuple[str, ...]]]
+ARRAYS: Layout = {
     "user_ids": ("|S", ("users",)),
     "item_ids": ("|S", ("items",)),
     "seen_indptr": ("<i8", ("users + 1",)),
@@ -23,8 +25,9 @@ ARRAYS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "popularity": ("<f4", ("items",)),
     "popular_items": ("<i4", ("items",)),
 }
+POINTERS = "users + 1"  # the one extent that is not counted by itself
 MAX_ID_LENGTH = 64  # characters
-MAX_FACTOR = 1e15  # the product of two still fits float32 many times over
+MAX_VALUE = 1e15  # of a family's arrays; the product of two still fits float32 many times over
 
 
 def encode_ids(ids: Sequence[str], name: str) -> NDArray[np.bytes_]:
@@ -49,9 +52,25 @@ def popularity_order(popularity: NDArray[np.float32]) -> NDArray[np.int32]:
     return np.argsort(-popularity, kind="stable").astype(np.int32)
 
 
-def check_shapes(arrays: Arrays, counts: Mapping[str, int], where: str) -> None:
-    extents = {**counts, "users + 1": counts["users"] + 1}
-    for name, (dtype, axes) in ARRAYS.items():
+def axes_of(layout: Layout) -> set[str]:
+    """The names of the extents that a manifest counts."""
+    return {axis for _, axes in layout.values() for axis in axes} - {POINTERS}
+
+
+def counts_of(arrays: Arrays, layout: Layout) -> dict[str, int]:
+    """Each extent, as the first array that has it says."""
+    counts: dict[str, int] = {}
+    for name, (_, axes) in layout.items():
+        for axis, extent in zip(axes, arrays[name].shape, strict=True):
+            if axis != POINTERS:
+                counts.setdefault(axis, extent)
+    return counts
+
+
+def check_shapes(arrays: Arrays, layout: Layout, counts: Mapping[str, int], where: str) -> None:
+    """Raises BundleError for an array of another dtype or shape than the counts ask for."""
+    extents = {**counts, POINTERS: counts["users"] + 1}
+    for name, (dtype, axes) in layout.items():
         array = arrays[name]
         expected = tuple(extents[axis] for axis in axes)
         if array.shape != expected:
@@ -60,11 +79,11 @@ def check_shapes(arrays: Arrays, counts: Mapping[str, int], where: str) -> None:
             )
         if array.dtype.str != dtype and not (dtype == "|S" and array.dtype.kind == "S"):
             raise BundleError(f"{where}: {name} has dtype {array.dtype.str}, must have {dtype}")
-    if min(counts["users"], counts["items"], counts["factors"]) < 1:
+    if min(extents[axis] for axis in axes_of(layout) - {"interactions"}) < 1:
         raise BundleError(f"{where}: empty model: {dict(counts)}")
 
 
-def check_values(arrays: Arrays, where: str) -> None:
+def check_values(arrays: Arrays, layout: Layout, where: str) -> None:
     """Everything an answer relies on; so that a bad bundle is refused as a whole, never at a
     request.
     """
@@ -73,9 +92,9 @@ def check_values(arrays: Arrays, where: str) -> None:
         if not holds:
             raise BundleError(f"{where}: {name}: {what}")
 
-    for name in ("user_factors", "item_factors"):
+    for name in layout.keys() - ARRAYS.keys():  # the family's own
         extreme = max(abs(float(arrays[name].min())), abs(float(arrays[name].max())))
-        demand(extreme <= MAX_FACTOR, name, f"not finite, or beyond ±{MAX_FACTOR:g}")
+        demand(extreme <= MAX_VALUE, name, f"not finite, or beyond ±{MAX_VALUE:g}")
     for name in ("seen_ratings", "seen_confidence", "popularity"):
         demand(np.isfinite(arrays[name]).all(), name, "not finite")
     for name in ("seen_confidence", "popularity"):

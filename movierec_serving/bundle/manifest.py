@@ -1,109 +1,79 @@
 """The manifest: what a bundle was made from, and what its files must be."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from movierec_serving.bundle.files import BundleError, FileEntry, require, seal, unseal
-from movierec_serving.bundle.layout import ARRAYS
+from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 
-FORMAT_VERSION = 1
+from movierec_serving.bundle.array_files import FileEntry
+from movierec_serving.bundle.documents import Document, Strict
+from movierec_serving.bundle.families import FAMILIES, layout_of
+from movierec_serving.bundle.layout import Layout, axes_of
+
 MANIFEST = "manifest.json"
-COUNTS = ("users", "items", "interactions", "factors")
-TYPES: Mapping[str, type] = {
-    **dict.fromkeys(
-        ("identity", "data_until", "fit", "partitions_digest", "training_version", "blas"), str
-    ),
-    **dict.fromkeys(("format_version", "seed"), int),
-    **dict.fromkeys(("parameters", "libraries", "counts", "files"), dict),
-    "partitions": list,
-}
+FORMAT_VERSION = 2  # 1, of 0.2.0, named no family: all were ALS
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """Provenance and content of a bundle.
+def _iso_date(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+def _known(name: str) -> str:
+    if name not in FAMILIES:
+        raise ValueError(f"{name!r} is none of {', '.join(FAMILIES)}")
+    return name
+
+
+class Provenance(Strict):
+    """What a model was made from.
 
     `identity` digests all that decides the model, and is computed by the trainer; `parent` is the
     identity it was warm-started from; `partitions` are the (day, data version) it was trained on.
     """
 
-    format_version: int
-    identity: str
-    data_until: str
+    identity: str = Field(min_length=1)
+    family: Annotated[str, AfterValidator(_known)]
+    data_until: Annotated[str, AfterValidator(_iso_date)]
     parent: str | None
-    fit: str
+    fit: Literal["cold", "warm"]
     seed: int
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, int | float | str | bool | None]
     partitions: tuple[tuple[str, str], ...]
     partitions_digest: str
     training_version: str
     libraries: Mapping[str, str]
     blas: str
-    counts: Mapping[str, int]
+
+
+class Manifest(Document, Provenance):
+    """Provenance and content of a bundle."""
+
+    FORMATS: ClassVar = (1, FORMAT_VERSION)
+
+    counts: Mapping[str, NonNegativeInt]
     files: Mapping[str, FileEntry]
 
-    def to_json(self) -> str:
-        return seal(asdict(self))
+    @property
+    def layout(self) -> Layout:
+        """The arrays of a bundle of this family."""
+        return layout_of(self.family)
 
     @classmethod
-    def from_json(cls, text: str | bytes, where: str = MANIFEST) -> "Manifest":
-        """Raises BundleError for another format version, and for anything missing, added or
-        mistyped.
-        """
-        document = unseal(text, where, FORMAT_VERSION)
-        expected = {field.name for field in fields(cls)}
-        if set(document) != expected:
-            raise BundleError(
-                f"{where}: fields {sorted(set(document) ^ expected)} are missing or unknown"
-            )
+    def upgraded(cls, document: dict[str, Any]) -> dict[str, Any]:
+        if document["format_version"] == 1 and "family" not in document:
+            return {**document, "format_version": FORMAT_VERSION, "family": "als"}
+        return document
 
-        values: dict[str, Any] = {
-            name: require(document[name], kind, f"{where}: {name}") for name, kind in TYPES.items()
-        }
-        parent = document["parent"]
-        values["parent"] = None if parent is None else require(parent, str, f"{where}: parent")
-        values["partitions"] = tuple(
-            _pair(item, f"{where}: partitions") for item in values["partitions"]
-        )
-        values["files"] = {
-            name: FileEntry.from_json(entry, f"{where}: files.{name}")
-            for name, entry in values["files"].items()
-        }
-        manifest = cls(**values)
-        manifest.check(where)
-        return manifest
-
-    def check(self, where: str = MANIFEST) -> None:
-        """The values that a type does not tell apart."""
-        if not self.identity:
-            raise BundleError(f"{where}: identity is empty")
-        if self.fit not in ("cold", "warm"):
-            raise BundleError(f"{where}: fit is {self.fit!r}, must be cold or warm")
-        try:
-            date.fromisoformat(self.data_until)
-        except ValueError:
-            raise BundleError(
-                f"{where}: data_until is {self.data_until!r}, must be a date"
-            ) from None
-        if tuple(sorted(self.counts)) != tuple(sorted(COUNTS)):
-            raise BundleError(f"{where}: counts must be of {', '.join(COUNTS)}")
-        for name, count in self.counts.items():
-            if require(count, int, f"{where}: counts.{name}") < 0:
-                raise BundleError(f"{where}: counts.{name} is negative")
-        for name, library in self.libraries.items():
-            require(library, str, f"{where}: libraries.{name}")
-        if set(self.files) != {
-            f"{name}.npy" for name in ARRAYS
-        }:  # also: no path leads out of the bundle
-            raise BundleError(
-                f"{where}: files must be {', '.join(f'{name}.npy' for name in ARRAYS)}"
-            )
-
-
-def _pair(value: object, where: str) -> tuple[str, str]:
-    pair = require(value, list, where)
-    if len(pair) != 2:
-        raise BundleError(f"{where}: must be pairs of day and data version")
-    return require(pair[0], str, where), require(pair[1], str, where)
+    @model_validator(mode="after")
+    def _of_its_family(self) -> Self:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(f"a family is named, and format_version is {self.format_version}")
+        axes = axes_of(self.layout)
+        if set(self.counts) != axes:
+            raise ValueError(f"counts must be of {', '.join(sorted(axes))}")
+        files = sorted(f"{name}.npy" for name in self.layout)
+        if sorted(self.files) != files:  # also: no path leads out of the bundle
+            raise ValueError(f"files must be {', '.join(files)}")
+        return self

@@ -8,19 +8,22 @@ model.
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt, model_validator
 
 from movierec_serving.bundle import files
+from movierec_serving.bundle.array_files import FileEntry, open_array, write_array
 from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.files import BundleError, FileEntry, require
+from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.kernel import recommend
-from movierec_serving.bundle.manifest import FORMAT_VERSION, MANIFEST
+from movierec_serving.bundle.manifest import MANIFEST
+from movierec_serving.errors import BundleError
 
 PUBLICATION = "publication.json"
 TOP_N = 100  # items kept for each user, and the most that a request can ask for
@@ -34,6 +37,23 @@ class Movie:
     movie_id: str
     title: str | None
     genres: tuple[str, ...]
+
+
+class Publication(Document):
+    """The document beside a published bundle's manifest."""
+
+    FORMATS: ClassVar = (1,)
+
+    version: PositiveInt
+    identity: str
+    genres: tuple[str, ...]
+    files: Mapping[str, FileEntry]
+
+    @model_validator(mode="after")
+    def _has_its_arrays(self) -> Self:
+        if set(self.files) != {f"{name}.npy" for name in ARRAYS}:
+            raise ValueError(f"files must be {', '.join(ARRAYS)}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -64,26 +84,16 @@ class PublishedModel:
         path = Path(store) / str(version)
         where = str(path / PUBLICATION)
         bundle = Bundle.open(path, verify=verify)
-        document = files.unseal(files.read_text(path / PUBLICATION), where, FORMAT_VERSION)
-        if set(document) != {"format_version", "version", "identity", "genres", "files"}:
-            raise BundleError(f"{where}: needs format_version, version, identity, genres and files")
-        if document["version"] != version:
-            raise BundleError(f"{where}: is version {document['version']!r}, not {version}")
-        if document["identity"] != bundle.manifest.identity:
-            raise BundleError(
-                f"{where}: is of {document['identity']!r}, not of the bundle beside it"
-            )
-        names = tuple(
-            require(g, str, f"{where}: genres") for g in require(document["genres"], list, where)
-        )
-        listed = require(document["files"], dict, f"{where}: files")
-        if set(listed) != {f"{name}.npy" for name in ARRAYS}:
-            raise BundleError(f"{where}: files must be {', '.join(ARRAYS)}")
-        arrays: dict[str, NDArray[Any]] = {}
-        for name in ARRAYS:
-            entry = FileEntry.from_json(listed[f"{name}.npy"], f"{where}: files.{name}.npy")
-            arrays[name] = files.open_array(path, f"{name}.npy", entry, verify=verify)
-        model = cls(version=version, bundle=bundle, genre_names=names, **arrays)
+        document = Publication.from_json(files.read_text(path / PUBLICATION), where)
+        if document.version != version:
+            raise BundleError(f"{where}: is version {document.version}, not {version}")
+        if document.identity != bundle.manifest.identity:
+            raise BundleError(f"{where}: is of {document.identity!r}, not of the bundle beside it")
+        arrays: dict[str, NDArray[Any]] = {
+            name: open_array(path, f"{name}.npy", document.files[f"{name}.npy"], verify=verify)
+            for name in ARRAYS
+        }
+        model = cls(version=version, bundle=bundle, genre_names=document.genres, **arrays)
         model._check_shapes(where)
         if verify:
             model._check_values(where)
@@ -181,17 +191,16 @@ def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, M
     with files.staged_directory(final) as staged:
         for name in (*bundle.manifest.files, MANIFEST):
             _link(Path(bundle_path) / name, staged / name)
-        entries = {
-            f"{name}.npy": files.write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS
-        }
-        document = {
-            "format_version": FORMAT_VERSION,
-            "version": version,
-            "identity": identity,
-            "genres": genres,
-            "files": {name: asdict(entry) for name, entry in entries.items()},
-        }
-        files.write_file(staged / PUBLICATION, files.seal(document).encode())
+        document = Publication(
+            format_version=Publication.FORMATS[-1],
+            version=version,
+            identity=identity,
+            genres=tuple(genres),
+            files={
+                f"{name}.npy": write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS
+            },
+        )
+        files.write_file(staged / PUBLICATION, document.to_json().encode())
     return final
 
 

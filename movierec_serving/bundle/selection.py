@@ -49,7 +49,7 @@ def for_users(
     if missing := [row for row, ranked in found.items() if ranked is None]:
         bundle = model.bundle
         seen = [bundle.seen(row) for row in missing]
-        answers = for_vectors(model, bundle.user_factors[missing], seen, n, offset, out)
+        answers = for_vectors(model, bundle.user_vectors(missing), seen, n, offset, out)
         found.update(zip(missing, answers, strict=True))
     return [found[row] or [] for row in rows]
 
@@ -62,13 +62,13 @@ def for_vectors(
     offset: int = 0,
     out: Mask | None = None,
 ) -> list[Ranked]:
-    """The same for (B, F) factors and what each of these users has seen."""
+    """The same for (B, F) vectors and what each of these users has seen."""
     bundle = model.bundle
     if out is not None:
         everywhere = np.flatnonzero(out)
         seen = [np.concatenate([own, everywhere]) for own in seen]
     longest = bundle.longest_item
-    items, scores = top_items(bundle.item_factors, vectors, seen, offset + n, longest=longest)
+    items, scores = top_items(bundle.item_vectors, vectors, seen, offset + n, longest=longest)
     return [
         _pairs(own[offset:], its[offset:])
         for own, its in zip(items, scores.astype(np.float64), strict=True)
@@ -85,12 +85,12 @@ def most_popular(model: PublishedModel, n: int, offset: int = 0, out: Mask | Non
 def similar(
     model: PublishedModel, item: int, n: int, offset: int = 0, out: Mask | None = None
 ) -> Ranked:
-    """Other items by the cosine of their factors; items without factors are similar to none."""
+    """Other items by the cosine of their vectors; an item of zeros is similar to none."""
     bundle = model.bundle
     lengths = bundle.item_lengths * bundle.item_lengths[item]
     scores = np.full(len(lengths), -np.inf, dtype=np.float32)
     np.divide(
-        bundle.item_factors @ bundle.item_factors[item], lengths, out=scores, where=lengths > 0
+        bundle.item_vectors @ bundle.item_vectors[item], lengths, out=scores, where=lengths > 0
     )
     if out is not None:
         scores[out] = -np.inf

@@ -72,7 +72,8 @@ class Recommender:
         )
 
     def similar(self, movie: int) -> Reply:
-        return self._stamped(self._list(selection.similar(self.model, movie, *self._place), "als"))
+        ranked = selection.similar(self.model, movie, *self._place)
+        return self._stamped(self._list(ranked, self.model.bundle.family.name))
 
     def popular(self) -> Reply:
         return self._stamped(self._list(self._most_popular, "popular"))
@@ -96,7 +97,7 @@ class Recommender:
         rated = {i: evidence for i, evidence in rated.items() if len(evidence.rows)}
         new: dict[int, Ranked] = {}
         if rated:
-            vectors = np.array([evidence.factors() for evidence in rated.values()])
+            vectors = np.array([evidence.vector() for evidence in rated.values()])
             seen = [evidence.rows for evidence in rated.values()]
             new = dict(
                 zip(rated, selection.for_vectors(model, vectors, seen, *self._place), strict=True)
@@ -109,7 +110,7 @@ class Recommender:
                 made = self._fallback("no_known_movie")
             elif user in own:
                 evidence = Evidence.of_user(bundle, rows[user]) if self._explain else None
-                made = self._list(own[user], "als", evidence, user_id=user)
+                made = self._list(own[user], bundle.family.name, evidence, user_id=user)
             else:
                 made = self._fallback("unknown_user", user_id=user)
             lists.append(made)

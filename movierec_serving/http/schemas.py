@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator, with_config
 from typing_extensions import TypedDict
 
-from movierec_serving.bundle import MAX_ID_LENGTH, TOP_N
+from movierec_serving.bundle import FAMILIES, MAX_ID_LENGTH, TOP_N
 
 MAX_VERSION = 2**63 - 1
 MAX_MANY = 1000  # users of one POST; movies excluded, or rated, by one user
@@ -13,7 +13,7 @@ MAX_RANKED = (
     MAX_MANY * TOP_N
 )  # movies of one POST, left out ones included: a tenth of a worker's deadline
 
-Source = Literal["als", "fold_in", "popular"]
+Source = Annotated[str, Field(json_schema_extra={"enum": [*FAMILIES, "fold_in", "popular"]})]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00]*$")]
 UserId = Annotated[Id, Field(description="the user's external id", examples=["196"])]
 MovieId = Annotated[Id, Field(description="the movie's external id", examples=["50"])]

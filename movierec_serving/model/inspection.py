@@ -62,7 +62,7 @@ def check(store: Path, version: int) -> None:
             )
         if listed & set(bundle.seen(row).tolist()):
             raise BundleError(f"version {version}: the list of user row {row} has a seen item")
-    if not np.isfinite(Evidence.of_ratings(bundle, {0: 5.0}).factors()).all():
+    if not np.isfinite(Evidence.of_ratings(bundle, {0: 5.0}).vector()).all():
         raise BundleError(f"version {version}: a new user cannot be folded in")
     if len(kernel.popular(bundle, TOP_N)) == 0:
         raise BundleError(f"version {version}: no popular items")

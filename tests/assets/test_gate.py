@@ -17,7 +17,7 @@ from movierec_assets.promotion.gate import Verdict, judge
 from movierec_assets.promotion.interval import interval
 from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import interactions_of
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import Model
 from tests.support.models import ratings, trained_day
 
 METRICS = {"users": 150.0, "ndcg_at_10": 0.3, "popularity_ndcg_at_10": 0.1}
@@ -38,8 +38,8 @@ def verdict(production: Day, challenger: Day, margin: float = 0.15) -> Verdict:
     )
 
 
-def with_items(bundle: Bundle, change: Callable[[np.ndarray], np.ndarray]) -> Bundle:
-    return replace(bundle, item_factors=change(np.array(bundle.item_factors)))
+def with_items(bundle: Model, change: Callable[[np.ndarray], np.ndarray]) -> Model:
+    return bundle.with_arrays(item_factors=change(np.array(bundle.item_vectors)))
 
 
 def scrambled(factors: np.ndarray) -> np.ndarray:
@@ -104,9 +104,8 @@ def test_a_served_model_further_from_its_twin_than_usual_awaits_approval(
     production, challenger = days
     usual = usual_overlap(challenger.served, production.served, production.twin)
     assert usual == overlap(production.served, production.twin)
-    other = replace(
-        challenger.served, manifest=replace(challenger.served.manifest, parameters={"factors": 2})
-    )
+    model = challenger.served
+    other = Model.of(model.family.name, model.family.arrays, {"factors": 2})
     assert usual_overlap(other, production.served, production.twin) is None
 
 
@@ -223,7 +222,7 @@ def test_what_a_reference_was_trained_on_counts_for_nobody(days: tuple[Day, Day]
     assert partly.leaked > 0
 
 
-def replace_seen(twin: Bundle, challenger: Day) -> Bundle:
+def replace_seen(twin: Model, challenger: Day) -> Model:
     """The twin of production, as if it had been trained on every other user's whole history of the
     challenger.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import dagster as dg
@@ -105,18 +104,21 @@ def test_an_endpoint_that_answers_something_else_fails_the_check_and_is_told_onc
         model = Bundle.open(
             platform.bundle_store.served(platform.model_registry.production().identity)
         )
-        turned = {
-            one.name: getattr(model, one.name)
-            for one in fields(BundleContent)
-            if "ids" not in one.name
-        }
-        turned["user_factors"] = np.ascontiguousarray(model.user_factors[::-1])
-        ids = {
-            name: [key.decode() for key in getattr(model, name).tolist()]
-            for name in ("user_ids", "item_ids")
-        }
         other = platform.home / "other"
-        sample_models.write(other, BundleContent(**ids, **turned), identity=model.manifest.identity)
+        arrays = model.family.arrays
+        turned = np.ascontiguousarray(arrays["user_factors"][::-1])
+        content = BundleContent(
+            family="als",
+            own={"user_factors": turned, "item_factors": arrays["item_factors"]},
+            user_ids=[key.decode() for key in model.user_ids.tolist()],
+            item_ids=[key.decode() for key in model.item_ids.tolist()],
+            seen_indptr=model.seen_indptr,
+            seen_items=model.seen_items,
+            seen_ratings=model.seen_ratings,
+            seen_confidence=model.seen_confidence,
+            popularity=model.popularity,
+        )
+        sample_models.write(other, content, identity=model.manifest.identity)
         publish(
             other, platform.root / "models", 1, {}
         )  # what the store has as version 1 is left there

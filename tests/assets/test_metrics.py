@@ -133,7 +133,8 @@ def test_an_evaluation_is_what_implicit_finds_on_the_same_lists() -> None:
     found = evaluate(twin, data.select(held)).metrics
     users = {key.decode(): row for row, key in enumerate(twin.user_ids.tolist())}
     movies = {key.decode(): row for row, key in enumerate(twin.item_ids.tolist())}
-    scores = twin.user_factors.astype(np.float64) @ twin.item_factors.T.astype(np.float64)
+    vectors = twin.user_vectors(range(len(twin.user_ids))).astype(np.float64)
+    scores = vectors @ twin.item_vectors.T.astype(np.float64)
     test = np.zeros(scores.shape, np.float32)
     for user, movie, stars in zip(
         data.users[held], data.movies[held], data.ratings[held], strict=True

@@ -65,13 +65,13 @@ def test_running_a_range_twice_makes_nothing_new(platform: Platform) -> None:
     before = (
         bundle_digests(platform),
         platform.query("SELECT * FROM chunks"),
-        platform.query("SELECT * FROM als_model"),
+        platform.query("SELECT * FROM day_models"),
     )
     assert platform.run(DAYS[0], DAYS[2]).success
     assert (
         bundle_digests(platform),
         platform.query("SELECT * FROM chunks"),
-        platform.query("SELECT * FROM als_model"),
+        platform.query("SELECT * FROM day_models"),
     ) == before
     assert len(platform.model_registry.versions()) == 3
     assert len(platform.events("production_model")) == 1
@@ -83,7 +83,7 @@ def test_days_one_by_one_end_in_the_same_state_as_a_range(platform: Platform) ->
         assert platform.run(day).success
     one_by_one = bundle_digests(platform)
     with platform.warehouse.connect() as connection:
-        connection.execute("DELETE FROM als_model")
+        connection.execute("DELETE FROM day_models")
     for folder in ("bundles", "twins"):
         (platform.root / folder).rename(platform.root / f"{folder}-before")
     assert platform.run(DAYS[0], DAYS[-1], "als_model").success

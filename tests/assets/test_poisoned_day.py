@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +74,7 @@ def test_a_served_model_that_is_not_its_twins_awaits_approval(
     assert platform.run(DAYS[1], None, "raw_ratings", "validated_ratings", "als_model").success
     model = platform.warehouse.models()[DAYS[1]]
     served = Bundle.open(platform.root / "bundles" / str(model.identity))
-    items = np.array(served.item_factors)
+    items = np.array(served.item_vectors)
     items[::4] = np.roll(items[::4], 1, axis=0)
     monkeypatch.setattr(gate.Bundle, "open", scrambling(gate.Bundle.open, served.path, items))
     if lost:
@@ -93,7 +92,7 @@ def scrambling(
 
     def opening(where: Path, **kinds: bool) -> Bundle:
         bundle = opened(where, **kinds)
-        return replace(bundle, item_factors=items) if Path(where) == path else bundle
+        return bundle.with_arrays(item_factors=items) if Path(where) == path else bundle
 
     return opening
 

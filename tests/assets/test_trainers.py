@@ -3,29 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.models.chain import PARAMETERS
+from bench.models.chain import defaults
+from bench.models.trainers import CONTENDERS
 from movierec_assets.errors import TooManyMoviesError
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.interactions import Interactions, confidence
-from movierec_assets.training import als
-from movierec_assets.training.factors import Factors, content, in_memory
-from movierec_assets.training.trainers import MAX_MOVIES, TRAINERS, ease
-from movierec_serving.bundle import Bundle, write_bundle
+from movierec_assets.settings import Settings
+from movierec_assets.training import als, ease
+from movierec_assets.training.als import ALS
+from movierec_assets.training.trainer import Trainer, fitted
+from movierec_assets.training.trainers import TRAINERS
+from movierec_serving.bundle import (
+    FAMILIES,
+    Bundle,
+    BundleContent,
+    Evidence,
+    Model,
+    Provenance,
+    recommend,
+    top_items,
+    write_bundle,
+)
 from tests.support.models import SMALL, interactions_of_tastes
 
 UNTIL = "1998-03-04"
+EVERY: dict[str, tuple[Trainer, dict[str, Any]]] = {
+    **{name: (trainer, defaults(trainer)) for name, trainer in TRAINERS.items()},
+    **{
+        f"bench: {name}": (contender.trainer, {**defaults(ALS), **contender.parameters})
+        for name, contender in CONTENDERS.items()
+        if contender.trainer not in TRAINERS.values()
+    },
+}
 
 
-def fitted(name: str, data: Interactions, seed: int = 0) -> tuple[Factors, Bundle]:
-    parameters = {**PARAMETERS, "factors": 16, **TRAINERS[name].parameters}
-    weights = confidence(data, UNTIL, parameters)
-    factors = TRAINERS[name].fit(data, weights, parameters, seed)
-    return factors, in_memory(content(data, weights, factors), parameters)
+def content_of(name: str, data: Interactions, parent: Model | None = None) -> BundleContent:
+    trainer, parameters = EVERY[name]
+    return fitted(trainer, data, UNTIL, small(parameters), 0, parent)
+
+
+def small(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {**parameters, **({"factors": 16} if "factors" in parameters else {})}
+
+
+def model_of(name: str, data: Interactions, parent: Model | None = None) -> Model:
+    return content_of(name, data, parent).model(small(EVERY[name][1]))
 
 
 @pytest.fixture(scope="module")
@@ -35,71 +64,104 @@ def split() -> tuple[Interactions, Interactions]:
     return data.select(~held), data.select(held)
 
 
-@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize("name", EVERY)
 class TestEveryTrainer:
-    def test_gives_finite_factors_in_the_rows_of_the_ids(
+    def test_gives_finite_arrays_in_the_rows_of_the_ids(
         self, name: str, split: tuple[Interactions, Interactions]
     ) -> None:
-        factors, _ = fitted(name, split[0])
-        assert (factors.user_ids, factors.movie_ids) == (split[0].user_ids, split[0].movie_ids)
-        assert factors.users.shape[0] == len(factors.user_ids)
-        assert factors.movies.shape == (len(factors.movie_ids), factors.users.shape[1])
-        assert factors.users.dtype == factors.movies.dtype == np.float32
-        assert np.isfinite(factors.users).all()
-        assert np.isfinite(factors.movies).all()
+        content = content_of(name, split[0])
+        assert (content.user_ids, content.item_ids) == (split[0].user_ids, split[0].movie_ids)
+        assert set(content.own) == set(FAMILIES[content.family].layout)
+        model = model_of(name, split[0])
+        vectors = model.user_vectors(range(len(content.user_ids)))
+        assert len(vectors) == len(content.user_ids)
+        assert model.item_vectors.shape == (len(content.item_ids), vectors.shape[1])
+        for array in content.own.values():
+            assert array.dtype == np.float32
+            assert np.isfinite(array).all()
 
     def test_gives_the_same_bits_again_and_leaves_its_input(
         self, name: str, split: tuple[Interactions, Interactions]
     ) -> None:
         data = replace(split[0], ratings=split[0].ratings.copy())
         before = data.matrix(data.ratings).copy()
-        one, two = fitted(name, data)[0], fitted(name, data)[0]
-        assert np.array_equal(one.users, two.users)
-        assert np.array_equal(one.movies, two.movies)
+        first, second = content_of(name, data).own, content_of(name, data).own
+        for array, bits in first.items():
+            assert np.array_equal(bits, second[array])
         assert np.array_equal(data.ratings, split[0].ratings)
-        assert (
-            data.matrix(data.ratings) != before
-        ).nnz == 0  # its indices are shared by all matrices
+        left = data.matrix(data.ratings)  # its indices are shared by all matrices
+        assert (left != before).nnz == 0
 
     def test_is_evaluated_as_the_others_and_beats_chance(
         self, name: str, split: tuple[Interactions, Interactions]
     ) -> None:
         training, held = split
-        model = fitted(name, training)[1]
+        model = model_of(name, training)
         shuffled = np.random.default_rng(0).permutation(len(training.movie_ids))
-        chance = evaluate(replace(model, item_factors=model.item_factors[shuffled]), held)
+        array = "item_factors" if "item_factors" in model.family.arrays else "item_weights"
+        chance = evaluate(model.with_arrays(**{array: model.item_vectors[shuffled]}), held)
         found = evaluate(model, held)
         assert found.metrics["users"] == chance.metrics["users"]
-        if name == "popularity":
+        if name == "bench: popularity":
             assert found.metrics["ndcg_at_10"] == found.metrics["popularity_ndcg_at_10"]
         else:
             assert found.metrics["ndcg_at_10"] > 1.5 * chance.metrics["ndcg_at_10"]
             assert found.metrics["ndcg_at_10"] > found.metrics["popularity_ndcg_at_10"]
 
     def test_writes_a_bundle_that_serving_reads(
-        self, name: str, split: tuple[Interactions, Interactions], tmp_path
-    ) -> None:  # type: ignore[no-untyped-def]
-        factors, model = fitted(name, split[0])
-        weights = model.seen_confidence
-        assert len(weights) == len(split[0])
-        write_bundle(
-            tmp_path / "bundle",
-            content(split[0], confidence(split[0], UNTIL, model.manifest.parameters), factors),
+        self, name: str, split: tuple[Interactions, Interactions], tmp_path: Path
+    ) -> None:
+        content = content_of(name, split[0])
+        assert len(content.seen_confidence) == len(split[0])
+        provenance = Provenance(
             identity="one",
+            family=content.family,
             data_until=UNTIL,
             parent=None,
             fit="cold",
             seed=0,
-            parameters=model.manifest.parameters,
-            partitions=[],
+            parameters=EVERY[name][1],
+            partitions=(),
             partitions_digest="",
             training_version="",
             libraries={},
             blas="",
         )
-        assert (
-            Bundle.open(tmp_path / "bundle", verify=True).item_factors.shape == factors.movies.shape
-        )
+        write_bundle(tmp_path / "bundle", content, provenance)
+        opened = Bundle.open(tmp_path / "bundle", verify=True)
+        assert opened.manifest.family == content.family
+        assert np.array_equal(opened.item_vectors, model_of(name, split[0]).item_vectors)
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+class TestEveryTrainerOfThePipeline:
+    def test_is_named_as_its_family_and_its_setting(self, name: str) -> None:
+        assert TRAINERS[name].family == name
+        assert Settings(model=name).arms[0] == name  # type: ignore[arg-type]
+        parameters = TRAINERS[name].parameters(Settings())
+        assert parameters == defaults(TRAINERS[name])
+        assert set(TRAINERS[name].ranges) < set(parameters)
+
+    def test_starts_from_a_parent_where_it_says_so(
+        self, name: str, split: tuple[Interactions, Interactions]
+    ) -> None:
+        training, _ = split
+        cold = model_of(name, training)
+        warm = content_of(name, training, cold).own
+        same = [np.array_equal(bits, cold.family.arrays[array]) for array, bits in warm.items()]
+        assert all(same) != TRAINERS[name].warm
+
+    def test_folds_a_known_user_in_close_to_what_training_says(
+        self, name: str, split: tuple[Interactions, Interactions]
+    ) -> None:
+        model = model_of(name, split[0])
+        users = np.arange(0, len(model.user_ids), 5)
+        folded = np.array([Evidence.of_user(model, user).vector() for user in users.tolist()])
+        seen = [model.seen(user) for user in users.tolist()]
+        lists, _ = top_items(model.item_vectors, folded, seen, 10)
+        own, _ = recommend(model, users, 10)
+        common = [len(np.intersect1d(a, b)) / 10 for a, b in zip(lists, own, strict=True)]
+        assert np.mean(common) > 0.9
 
 
 def test_ease_is_the_closed_form_worked_by_hand() -> None:
@@ -114,31 +176,46 @@ def test_ease_is_the_closed_form_worked_by_hand() -> None:
         np.full(4, 5, np.float32),
         np.arange(4),
     )
-    factors = ease(data, np.ones(4, np.float32), {"regularization": 1.0}, 0)
-    assert factors.users @ factors.movies.T == pytest.approx(np.full((2, 2), 2 / 3))
+    weights = ease.fit(data, np.ones(4, np.float32), {"regularization": 1.0})["item_weights"]
+    assert weights == pytest.approx(np.array([[0, 2 / 3], [2 / 3, 0]]))
 
 
-@pytest.mark.parametrize("name", ["EASE", "item-kNN"])
-def test_a_model_of_pairs_of_movies_refuses_more_than_fit(name: str) -> None:
-    data = replace(
-        interactions_of_tastes(1), movie_ids=tuple(f"m{n:05d}" for n in range(MAX_MOVIES + 1))
+def test_ease_says_what_a_movie_adds_and_not_the_other_way_round() -> None:
+    """X has one user of (x, y) and one of y alone, L2 1: X'X + 1 = [[2, 1], [1, 3]], P = [[3, -1],
+    [-1, 2]] / 5: y adds 1/3 to x, x adds 1/2 to y.
+    """
+    data = Interactions(
+        ("a", "b"),
+        ("x", "y"),
+        np.array([0, 0, 1], np.int32),
+        np.array([0, 1, 1], np.int32),
+        np.full(3, 5, np.float32),
+        np.arange(3),
     )
+    weights = ease.fit(data, np.ones(3, np.float32), {"regularization": 1.0})["item_weights"]
+    assert weights == pytest.approx(np.array([[0, 1 / 3], [1 / 2, 0]]))
+
+
+@pytest.mark.parametrize("name", ["ease", "bench: item-kNN"])
+def test_a_model_of_pairs_of_movies_refuses_more_than_fit(name: str) -> None:
+    movies = tuple(f"m{n:05d}" for n in range(ease.MAX_MOVIES + 1))
     with pytest.raises(TooManyMoviesError, match="10,001 movies"):
-        fitted(name, data)
+        content_of(name, replace(interactions_of_tastes(1), movie_ids=movies))
 
 
 def test_the_loss_is_hu_koren_and_volinskys() -> None:
     data = interactions_of_tastes(1)
     weights = confidence(data, UNTIL, SMALL)
-    factors = als.fit(data, weights, SMALL, 0)
+    model = fitted(ALS, data, UNTIL, SMALL, 0).model(SMALL)
+    users, movies = model.family.arrays["user_factors"], model.family.arrays["item_factors"]
     c, p = (
         np.ones((len(data.user_ids), len(data.movie_ids))),
         np.zeros((len(data.user_ids), len(data.movie_ids))),
     )
     c[data.users, data.movies], p[data.users, data.movies] = weights, 1
-    error = float((c * (p - factors.users @ factors.movies.T) ** 2).sum())
-    norms = float((factors.users**2).sum() + (factors.movies**2).sum())
-    found = als.loss(data, weights, factors, SMALL["regularization"])
+    error = float((c * (p - users @ movies.T) ** 2).sum())
+    norms = float((users**2).sum() + (movies**2).sum())
+    found = als.loss(data, weights, model, SMALL)
     assert found * c.sum() == pytest.approx(error + SMALL["regularization"] * norms, rel=1e-3)
 
 

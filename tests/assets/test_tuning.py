@@ -10,6 +10,8 @@ import pytest
 
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.settings import settings
+from movierec_assets.training.als import ALS
+from movierec_assets.training.plan import Recipe
 from movierec_assets.tuning.search import new_study, search, walk_forward
 from tests.conftest import Platform
 from tests.support.generate import days_from
@@ -62,7 +64,7 @@ def test_a_search_that_finds_better_parameters_leads_to_a_promotion_and_later_da
     assert models[DAYS[2]].identity == tuned.identity
     assert (models[DAYS[3]].fit, models[DAYS[3]].parent) == ("warm", tuned.identity)
     with platform.warehouse.connect() as connection:
-        connection.execute("DELETE FROM als_model")
+        connection.execute("DELETE FROM day_models")
     assert platform.run(DAYS[0], DAYS[3]).success  # a range ends as the days did
     again = platform.warehouse.models()
     assert {day: one.identity for day, one in again.items()} == {
@@ -115,11 +117,11 @@ def test_slices_lie_before_the_gates_holdout_and_before_each_other() -> None:
 
 def test_a_search_is_reproducible_and_resumes(tmp_path) -> None:  # type: ignore[no-untyped-def]
     data, storage = interactions_of_tastes(), f"sqlite:///{tmp_path / 'tuning.db'}"
-    small = {**SMALL, "iterations": 5}
-    one = search(new_study("one", None, 0), data, "1998-03-04", small, 0, 3)
-    assert search(new_study("two", storage, 0), data, "1998-03-04", small, 0, 3) == one
+    small = Recipe("als", ALS, {**SMALL, "iterations": 5}, 0)
+    one = search(new_study("one", None, 0), data, "1998-03-04", small, 3)
+    assert search(new_study("two", storage, 0), data, "1998-03-04", small, 3) == one
     resumed = new_study("two", storage, 0)
-    search(resumed, data, "1998-03-04", small, 0, 3)
+    search(resumed, data, "1998-03-04", small, 3)
     assert sum(trial.state.is_finished() for trial in resumed.trials) == 3
     assert resumed.trials[0].params["factors"] == SMALL["factors"]
 
@@ -133,6 +135,12 @@ def test_current_parameters_that_nothing_beats_are_what_is_found() -> None:
         "regularization": 8.127065608431847,
     }
     assert (
-        search(new_study("one", None, 0), interactions_of_tastes(), "1998-03-04", current, 0, 1)
+        search(
+            new_study("one", None, 0),
+            interactions_of_tastes(),
+            "1998-03-04",
+            Recipe("als", ALS, current, 0),
+            1,
+        )
         == current
     )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from movierec_assets.cli.app import app
-from movierec_assets.cli.verify import Rebuilt, compare, digest, verify
+from movierec_assets.cli.verify import Rebuilt, compare, verify
 from movierec_assets.errors import VerifyError
 from movierec_assets.settings import settings
-from movierec_assets.training.factors import factors_of
-from movierec_serving.bundle.files import FileEntry
+from movierec_serving.bundle import Bundle
 from tests.conftest import Platform
+from tests.support import sample_models
 from tests.support.generate import as_csv, days_from, ratings_of_day
-from tests.support.models import interactions_of_tastes, trained
 
+PARAMETERS = {"regularization": 12.0, "alpha": 0.6}
 DAYS = days_from("1998-03-30", 4)  # cold, warm, cold in April, warm
 
 
@@ -50,8 +50,8 @@ def test_each_version_is_rebuilt_bit_by_bit_with_its_parents(finished: Platform)
     assert CliRunner().invoke(app, ["verify", "4"]).exit_code == 1
 
 
-def test_other_bits_are_sound_only_on_another_kernel() -> None:
-    manifest = replace(trained(interactions_of_tastes(2)).manifest, blas="openblas SkylakeX")
+def test_other_bits_are_sound_only_on_another_kernel(tmp_path: Path) -> None:
+    manifest = sample_models.write(tmp_path / "b", blas="openblas SkylakeX")
     same_kernel = Rebuilt(manifest, False, "openblas SkylakeX", 0.99)
     assert not same_kernel.sound
     assert "on the same BLAS kernel" in str(same_kernel)
@@ -61,18 +61,14 @@ def test_other_bits_are_sound_only_on_another_kernel() -> None:
     assert not Rebuilt(manifest, False, "openblas Nehalem", 0.5).sound
 
 
-def test_rebuilt_factors_are_compared_by_their_files_bytes() -> None:
-    bundle = trained(interactions_of_tastes(2))
-    factors = factors_of(bundle)
-    files = {
-        f"{name}.npy": FileEntry(digest(getattr(bundle, name)), 0, "<f4", ())
-        for name in ("user_factors", "item_factors")
-    }
-    stored = replace(bundle, manifest=replace(bundle.manifest, files=files))
-    assert compare(stored, factors).identical
-    moved = replace(factors, movies=factors.movies + np.float32(1e-4))
-    found = compare(stored, moved)
+def test_a_rebuilt_model_is_compared_by_its_files_bytes(tmp_path: Path) -> None:
+    sample_models.write(tmp_path / "b")
+    stored, rebuilt = Bundle.open(tmp_path / "b"), sample_models.content().model(PARAMETERS)
+    assert compare(stored, rebuilt).identical
+    factors = rebuilt.family.arrays["item_factors"]
+    found = compare(stored, rebuilt.with_arrays(item_factors=factors + np.float32(1e-4)))
     assert not found.identical
     assert found.overlap > 0.9
+    other = sample_models.content(users=13, seed=1).model(PARAMETERS)
     with pytest.raises(VerifyError, match="other users or movies"):
-        compare(stored, replace(factors, users=factors.users[1:]))
+        compare(stored, other)

@@ -5,15 +5,17 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from movierec_serving.bundle import FORMAT_VERSION, Bundle, BundleError, Manifest
-from movierec_serving.bundle.files import LEFTOVER_AGE, seal, staged_directory
+from movierec_serving.bundle import Bundle, BundleError, Manifest
+from movierec_serving.bundle.documents import seal
+from movierec_serving.bundle.files import LEFTOVER_AGE, staged_directory
+from movierec_serving.bundle.manifest import FORMAT_VERSION, MANIFEST
 from tests.support import sample_models as models
 
 
@@ -25,9 +27,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_was_written_is_read(path: Path) -> None:
     model, bundle = models.content(), Bundle.open(path, verify=True)
+    for name in ("user_factors", "item_factors"):
+        np.testing.assert_array_equal(bundle.family.arrays[name], model.own[name])
     for name in (
-        "user_factors",
-        "item_factors",
         "seen_indptr",
         "seen_items",
         "seen_ratings",
@@ -39,8 +41,8 @@ def test_what_was_written_is_read(path: Path) -> None:
     assert bundle.manifest.identity == "model-1"
     assert bundle.manifest.counts == {"users": 12, "items": 40, "interactions": 139, "factors": 4}
     assert bundle.manifest.partitions == (("1998-04-21", "abc+1"), ("1998-04-22", "def+1"))
-    assert Manifest.from_json(bundle.manifest.to_json()) == bundle.manifest
-    assert not bundle.user_factors.flags.writeable
+    assert Manifest.from_json(bundle.manifest.to_json(), MANIFEST) == bundle.manifest
+    assert not bundle.family.arrays["user_factors"].flags.writeable
 
 
 def test_a_user_knows_what_they_have_seen(path: Path) -> None:
@@ -98,14 +100,14 @@ def _rewrite(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[Path],
     """Replace an array, its manifest made to fit: only what the values mean can give it away."""
 
     def corrupt(path: Path) -> None:
-        from movierec_serving.bundle.files import write_array
+        from movierec_serving.bundle.array_files import write_array
 
         array = change(np.load(path / f"{name}.npy"))
         (path / f"{name}.npy").unlink()
         entry = write_array(path, f"{name}.npy", array)
         document = json.loads((path / "manifest.json").read_text())
         document.pop("checksum")
-        document["files"][f"{name}.npy"] = asdict(entry)
+        document["files"][f"{name}.npy"] = entry.model_dump(mode="json")
         (path / "manifest.json").write_text(seal(document))
 
     return corrupt
@@ -150,6 +152,7 @@ def _plain_pickle(path: Path) -> None:
     target.write_bytes(pickle.dumps([1, 2]).ljust(target.stat().st_size, b"\0"))
 
 
+ENTRY = {"sha256": "0", "bytes": 0, "dtype": "<f4", "shape": []}
 CHEAP = {  # seen by opening alone
     "missing file": (lambda p: (p / "seen_items.npy").unlink(), "seen_items.npy: missing"),
     "no manifest": (lambda p: (p / "manifest.json").unlink(), "manifest.json: No such file"),
@@ -158,7 +161,7 @@ CHEAP = {  # seen by opening alone
     "pickle": (_plain_pickle, "popularity.npy: not a readable .npy"),
     "other format": (
         _manifest(format_version=FORMAT_VERSION + 1),
-        "format version 2, this program reads 1",
+        "format version 3, this program reads 1 and 2",
     ),
     "manifest is a list": (
         lambda p: (p / "manifest.json").write_text("[]"),
@@ -171,16 +174,16 @@ CHEAP = {  # seen by opening alone
         ),
         "altered, its checksum",
     ),
-    "path out of the bundle": (_manifest(files={"../../x.npy": {}}), "files.*needs sha256"),
-    "seed is text": (_manifest(seed="7"), "seed: must be of type int"),
-    "seed is true": (_manifest(seed=True), "seed: must be of type int"),
-    "no such day": (_manifest(data_until="1998-02-30"), "must be a date"),
-    "no such fit": (_manifest(fit="hot"), "must be cold or warm"),
+    "path out of the bundle": (_manifest(files={"../../x.npy": ENTRY}), "files must be"),
+    "seed is text": (_manifest(seed="7"), "manifest.json: seed: Input should be a valid integer"),
+    "seed is true": (_manifest(seed=True), "manifest.json: seed: Input should be a valid integer"),
+    "no such day": (_manifest(data_until="1998-02-30"), "data_until: .* day is out of range"),
+    "no such fit": (_manifest(fit="hot"), "fit: Input should be 'cold' or 'warm'"),
     "partition is one text": (
         _manifest(partitions=["1998-04-21"]),
-        "partitions: must be of type list",
+        "partitions.0: Input should be a valid (tuple|array)",
     ),
-    "unknown field": (_manifest(note="x"), "'note'. are missing or unknown"),
+    "unknown field": (_manifest(note="x"), "note: Extra inputs are not permitted"),
     "no counts": (_manifest(counts={}), "counts must be of"),
     "count does not fit": (
         _manifest(counts={"users": 13, "items": 40, "interactions": 139, "factors": 4}),
@@ -270,7 +273,7 @@ def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path: Path) -> Non
         {"parameters": {"alpha": float("nan")}},
         {"seed": 1.5},
     ):
-        with pytest.raises(BundleError):
+        with pytest.raises(ValidationError):
             models.write(tmp_path / "b", **changed)
     assert list(tmp_path.iterdir()) == []
 

@@ -72,7 +72,7 @@ def test_many_items_take_the_blocked_selection(tmp_path: Path) -> None:
     rows, scores = recommend(bundle, np.arange(70), 100)
     for user in (0, 33, 69):
         seen = set(bundle.seen(user).tolist())
-        expected = brute_force(bundle.item_factors, bundle.user_factors[user], seen, 100)
+        expected = brute_force(bundle.item_vectors, bundle.user_vectors([user])[0], seen, 100)
         assert rows[user].tolist() == expected + [-1] * (100 - len(expected))
     assert (np.diff(scores[:69]) <= 0).all()
 

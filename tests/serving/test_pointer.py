@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -163,7 +162,8 @@ def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
 
     import numpy as np
 
-    from movierec_serving.bundle.files import seal, write_array
+    from movierec_serving.bundle.array_files import write_array
+    from movierec_serving.bundle.documents import seal
 
     path = store / "3"
     items = np.load(path / "top_items.npy")
@@ -172,7 +172,7 @@ def test_a_version_whose_lists_are_not_what_its_factors_say_is_refused(
     entry = write_array(path, "top_items.npy", items)
     document = json.loads((path / "publication.json").read_text())
     document.pop("checksum")
-    document["files"]["top_items.npy"] = asdict(entry)
+    document["files"]["top_items.npy"] = entry.model_dump(mode="json")
     (path / "publication.json").write_text(seal(document))
     with pytest.raises(ReloadRefusedError, match="the list of user row"):
         reload(store, holder.pointer, 3)

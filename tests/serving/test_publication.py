@@ -4,14 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, publish, recommend
-from movierec_serving.bundle.files import seal
+from movierec_serving.bundle.documents import seal
 from movierec_serving.bundle.selection import for_users
 from tests.support import sample_models as models
 
@@ -83,6 +82,7 @@ def _flip(name: str) -> Callable[[Path], None]:
     return corrupt
 
 
+ENTRY = {"sha256": "0", "bytes": 0, "dtype": "<f4", "shape": []}
 BROKEN = {
     "altered list": (_flip("top_items.npy"), "top_items.npy: altered"),
     "altered factors": (_flip("user_factors.npy"), "user_factors.npy: altered"),
@@ -98,7 +98,10 @@ BROKEN = {
         "is of 'x', not of the bundle",
     ),
     "genres lost": (_overwrite("publication.json", genres=["Drama"]), "item_genres is"),
-    "path out of the store": (_overwrite("publication.json", files={"../x": {}}), "files must be"),
+    "path out of the store": (
+        _overwrite("publication.json", files={"../x": ENTRY}),
+        "files must be",
+    ),
 }
 
 
@@ -128,13 +131,14 @@ def test_a_broken_version_is_refused_and_then_replaced(
 def test_values_that_would_break_a_request_are_refused(
     store: Path, name: str, change: Callable[[np.ndarray], np.ndarray], cause: str
 ) -> None:
-    from movierec_serving.bundle.files import write_array
+    from movierec_serving.bundle.array_files import write_array
 
     path = store / "3"
     array = change(np.load(path / f"{name}.npy"))
     (path / f"{name}.npy").unlink()
     document = json.loads((path / "publication.json").read_text())
-    files = {**document["files"], f"{name}.npy": asdict(write_array(path, f"{name}.npy", array))}
+    entry = write_array(path, f"{name}.npy", array)
+    files = {**document["files"], f"{name}.npy": entry.model_dump(mode="json")}
     _overwrite("publication.json", files=files)(path)
     with pytest.raises(BundleError, match=cause):
         PublishedModel.open(store, 3, verify=True)

@@ -72,7 +72,8 @@ def out_of(model: PublishedModel, wish: dict) -> np.ndarray | None:
 @given(wishes)
 def test_lists_are_brute_force_over_what_is_allowed(model: PublishedModel, wish: dict) -> None:
     n, offset, bundle = wish["n"], wish["offset"], model.bundle
-    exact = bundle.user_factors.astype(np.float64) @ bundle.item_factors.astype(np.float64).T
+    exact = bundle.user_vectors(range(USERS)).astype(np.float64)
+    exact = exact @ bundle.item_vectors.astype(np.float64).T
     found = for_users(model, list(range(USERS)), n, offset, out_of(model, wish))
     for user, ranked in enumerate(found):
         candidates = [
@@ -88,7 +89,7 @@ def test_lists_are_brute_force_over_what_is_allowed(model: PublishedModel, wish:
 def test_the_list_and_the_kernel_agree(model: PublishedModel, wish: dict, user: int) -> None:
     bundle = model.bundle
     arguments = wish["n"], wish["offset"], out_of(model, wish)
-    by_kernel = for_vectors(model, bundle.user_factors[[user]], [bundle.seen(user)], *arguments)
+    by_kernel = for_vectors(model, bundle.user_vectors([user]), [bundle.seen(user)], *arguments)
     assert for_users(model, [user], *arguments) == by_kernel
 
 
@@ -110,7 +111,7 @@ def test_fallbacks_and_similar_movies_keep_the_same_rules(
 
 
 def test_similarity_is_the_cosine(model: PublishedModel) -> None:
-    items = model.bundle.item_factors.astype(np.float64)
+    items = model.bundle.item_vectors.astype(np.float64)
     unit = items / np.linalg.norm(items, axis=1, keepdims=True)
     for row, score in similar(model, 7, 20):
         assert score == pytest.approx(unit[row] @ unit[7], abs=1e-5)
@@ -136,12 +137,12 @@ def test_fold_in_is_what_implicit_computes(
 
     with threadpool_limits(1, "blas"):
         reference = AlternatingLeastSquares(factors=6, regularization=12.0, alpha=1.0)
-    reference.item_factors = np.array(model.bundle.item_factors)
+    reference.item_factors = np.array(model.bundle.item_vectors)
     weights = np.array([0.6 * stars for stars in ratings.values()], np.float32)
     matrix = sp.csr_matrix((weights, ([0] * len(ratings), list(ratings))), shape=(1, ITEMS))
     matrix.sort_indices()
     expected = reference.recalculate_user(0, matrix)
-    found = Evidence.of_ratings(model.bundle, ratings).factors()
+    found = Evidence.of_ratings(model.bundle, ratings).vector()
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -150,7 +151,7 @@ def test_shares_explain_the_whole_score(model: PublishedModel) -> None:
     items = np.array([5, 9])
     shares = evidence.shares(items)
     np.testing.assert_allclose(np.abs(shares).sum(axis=0), 1.0)
-    scores = model.bundle.item_factors[items] @ evidence.factors()
+    scores = model.bundle.item_vectors[items] @ evidence.vector()
     assert (np.sign(shares.sum(axis=0)) == np.sign(scores)).all()
 
 
@@ -159,4 +160,4 @@ def test_a_bundle_without_regularization_cannot_fold_in(tmp_path: Path) -> None:
     publish(tmp_path / "b", tmp_path / "models", 1, {})
     evidence = Evidence.of_ratings(PublishedModel.open(tmp_path / "models", 1).bundle, {0: 5.0})
     with pytest.raises(BundleError, match="regularization must be above 0"):
-        evidence.factors()
+        evidence.vector()

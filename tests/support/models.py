@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.models.chain import PARAMETERS, Day, train, train_day
 from movierec_assets.ratings.interactions import Interactions, interactions_of
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import Model
 from tests.support.generate import days_from, ratings_of_day
 
 SMALL = {**PARAMETERS, "factors": 16, "regularization": 1.0, "iterations": 10}
@@ -33,7 +33,7 @@ def interactions_of_tastes(days: int = 4) -> Interactions:
     return interactions_of(ratings(days))
 
 
-def trained(data: Interactions, parent: Bundle | None = None) -> Bundle:
+def trained(data: Interactions, parent: Model | None = None) -> Model:
     return train(data, SMALL, parent)
 
 

@@ -1,11 +1,21 @@
 """Small generated models for the tests of serving."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from movierec_serving.bundle import BundleContent, Manifest, Movie, publish, write_bundle
+from movierec_serving.bundle import (
+    FAMILIES,
+    BundleContent,
+    Manifest,
+    Movie,
+    Provenance,
+    publish,
+    write_bundle,
+)
 
 
 def content(
@@ -31,7 +41,22 @@ def content(
         "seen_confidence": np.ones(len(flat), np.float32),
         "popularity": np.bincount(flat, minlength=items).astype(np.float32),
     }
-    return BundleContent(**{**fields, **changed})
+    fields |= changed
+    own = {name: fields.pop(name) for name in ("user_factors", "item_factors")}
+    return BundleContent(family="als", own=own, **fields)
+
+
+def content_of(
+    family: str, users: int, items: int, own: Mapping[str, Any] | None = None
+) -> BundleContent:
+    """The same with the arrays of a family, random where none are given."""
+    extents = {"users": users, "items": items, "factors": 6}
+    rng = np.random.default_rng(1)
+    random = {
+        name: rng.normal(size=[extents[axis] for axis in axes]).astype(np.float32)
+        for name, (_, axes) in FAMILIES[family].layout.items()
+    }
+    return replace(content(users, items), family=family, own=own or random)
 
 
 def by_bytes(ids: list[str]) -> list[str]:
@@ -45,14 +70,15 @@ def write(path: Path, model: BundleContent | None = None, **changed: Any) -> Man
         "parent": None,
         "fit": "cold",
         "seed": 7,
+        "family": "als",
         "parameters": {"regularization": 12.0, "alpha": 0.6},
-        "partitions": [("1998-04-21", "abc+1"), ("1998-04-22", "def+1")],
+        "partitions": (("1998-04-21", "abc+1"), ("1998-04-22", "def+1")),
         "partitions_digest": "d1",
         "training_version": "1",
         "libraries": {"numpy": np.__version__},
         "blas": "none",
     }
-    return write_bundle(path, model or content(), **{**provenance, **changed})
+    return write_bundle(path, model or content(), Provenance(**{**provenance, **changed}))
 
 
 def movies(model: BundleContent) -> dict[str, Movie]:

@@ -1,7 +1,7 @@
 """A trained model as a challenger: registered as a version, and judged by the gate."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from movierec_assets.promotion.gate import Decision, Verdict, judge
 from movierec_assets.promotion.policy import references
 from movierec_assets.promotion.version import Version
 from movierec_assets.settings import Settings
-from movierec_assets.training.identity import DayModel
+from movierec_assets.training.day_model import DayModel
 from movierec_serving.bundle import Bundle, BundleError
 
 
@@ -48,9 +48,13 @@ class Gate:
         model: DayModel,
         version: Version,
         versions: Sequence[Version],
-        models: Mapping[str, DayModel],
+        recorded: Callable[[str], DayModel | None],
     ) -> Verdict:
-        """The verdict on a version: the recorded one, else a new one, which is recorded."""
+        """The verdict on a version: the recorded one, else a new one, which is recorded.
+
+        Args:
+            recorded: what was recorded about the model of an identity, of whichever arm.
+        """
         if version.gate is not None:
             return Verdict(cast(Decision, version.gate), version.gate_reason)
         identities = {one.number: one.identity for one in versions}
@@ -67,7 +71,7 @@ class Gate:
             margin=self.settings.gate_margin,
             level=self.settings.gate_level,
             manual=self.settings.gate == "manual",
-            before=_ndcg_of(production, models),
+            before=_ndcg_of(recorded(production)) if production else None,
             usual=self._usual(served, production, theirs.get("production")),
         )
         return self.registry.record_verdict(version, verdict, model.metrics)
@@ -86,10 +90,9 @@ class Gate:
         return None
 
 
-def _ndcg_of(identity: str | None, models: Mapping[str, DayModel]) -> float | None:
+def _ndcg_of(model: DayModel | None) -> float | None:
     """NDCG@10 of a model on the holdout of its own day."""
-    known = [model.metrics for model in models.values() if model.identity == identity]
-    return known[0].get("ndcg_at_10") if identity is not None and known else None
+    return model.metrics.get("ndcg_at_10") if model else None
 
 
 def _git_commit() -> str:

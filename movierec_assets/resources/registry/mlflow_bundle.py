@@ -21,7 +21,7 @@ from movierec_serving.bundle import Bundle, Manifest
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "numpy")]
+REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "numpy", "pydantic")]
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +35,7 @@ def log_bundle(
     manifest = bundle.manifest
     parameters = {
         **manifest.parameters,
+        "family": manifest.family,
         "seed": manifest.seed,
         "fit": manifest.fit,
         "blas": manifest.blas,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from movierec_serving.bundle import Bundle, BundleError
+from movierec_assets.training.day import TrainedDay
+from movierec_serving.bundle import Bundle, BundleError, write_bundle
 
 
 class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -23,6 +24,19 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def twin(self, identity: str) -> Path:
         return Path(self.root) / "twins" / identity
+
+    def write(self, trained: TrainedDay) -> None:
+        """Write a day's models; sound ones of the same identity that are there are kept."""
+        for path, model in ((self.twin, trained.twin), (self.served, trained.served)):
+            write_bundle(path(model.provenance.identity), model.content, model.provenance)
+
+    def start(self, identity: str) -> Bundle | None:
+        """A model that a warm fit may start from; None if it, or its twin, is missing.
+
+        Raises:
+            BundleError: it is damaged.
+        """
+        return Bundle.open(self.served(identity)) if self.complete(identity) else None
 
     def sound(self, identity: str) -> bool:
         """Whether every byte of both is as it was written; a damaged one is made again by training

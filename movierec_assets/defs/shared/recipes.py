@@ -1,0 +1,21 @@
+"""What is asked of an arm's training on a day."""
+
+from collections.abc import Callable
+
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_assets.settings import Settings
+from movierec_assets.training.plan import Recipe
+from movierec_assets.training.trainers import TRAINERS
+
+
+def recipes(arm: str, settings: Settings, warehouse: Warehouse) -> Callable[[str], Recipe]:
+    """What is asked for on a day: the settings', or the parameters that a search found since."""
+    trainer = TRAINERS[arm]
+    base = trainer.parameters(settings)
+    tuned = warehouse.tuned(base, arm)
+
+    def recipe(day: str) -> Recipe:
+        parameters = next((found for since, found in tuned if since <= day), base)
+        return Recipe(arm, trainer, parameters, settings.seed)
+
+    return recipe

@@ -1,0 +1,107 @@
+"""The two fits of a day: the twin, which is evaluated, and the model that is served.
+
+Arrays in, contents out: reading ratings and writing bundles are the callers' business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from movierec_assets.evaluation.offline import encode, evaluate, rows_of
+from movierec_assets.evaluation.splits import temporal_holdout
+from movierec_assets.ratings.interactions import Interactions
+from movierec_assets.training.day_model import DayModel
+from movierec_assets.training.machine import blas_kernel, libraries_of
+from movierec_assets.training.plan import Fit
+from movierec_assets.training.trainer import fitted
+from movierec_serving.bundle import Bundle, BundleContent, Model, Provenance
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted model, as it is to be written."""
+
+    content: BundleContent
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class TrainedDay:
+    """What a day's training gives; `model` is the record of it, with the twin's evaluation."""
+
+    served: Trained
+    twin: Trained
+    model: DayModel
+
+
+def train_day(plan: Fit, interactions: Interactions, parent_twin: Bundle | None) -> TrainedDay:
+    """Fit the twin without the holdout, evaluate it on the holdout, fit the served model on all.
+
+    Args:
+        interactions: all that the plan's partitions hold.
+        parent_twin: the twin of the plan's start, None for a cold fit.
+    """
+    held = temporal_holdout(interactions)
+    training = interactions.select(~held)
+    # A twin must start from none that has seen its holdout: late or repeated ratings move it.
+    twin_start = parent_twin if parent_twin and _nested(parent_twin, training) else None
+    twin = _trained(plan, training, twin_start)
+    served = _trained(plan, interactions, plan.start)
+
+    parameters, trainer = plan.recipe.parameters, plan.recipe.trainer
+    evaluation = evaluate(twin.content.model(parameters), interactions.select(held))
+    metrics = {
+        **evaluation.metrics,
+        "ratings": float(len(interactions)),
+        "twin_warm": float(twin_start is not None),
+    }
+    if trainer.loss is not None:
+        weights = served.content.seen_confidence
+        loss = trainer.loss(interactions, weights, served.content.model(parameters), parameters)
+        metrics |= {"loss": loss, "month_loss": plan.month_loss or loss}
+    model = DayModel(
+        day=plan.day,
+        identity=plan.identity,
+        parent=plan.parent,
+        fit=plan.fit,
+        data_until=plan.data_until,
+        partitions_digest=plan.digest,
+        metrics=metrics,
+        arm=plan.recipe.arm,
+    )
+    return TrainedDay(served, twin, model)
+
+
+def _trained(plan: Fit, data: Interactions, start: Bundle | None) -> Trained:
+    recipe = plan.recipe
+    content = fitted(recipe.trainer, data, plan.data_until, recipe.parameters, recipe.seed, start)
+    provenance = Provenance(
+        identity=plan.identity,
+        family=recipe.trainer.family,
+        data_until=plan.data_until,
+        parent=start.manifest.identity if start else None,
+        fit="warm" if start else "cold",
+        seed=recipe.seed,
+        parameters=recipe.parameters,
+        partitions=tuple(plan.partitions),
+        partitions_digest=plan.digest,
+        training_version=recipe.trainer.version,
+        libraries=libraries_of(recipe.trainer),
+        blas=blas_kernel(),
+    )
+    return Trained(content, provenance)
+
+
+def _nested(twin: Model, training: Interactions) -> bool:
+    """Whether each pair that `twin` was trained on is in `training`."""
+    users, known_users = rows_of(encode(training.user_ids), twin.user_ids)
+    movies, known_movies = rows_of(encode(training.movie_ids), twin.item_ids)
+    if not (known_users.all() and known_movies.all()):
+        return False
+    ours = training.matrix(np.ones(len(training), np.float32))[users]
+    entries = np.ones(len(twin.seen_items), np.float32), movies[twin.seen_items], twin.seen_indptr
+    theirs = sp.csr_matrix(entries, shape=ours.shape)
+    return bool(theirs.multiply(ours).nnz == theirs.nnz)

@@ -1,0 +1,106 @@
+"""What a trainer is, and what it makes of a day's ratings. The trainers are the files beside this.
+
+A trainer fits; a family, in `movierec_serving.bundle.families`, says what a fitted model is. Two
+trainers may make models of one family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_assets.ratings.interactions import Interactions, confidence
+from movierec_serving.bundle import BundleContent, Model
+
+Weights = NDArray[np.float32]  # (N,) of the interactions
+Parameters = Mapping[str, Any]
+Arrays = Mapping[str, NDArray[np.float32]]  # a family's own, by name
+Range = tuple[int, int] | tuple[float, float]  # both ends included; of what type they are, so is it
+
+
+class Fit(Protocol):
+    """A function that fits: the same inputs give the same bits, and are left as they were."""
+
+    def __call__(
+        self,
+        data: Interactions,
+        weights: Weights,
+        parameters: Parameters,
+        seed: int,
+        parent: Model | None,
+        /,
+    ) -> Arrays:
+        """The family's arrays, in the rows of the ids of `data`.
+
+        Args:
+            weights: 0 leaves a pair out, as neither liked nor unseen.
+            parent: where a warm fit starts; None for a cold one.
+        """
+        ...
+
+
+class Loss(Protocol):
+    """What the fit minimises, as a mean, so that days can be compared."""
+
+    def __call__(
+        self, data: Interactions, weights: Weights, model: Model, parameters: Parameters, /
+    ) -> float: ...
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """How models of a family are fitted.
+
+    Attributes:
+        family: of the bundles that it makes.
+        version: raised when a change of its code changes the arrays. It is part of a model's
+            identity; the git commit is not.
+        libraries: whose versions are recorded beside a model.
+        settings: the setting that gives each parameter, by the parameter's name.
+        warm: whether a fit can start from the day before's model.
+        ranges: of the parameters that a search may change, beside the weighting.
+    """
+
+    family: str
+    version: str
+    libraries: tuple[str, ...]
+    settings: Mapping[str, str]
+    fit: Fit
+    warm: bool = False
+    loss: Loss | None = None
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+
+    def parameters(self, settings: object) -> dict[str, Any]:
+        """What decides a fit besides data, seed and parent, from an object that holds settings."""
+        return {name: getattr(settings, setting) for name, setting in self.settings.items()}
+
+
+def fitted(
+    trainer: Trainer,
+    data: Interactions,
+    until: str,
+    parameters: Parameters,
+    seed: int,
+    parent: Model | None = None,
+) -> BundleContent:
+    """Fit, and put beside the family's arrays what every bundle holds.
+
+    Args:
+        until: the last day of the data (ISO): ages are counted from its end.
+    """
+    weights = confidence(data, until, parameters)
+    return BundleContent(
+        family=trainer.family,
+        own=trainer.fit(data, weights, parameters, seed, parent),
+        user_ids=data.user_ids,
+        item_ids=data.movie_ids,
+        seen_indptr=data.indptr,
+        seen_items=data.movies,
+        seen_ratings=data.ratings,
+        seen_confidence=weights,
+        popularity=data.popularity(),
+    )

@@ -1,0 +1,117 @@
+"""A model: whom and what it knows, what each user has seen, and the family that ranks for them.
+
+Files and provenance are the bundle's: a `Bundle` is a model with a manifest. What is evaluated,
+compared or searched for needs no files, and is a model in memory.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle.families import FAMILIES, Family
+from movierec_serving.bundle.layout import ARRAYS, Arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """U users, I items and N interactions; rows are dense indices, ids are external strings.
+
+    `seen_items[seen_indptr[u]:seen_indptr[u + 1]]` are the ascending item rows of user u, beside
+    them stars and the weight that training gave them. `popular_items` are all item rows, the most
+    rated first.
+    """
+
+    family: Family = field(repr=False)
+    user_ids: NDArray[np.bytes_] = field(repr=False)
+    item_ids: NDArray[np.bytes_] = field(repr=False)
+    seen_indptr: NDArray[np.int64] = field(repr=False)
+    seen_items: NDArray[np.int32] = field(repr=False)
+    seen_ratings: NDArray[np.float32] = field(repr=False)
+    seen_confidence: NDArray[np.float32] = field(repr=False)
+    popularity: NDArray[np.float32] = field(repr=False)
+    popular_items: NDArray[np.int32] = field(repr=False)
+
+    @classmethod
+    def of(cls, family: str, arrays: Arrays, parameters: Mapping[str, Any], **more: Any) -> Self:
+        """A model of these arrays, as `layout` has them; `more` are a subclass's fields."""
+        common = {name: arrays[name] for name in ARRAYS}
+        return cls(family=FAMILIES[family](arrays, parameters), **common, **more)
+
+    def with_arrays(self, **changed: NDArray[Any]) -> Self:
+        """The same model with other arrays, a family's own among them."""
+        arrays = {**self.family.arrays, **changed}
+        common = {name: arrays[name] for name in ARRAYS}
+        return replace(self, family=type(self.family)(arrays, self.parameters), **common)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What the model was trained with."""
+        return self.family.parameters
+
+    @cached_property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(I, F), whose inner product with a user's vector is the score."""
+        return self.family.item_vectors
+
+    def user_vectors(self, rows: NDArray[np.integer[Any]] | Sequence[int]) -> NDArray[np.float32]:
+        """(B, F) of known users."""
+        return self.family.user_vectors(np.asarray(rows, np.int64))
+
+    @cached_property
+    def longest_item(self) -> float:
+        """The largest Euclidean norm among the items: it bounds the rounding error of a score."""
+        return float(self.item_lengths.max())
+
+    @cached_property
+    def item_lengths(self) -> NDArray[np.float32]:
+        """(I,) Euclidean norms of the items' vectors."""
+        lengths: NDArray[np.float32] = np.linalg.norm(self.item_vectors, axis=1)
+        return lengths
+
+    def user_row(self, user_id: str) -> int | None:
+        """A user's row, or None."""
+        return _find(self.user_ids, user_id)
+
+    def item_row(self, item_id: str) -> int | None:
+        """An item's row, or None."""
+        return _find(self.item_ids, item_id)
+
+    def item_rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """The items' rows; -1 for an unknown one."""
+        raw = [id_.encode(errors="surrogatepass") for id_ in item_ids]
+        # The dtype cuts what is too long, and NULs at the end.
+        keys = np.array(raw, dtype=self.item_ids.dtype)
+        rows = np.minimum(np.searchsorted(self.item_ids, keys), len(self.item_ids) - 1)
+        known = (self.item_ids[rows] == keys) & (np.char.str_len(keys) == [*map(len, raw)])
+        return np.where(known, rows, -1)
+
+    def user_id(self, row: int) -> str:
+        """The external id of a user's row."""
+        return bytes(self.user_ids[row]).decode()
+
+    def item_id(self, row: int) -> str:
+        """The external id of an item's row."""
+        return bytes(self.item_ids[row]).decode()
+
+    def seen(self, row: int) -> NDArray[np.int32]:
+        """Item rows this user has rated, ascending."""
+        return self.seen_items[self.seen_indptr[row] : self.seen_indptr[row + 1]]
+
+
+def _find(ids: NDArray[np.bytes_], id_: str) -> int | None:
+    width = ids.dtype.itemsize
+    if len(id_) > width or "\0" in id_:  # the dtype pads with NUL: "7\0" would be "7"
+        return None
+    try:
+        encoded = id_.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+    if not 0 < len(encoded) <= width:
+        return None
+    # A key of the array's own dtype: with any other, searchsorted converts the whole array first.
+    row = int(np.searchsorted(ids, np.array(encoded, dtype=ids.dtype)))
+    return row if row < len(ids) and ids[row] == encoded else None
