@@ -82,6 +82,9 @@ class PublishedModels(Protocol):
             BundleError: the bundle, or what is published already, is damaged.
         """
 
+    def name_production(self, version: int) -> None:
+        """Let endpoints that have nothing committed yet begin with a published version."""
+
     def open(self, version: int) -> PublishedModel:
         """Open a published version; BundleError if it is not there or damaged."""
 

@@ -86,6 +86,7 @@ def _publish(
     catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
     try:
         published.publish(bundles.served(production.identity), production.number, catalogue)
+        published.name_production(production.number)
     except BundleError as error:
         trained = warehouse.model(production.identity)
         asset = f"{trained.arm if trained else warehouse.arm}_model"

@@ -15,6 +15,8 @@ from movierec_serving.bundle.layout import MAX_ID_LENGTH as MAX_ID_LENGTH
 from movierec_serving.bundle.manifest import Manifest as Manifest
 from movierec_serving.bundle.manifest import Provenance as Provenance
 from movierec_serving.bundle.model import Model as Model
+from movierec_serving.bundle.production import name_production as name_production
+from movierec_serving.bundle.production import named_production as named_production
 from movierec_serving.bundle.publication import TOP_N as TOP_N
 from movierec_serving.bundle.publication import Movie as Movie
 from movierec_serving.bundle.publication import PublishedModel as PublishedModel

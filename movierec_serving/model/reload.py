@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from movierec_serving import metrics
 from movierec_serving.bundle.files import replace_file
+from movierec_serving.bundle.production import named_production
 from movierec_serving.errors import BundleError, PointerError, ReloadRefusedError
 from movierec_serving.model.inspection import inspect
 from movierec_serving.model.pointer import Pointer
@@ -59,6 +60,21 @@ def reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
         seconds = round(time.perf_counter() - started, 3)
         last = {"at": at, "version": version, "result": result, "seconds": seconds, "cause": cause}
         replace_file(_beside(pointer.path, "last"), json.dumps(last).encode())
+
+
+def begin_on_production(store: Path, pointer: Pointer) -> None:
+    """Commit the version that the store names, if none is committed, so that a new endpoint serves
+    at once.
+
+    It is checked as by any reload. One that is refused is logged, and the endpoint begins without.
+    """
+    version = named_production(store)
+    if version is None or pointer.load():
+        return
+    try:
+        reload(store, pointer, version)
+    except ReloadRefusedError as error:
+        logger.warning("the store names version %d, which is refused: %s", version, error)
 
 
 def last_reload(path: Path) -> dict[str, Any] | None:
@@ -106,11 +122,12 @@ def _reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
 
 
 def _prune(store: Path, keep: set[int]) -> None:
-    """Keep the newest versions, what `keep` says, and what any endpoint of this store has
-    committed.
+    """Keep the newest versions, what `keep` says, what any endpoint of this store has committed,
+    and what a new one begins with.
 
     Whoever has an older one open keeps its pages; it can be published again from its bundle.
     """
+    keep.add(named_production(store) or 0)
     for pointer in store.glob(".serving-*"):
         if POINTER.fullmatch(pointer.name):
             with suppress(PointerError):  # a broken one has nothing committed

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from movierec_serving.http.app import complete
 from movierec_serving.model.holder import ModelHolder
+from movierec_serving.model.reload import begin_on_production
 from movierec_serving.orphans import die_with_parent, kill_children
 from movierec_serving.runtime.processes import LastingServer
 from movierec_serving.runtime.worker import DEADLINE, RecommendAPI, by_workers, configure_logging
@@ -69,6 +70,7 @@ def serve(settings: ServingSettings) -> None:
     logger.info(
         "http://%s:%d serves %s", settings.serving_host, settings.serving_port, settings.store
     )
+    begin_on_production(settings.store, server.holder.pointer)
     try:
         server.run(
             host=settings.serving_host,

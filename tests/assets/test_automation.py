@@ -21,6 +21,7 @@ from movierec_assets.promotion.rollout import LONGEST_PAUSE_S, Attempts
 from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.settings import settings
+from movierec_serving.bundle import named_production
 from tests.conftest import RANGE_END, RANGE_START, Platform
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
@@ -271,6 +272,7 @@ def test_a_deployment_that_no_endpoint_acknowledged_fails_and_names_it(
     assert "answered 409" in failure
     assert f"{other} has another MOVIEREC_RELOAD_TOKEN" in failure
     assert (platform.root / "models" / "1" / "publication.json").is_file()
+    assert named_production(platform.root / "models") == 1  # they begin with it when they come up
 
 
 def test_a_damaged_bundle_is_named_and_mended_by_training_its_day(platform: Platform) -> None:

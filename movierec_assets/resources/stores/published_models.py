@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from movierec_serving.bundle import Movie, PublishedModel, publish
+from movierec_serving.bundle import Movie, PublishedModel, name_production, publish
 
 
 class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -22,6 +22,10 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
             BundleError: the bundle, or what is published already, is damaged.
         """
         publish(bundle, Path(self.path), version, movies)
+
+    def name_production(self, version: int) -> None:
+        """Let endpoints that have nothing committed yet begin with a published version."""
+        name_production(Path(self.path), version)
 
     def open(self, version: int) -> PublishedModel:
         """Open a published version; BundleError if it is not there or damaged."""
