@@ -5,21 +5,16 @@ crash.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
 
 from bench.chaos.invariants import state, violations
 from movierec_assets import definitions
@@ -33,6 +28,11 @@ from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.errors import ReloadRefusedError
 from movierec_serving.model.pointer import Pointer
 from movierec_serving.model.reload import reload
+from tests.support.dagster_inside import (
+    interruptible,
+    interrupts_as_a_run_worker,
+    tick_sensors,
+)
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def forked(home: Path, work: Callable[[], None]) -> int:
         os.dup2(log, 1)
         os.dup2(log, 2)
         at(home)
-        setup_interrupt_handlers()
+        interrupts_as_a_run_worker()
         work()
         code = 0
     except BaseException as error:  # noqa: BLE001 - a fork must never return
@@ -136,7 +136,7 @@ def run(job: str, first: int = 2, last: int = 4) -> None:
     name = job if job == "catalogue" else "deploy" if job in ("deploy", "mend") else "daily"
     tags = {RANGE_START: DAYS[first], RANGE_END: DAYS[last]} if name == "daily" else {}
     assets = {dg.AssetKey(asset) for asset in STAGES.get(job, ())}
-    with dg.DagsterInstance.get() as instance, capture_interrupts():
+    with dg.DagsterInstance.get() as instance, interruptible():
         found = definitions.assemble(direct()).resolve_job_def(name)
         if name == "deploy":  # without the checks that ask the endpoint over HTTP
             found = found.get_subset(asset_selection=assets, asset_check_selection=set())
@@ -148,30 +148,8 @@ def tick(later_s: float = 0.0) -> None:
     """One iteration of Dagster's sensor daemon over the sensor of deployments, so many seconds
     later.
     """
-    from dagster._core.remote_origin import InProcessCodeLocationOrigin
-    from dagster._core.test_utils import (
-        InProcessTestWorkspaceLoadTarget,
-        create_test_daemon_workspace_context,
-        freeze_time,
-    )
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-    from dagster._daemon.sensor import execute_sensor_iteration
-
     definitions.defs = definitions.assemble(direct())
-    loadable = LoadableTargetOrigin(
-        executable_path=sys.executable, module_name="movierec_assets.definitions"
-    )
-    target = InProcessTestWorkspaceLoadTarget(
-        InProcessCodeLocationOrigin(loadable, location_name="movierec")
-    )
-    futures: dict[str, Future[Any]] = {}
-    with (
-        dg.DagsterInstance.get() as instance,
-        create_test_daemon_workspace_context(target, instance) as context,
-        freeze_time(time.time() + later_s),
-    ):
-        for _ in execute_sensor_iteration(context, logging.getLogger("tick"), None, None, futures):
-            pass
+    tick_sensors(definitions.__name__, later_s)
 
 
 def prepare(home: Path) -> None:

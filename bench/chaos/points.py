@@ -38,14 +38,14 @@ def _commit(place: str, job: str, unit: str, times: int) -> list[Point]:
     ]
 
 
-def _status(*_: Any, **tags: Any) -> bool:
-    return "status" in tags
+def _status(_: Any, number: int, key: str, value: str) -> bool:
+    return key == "status"
 
 
 REGISTRY = "movierec_assets.resources.registry.model_registry"
 BUNDLES = "movierec_assets.resources.registry.mlflow_bundle"
 CLIENT = "mlflow:MlflowClient"
-TAGS = "mlflow.tracking._model_registry.client:ModelRegistryClient"
+TAGS = "movierec_assets.resources.registry.version_tags:VersionTags"
 FILES = "movierec_serving.bundle.files"
 SENSORS = "dagster:DagsterInstance"
 
@@ -101,25 +101,23 @@ POINTS = [
         "verdict: reason, not decision",
         "judge",
         TAGS,
-        "set_model_version_tag",
+        "set",
         "before",
         2,
-        lambda *given, **_: given[3] == "gate",
+        lambda *given, **_: given[2] == "gate",
     ),
     Point(
         "verdict recorded",
         "judge",
         TAGS,
-        "set_model_version_tag",
+        "set",
         "after",
         2,
-        lambda *given, **_: given[3] == "gate",
+        lambda *given, **_: given[2] == "gate",
     ),
     Point("alias: before it moves", "judge", CLIENT, "set_registered_model_alias", "before"),
     Point("alias moved, tags not", "judge", CLIENT, "set_registered_model_alias", "after"),
-    Point(
-        "one status tag of two", "judge", f"{REGISTRY}:ModelRegistry", "_tag", "after", 1, _status
-    ),
+    Point("one status tag of two", "judge", TAGS, "set", "after", 1, _status),
     Point("tags set, move not reported", "judge", SENSORS, "report_runless_asset_event", "before"),
     Point("move reported", "judge", SENSORS, "report_runless_asset_event", "after"),
     *_commit("catalogue", "catalogue", "replace_movies", 1),
@@ -194,7 +192,7 @@ def arm(point: Point, nth: int, signal: int, hit: Path) -> None:
 
 
 def _arm_commit(warehouse: Any, unit: str, when: str, strike: Callable[[], None]) -> None:
-    original = warehouse._open
+    original = warehouse.open
 
     class Connection:
         """A connection whose commit, within `unit`, is a point."""
@@ -218,4 +216,4 @@ def _arm_commit(warehouse: Any, unit: str, when: str, strike: Callable[[], None]
     def opened(self: Any, *, read_only: bool) -> Any:
         return Connection(original(self, read_only=read_only))
 
-    warehouse._open = opened
+    warehouse.open = opened

@@ -101,7 +101,7 @@ def _part(name: str, landing: Path) -> Figures:
         return figures
 
 
-def _measured(work: Callable[[], Any]) -> Figures:
+def measured(work: Callable[[], Any]) -> Figures:
     """Wall and CPU seconds of `work`, children included, and the largest resident set (MB) of a
     process.
     """
@@ -175,7 +175,7 @@ def loop(days: list[str]) -> Figures:
             judge(trained.model.metrics, compared, common, margin=0.05, level=0.95, usual=usual)
             yesterday, served_before = twin, previous
 
-    return _measured(work)
+    return measured(work)
 
 
 def dagster(days: list[str]) -> Figures:
@@ -206,7 +206,7 @@ def dagster(days: list[str]) -> Figures:
         executor=dg.in_process_executor,
     ).resolve_job_def("floor")
     with dg.DagsterInstance.get() as instance:
-        return _measured(lambda: job.execute_in_process(instance=instance, tags=_range(days)))
+        return measured(lambda: job.execute_in_process(instance=instance, tags=range_tags(days)))
 
 
 def mlflow(days: list[str]) -> Figures:
@@ -220,7 +220,7 @@ def mlflow(days: list[str]) -> Figures:
     from tests.support.sample_models import content, write
 
     registry: ModelRegistry = wired().model_registry
-    _warm_up()
+    warm_up()
     import mlflow as client
 
     client.set_tracking_uri(registry.tracking_uri)
@@ -242,7 +242,7 @@ def mlflow(days: list[str]) -> Figures:
                     version = registry.register(one, tags=tags, metrics=numbers)
                 registry.record_verdict(version, Verdict("passed", "good", judged))
 
-    return _measured(work)
+    return measured(work)
 
 
 def single(days: list[str]) -> Figures:
@@ -276,7 +276,7 @@ def a_run_a_day() -> dg.Definitions:
     )
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Create MLflow's database and import what a long-lived process has imported: neither is a
     day's work.
     """
@@ -288,7 +288,7 @@ def _warm_up() -> None:
     wired().model_registry.initialise()
 
 
-def _range(days: list[str]) -> dict[str, str]:
+def range_tags(days: list[str]) -> dict[str, str]:
     from movierec_assets.partitions import RANGE_END, RANGE_START
 
     return {RANGE_START: days[0], RANGE_END: days[-1]}

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.goals import goal
 from bench.models.generator import Ratings, generate
-from bench.pipeline.backfill import ASSETS, ROOT, _measured, _range, _warm_up
+from bench.pipeline.backfill import ASSETS, ROOT, measured, range_tags, warm_up
 
 RATINGS = int(
     os.environ.get("BENCH_RATINGS", "27_300_000")
@@ -138,7 +138,7 @@ def history() -> Figures:
                     [one.day, f"{at:064d}", SCHEMA_VERSION, len(frame), len(frame)],
                 )
 
-    return {**_measured(work), "rows": rows}
+    return {**measured(work), "rows": rows}
 
 
 def _frame(one: Ratings) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def _run(of: str, assets: tuple[str, ...]) -> Figures:
     from movierec_assets.definitions import assemble
     from movierec_assets.platform import wired
 
-    _warm_up()
+    warm_up()
     phases: dict[str, float] = {}
     with dg.DagsterInstance.get() as instance:
         job = assemble(wired()).resolve_job_def("daily")
@@ -178,11 +178,11 @@ def _run(of: str, assets: tuple[str, ...]) -> Figures:
         def phase(asset: str) -> None:
             begun = time.process_time()
             assert job.execute_in_process(
-                instance=instance, tags=_range([of]), asset_selection=[dg.AssetKey(asset)]
+                instance=instance, tags=range_tags([of]), asset_selection=[dg.AssetKey(asset)]
             ).success
             phases[asset] = time.process_time() - begun
 
-        figures = _measured(lambda: [phase(asset) for asset in assets])
+        figures = measured(lambda: [phase(asset) for asset in assets])
     return {**figures, "phases": phases}
 
 
@@ -216,7 +216,7 @@ def fits() -> Figures:
                 model.fit(matrix, show_progress=False)
                 used += time.process_time() - begun
 
-    return {**_measured(work), "fits": used}
+    return {**measured(work), "fits": used}
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def _mlflow_model(home: Path) -> Path:
         artifacts={"bundle": str(_bundle(home))},
         code_paths=[str(Path(sys.modules["movierec_serving"].__path__[0]))],
         pip_requirements=mlflow_bundle.REQUIREMENTS,
-        signature=mlflow_bundle._signature(),
+        signature=mlflow_bundle.signature(),
     )
     return path
 

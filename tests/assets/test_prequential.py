@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from movierec_assets.defs.monitoring.prequential import _so_far
+from movierec_assets.defs.monitoring.prequential import so_far
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
 from movierec_assets.promotion.policy import Candidate
 from movierec_assets.ratings.interactions import Interactions, interactions_of
@@ -104,7 +104,7 @@ def test_the_lead_is_of_all_users_of_all_days_with_both_models() -> None:
 
 def test_the_lead_is_beside_the_picture_of_all_days() -> None:
     scores = [Score(day, 10, 0.3, 0.1, 0.2) for day in days_from("1998-03-01", 12)]
-    found = _so_far(scores)
+    found = so_far(scores)
     assert {
         name: found[f"lead over month_before, {name}"] for name in ("low", "middle", "high")
     } == {
@@ -112,8 +112,8 @@ def test_the_lead_is_beside_the_picture_of_all_days() -> None:
         "middle": 0.5,
         "high": 0.5,
     }
-    assert set(_so_far(scores[:9])) == {"daily retraining"}  # too few days
-    assert set(_so_far([Score("1998-03-01")])) == {"note"}
+    assert set(so_far(scores[:9])) == {"daily retraining"}  # too few days
+    assert set(so_far([Score("1998-03-01")])) == {"note"}
 
 
 def test_later_days_change_nothing_and_a_range_gives_what_daily_runs_give(

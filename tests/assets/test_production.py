@@ -13,7 +13,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dagster as dg
 import pytest
-from dagster._core.remote_representation.external_data import RepositorySnap
 from pydantic import SecretStr
 
 from movierec_assets import platform as wiring
@@ -27,6 +26,7 @@ from movierec_assets.resources.registry.model_registry import MODEL_NAME
 from movierec_assets.settings import Settings
 from movierec_assets.training.identity import partitions_digest, running_digests
 from tests.conftest import Platform
+from tests.support.dagster_inside import what_the_ui_is_given
 from tests.support.generate import as_csv, days_from, ratings_of_day
 from tests.support.processes import started
 
@@ -309,9 +309,7 @@ def test_secrets_are_not_in_what_the_ui_is_given(platform: Platform) -> None:
     chosen = Settings(
         reload_token=SecretStr("s3cret-1"), webhook=SecretStr("https://example.org/s3cret-2")
     )
-    snapshot = dg.serialize_value(
-        RepositorySnap.from_def(assemble(wiring.Platform.of(chosen)).get_repository_def())
-    )
+    snapshot = what_the_ui_is_given(assemble(wiring.Platform.of(chosen)))
     assert "model_registry" in snapshot
     assert "s3cret" not in snapshot
 

@@ -54,7 +54,7 @@ def prequential_evaluation(
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         scores = {one.day: one for one in warehouse.scores(days[-1])}
         found = {day: _metadata(scores[day]) for day in days}
-        return {**found, days[-1]: {**found[days[-1]], **_so_far(list(scores.values()))}}
+        return {**found, days[-1]: {**found[days[-1]], **so_far(list(scores.values()))}}
 
     yield from each_day(context, evaluate_day, describe)
 
@@ -66,7 +66,7 @@ def _metadata(today: Score) -> Metadata:
     return {name: round(value, 5) for name, value in found.items() if value is not None}
 
 
-def _so_far(scores: Sequence[Score]) -> Metadata:
+def so_far(scores: Sequence[Score]) -> Metadata:
     """The lead, and a picture of the means over all users of all days so far that have all
     contenders.
     """

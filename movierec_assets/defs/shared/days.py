@@ -4,33 +4,39 @@ others along.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from threadpoolctl import threadpool_limits
 
-# On an output it keeps Dagster from recording all of the range's days: what a step that fails has
-# finished is recorded day by day. Dagster's own use of it is for source assets that log their
-# events themselves.
+from movierec_assets.defs.shared.metadata import Metadata, table
+
+# The one private name of Dagster's that the product uses. On an output it keeps Dagster from
+# recording all of the range's days, so that what a step that fails has finished is recorded day by
+# day. Dagster's own use of it is for source assets that log their events themselves. Without it a
+# stage would yield no output, and everything after it would be skipped; skippable outputs record
+# days as exactly, but only where the whole chain of stages is one step, whose resources all start
+# for each part of it, and after which nothing of the same run is started.
 _RECORDED_ALREADY = "__source_asset_observation__"
 # Stages go on when the one before them has handed over what it finished, although it ends as
 # failed.
 executor = dg.in_process_executor.configured(
     {"step_dependency_config": {"require_upstream_step_success": False}}
 )
-Metadata = Mapping[str, Any]
+Work = Callable[[str], None]
 Describe = Callable[[list[str]], Mapping[str, Metadata]]
+Check = Callable[[], dg.AssetCheckResult]
 Results = Iterator[dg.MaterializeResult[Any]]
 
 
 def each_day(
     context: dg.AssetExecutionContext,
-    work: Callable[[str], None],
+    work: Work,
     describe: Describe,
     *,
     ordered: bool = False,
-    check: Callable[[], dg.AssetCheckResult] | None = None,
+    check: Check | None = None,
 ) -> Results:
     """Run `work` for each day of the run's range, oldest first, and attach metadata to each day.
 
@@ -55,37 +61,68 @@ def each_day(
             for day in days:
                 if day in lost:
                     continue
-                try:
-                    work(day)
+                cause = _failure_of(context, work, day)
+                if cause is None:
                     done.append(day)
-                except Exception as error:
-                    context.log.exception(f"{day} failed")
-                    lost[day] = f"{type(error).__name__}: {error}"
-                    if ordered:
-                        later = days[days.index(day) + 1 :]
-                        lost |= {
-                            one: f"not tried, it needs {day}" for one in later if one not in lost
-                        }
+                else:
+                    lost |= _with_later_ones(day, cause, days, lost if ordered else None)
     finally:  # also when the run is cancelled
         complete = len(done) == len(days)
-        for day, metadata in describe(done).items() if done else ():
-            if complete:
-                context.add_asset_metadata(metadata, partition_key=day)
-            else:
-                context.log_event(
-                    dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata)
-                )
+        _record(context, describe(done) if done else {}, complete)
     yield dg.MaterializeResult(
         metadata={} if complete else {_RECORDED_ALREADY: True},
         check_results=[check()] if check else [],
     )
     if lost:
-        raise dg.Failure(
-            f"{len(days) - len(done)} of {len(days)} days are not done, the others are recorded: "
-            + "; ".join(f"{day}: {lost[day]}" for day in days if day in lost),
-            metadata={"failed": table(("day", "cause"), lost.items())},
-            allow_retries=False,
-        )
+        raise _naming({day: lost[day] for day in days if day in lost}, len(days))
+
+
+def _failure_of(context: dg.AssetExecutionContext, work: Work, day: str) -> str | None:
+    """Do a day's work; why it failed, or None."""
+    try:
+        work(day)
+    except Exception as error:
+        context.log.exception(f"{day} failed")
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _with_later_ones(
+    day: str, cause: str, days: Sequence[str], lost: Mapping[str, str] | None
+) -> dict[str, str]:
+    """A failed day with its cause and, where the order matters, the days that need it.
+
+    Args:
+        lost: those that are known already, which keep their cause; None where each day stands
+            alone.
+    """
+    failed = {day: cause}
+    if lost is not None:
+        later = days[days.index(day) + 1 :]
+        failed |= {one: f"not tried, it needs {day}" for one in later if one not in lost}
+    return failed
+
+
+def _record(
+    context: dg.AssetExecutionContext, described: Mapping[str, Metadata], complete: bool
+) -> None:
+    """Attach each finished day's metadata: to the output, or, if a day is missing, as an event."""
+    for day, metadata in described.items():
+        if complete:
+            context.add_asset_metadata(metadata, partition_key=day)
+        else:
+            finished = dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata)
+            context.log_event(finished)
+
+
+def _naming(lost: Mapping[str, str], days: int) -> dg.Failure:
+    """The failure of a run, as which the stages after this one read the days that they skip."""
+    causes = "; ".join(f"{day}: {cause}" for day, cause in lost.items())
+    return dg.Failure(
+        f"{len(lost)} of {days} days are not done, the others are recorded: {causes}",
+        metadata={"failed": table(("day", "cause"), lost.items())},
+        allow_retries=False,
+    )
 
 
 def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
@@ -98,15 +135,6 @@ def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
         given = event.step_failure_data.user_failure_data
         failed = given.metadata.get("failed") if given else None
         if isinstance(failed, dg.TableMetadataValue):
-            lost = {
-                str(one.data["day"]): f"not done by {event.step_key}" for one in failed.records
-            } | lost
+            stage = {str(row.data["day"]): f"not done by {event.step_key}" for row in failed.records}
+            lost = stage | lost
     return {day: lost[day] for day in context.partition_keys if day in lost}
-
-
-def table(columns: tuple[str, ...], rows: Any) -> dg.TableMetadataValue:
-    """A table for Dagster's UI from rows of values."""
-    schema = dg.TableSchema([dg.TableColumn(name) for name in columns])
-    return dg.MetadataValue.table(
-        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows], schema
-    )

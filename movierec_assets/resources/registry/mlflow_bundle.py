@@ -54,7 +54,7 @@ def log_bundle(
             artifacts={"bundle": str(bundle.path)},
             code_paths=[str(_reading_code(Path(staged)))],
             pip_requirements=REQUIREMENTS,
-            signature=_signature(),
+            signature=signature(),
         )
     # After the model and with its id: MLflow would else copy the run's metrics to it, one by one.
     now = int(time.time() * 1000)
@@ -93,7 +93,7 @@ def _log_dataset(client: MlflowClient, run_id: str, manifest: Manifest) -> None:
     client.log_inputs(run_id, [DatasetInput(data)])
 
 
-def _signature() -> Any:
+def signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 

@@ -16,6 +16,7 @@ from movierec_assets.promotion.gate import Decision, Verdict
 from movierec_assets.promotion.policy import desired_production
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
+from movierec_assets.resources.registry.version_tags import VersionTags
 from movierec_serving.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -158,18 +159,14 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             for change in tag_changes(action, number, reason, self.versions()):
                 self._tag(change.version, **{change.tag: change.value})
 
-    def _tag(self, number: int, **tags: str | None) -> None:
-        """Set tags in this order; None removes one.
-
-        The one use of a private name of MLflow's: MlflowClient's own call reads every version
-        first, to tell that the model is no prompt, which takes 80 ms with 5,000 versions.
-        """
-        client = cast(Any, self.client())._get_registry_client()
-        for key, value in tags.items():
+    def _tag(self, number: int, **values: str | None) -> None:
+        """Set tags of a version in this order; None takes one away."""
+        tags = VersionTags(self.client(), MODEL_NAME)
+        for key, value in values.items():
             if value is None:
-                client.delete_model_version_tag(MODEL_NAME, str(number), key)
+                tags.delete(number, key)
             else:
-                client.set_model_version_tag(MODEL_NAME, str(number), key, value)
+                tags.set(number, key, value)
 
     def production(self) -> Version | None:
         """The version that the alias names, or None."""

@@ -62,15 +62,15 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         if outer is not None and outer[0] == self.path:
             yield outer[1]
             return
-        connection = self._open(read_only=read_only and Path(self.path).exists())
+        connection = self.open(read_only=read_only and Path(self.path).exists())
         try:
             if _schema(connection) != _known_schema():
                 connection.close()
-                connection = self._open(read_only=False)
+                connection = self.open(read_only=False)
                 _migrate(connection)
                 if read_only:
                     connection.close()
-                    connection = self._open(read_only=True)
+                    connection = self.open(read_only=True)
             connection.begin()
             token = _unit.set((self.path, connection))
             try:
@@ -81,7 +81,12 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         finally:
             connection.close()  # without a commit this rolls back
 
-    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """A connection as soon as the file is free, which the caller closes.
+
+        Raises:
+            WarehouseHeldError: another process held it for `wait_s`.
+        """
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         waiting = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_conflict),
