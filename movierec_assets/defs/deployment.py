@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from movierec_assets.defs.shared.accuracy import Served, report_accuracy
-from movierec_assets.defs.shared.days import table
 from movierec_assets.defs.shared.header import GROUP, OWNERS
 from movierec_assets.defs.shared.keys import MOVIES, PRODUCTION_MODEL, SERVED_MODEL
+from movierec_assets.defs.shared.metadata import table
 from movierec_assets.defs.shared.production import reconcile_production, reported_production
 from movierec_assets.defs.shared.tags import ATTEMPT, VERSION
 from movierec_assets.errors import EndpointError

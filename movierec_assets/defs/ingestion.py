@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from movierec_assets.defs.shared.days import Metadata, Results, each_day
+from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, daily_asset
+from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import ChunkError
 from movierec_assets.ratings.chunks import parse_chunk, parse_movies

@@ -6,9 +6,10 @@ from dataclasses import replace
 import dagster as dg
 
 from movierec_assets.defs.shared.challengers import Gate
-from movierec_assets.defs.shared.days import Metadata, Results, each_day
+from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import GROUP, OWNERS, daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT, PRODUCTION_MODEL, REGISTERED_MODEL
+from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.pictures import differences
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.errors import NotReadyError

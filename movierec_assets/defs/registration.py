@@ -6,9 +6,10 @@ from typing import Any
 import dagster as dg
 
 from movierec_assets.defs.shared.challengers import origin, register_version
-from movierec_assets.defs.shared.days import Metadata, Results, each_day
+from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import ALS_MODEL
+from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.errors import NotReadyError
 from movierec_assets.ports import Bundles, Registry
 from movierec_assets.promotion.version import Version

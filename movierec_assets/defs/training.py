@@ -7,9 +7,10 @@ from itertools import takewhile
 
 import dagster as dg
 
-from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
+from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import MODEL_OF_A_DAY, VALIDATED_RATINGS
+from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.recipes import recipes
 from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import within

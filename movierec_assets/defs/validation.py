@@ -7,9 +7,10 @@ from functools import partial
 import dagster as dg
 import pandas as pd
 
-from movierec_assets.defs.shared.days import Metadata, Results, each_day, table
+from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import MOVIES, RAW_RATINGS
+from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import histogram
 from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import NotReadyError

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from movierec_assets.evaluation.judged import Judged, Pairs
 from movierec_assets.evaluation.metrics import (
     LONGEST,
     MOVIE_SEGMENTS,
     USER_SEGMENTS,
+    Hits,
     coverage,
     means,
     movie_segments,
@@ -53,64 +55,82 @@ def evaluate(model: Model, held: Interactions, rank: Rank | None = None) -> Eval
         model: trained without `held`.
         rank: makes the lists that are judged; else the bundle's own are.
     """
-    movies = len(model.item_ids)
-    user_rows, found_user = rows_of(model.user_ids, encode(held.user_ids))
-    movie_rows, found_movie = rows_of(model.item_ids, encode(held.movie_ids))
+    judged = _judged(model, held)
+    metrics = {"users": float(len(judged.users)), "holdout_ratings": float(len(held))}
+    if not len(judged.users):
+        return Evaluation(metrics, np.zeros(0), np.zeros(0))
+    # Of 32 users at a time: threads cost several times what they save.
+    with threadpool_limits(1, "blas"):
+        lists = rank(judged.users) if rank else recommend(model, judged.users, LONGEST)[0]
+    hits = judged.hits(lists)
+    by_popularity = _popular_lists(model, judged.users, lists.shape[1])
+    popular_hits = judged.hits(by_popularity)
+    whole = _means(model, judged, by_popularity, popular_hits)
+    metrics |= {f"popularity_{name}": value for name, value in whole.items()}
+    metrics |= _means(model, judged, lists, hits)
+    segments = {
+        **_by_user_segment(model, judged, hits),
+        **_by_movie_segment(model, judged, lists, hits),
+    }
+    for part, found in segments.items():
+        metrics |= {f"{part}/{name}": value for name, value in found.items()}
+    own, others = ndcg(hits, judged.liked, 10), ndcg(popular_hits, judged.liked, 10)
+    return Evaluation(metrics, own, others)
+
+
+def _judged(model: Model, held: Interactions) -> Judged:
+    """The sampled users that the model knows, with what they liked among the movies it knows."""
+    users, known_user = rows_of(model.user_ids, encode(held.user_ids))
+    movies, known_movie = rows_of(model.item_ids, encode(held.movie_ids))
     sampled = np.zeros(len(model.user_ids), bool)
     sampled[sample(model.user_ids)] = True
-    judged = (found_user & sampled[user_rows])[held.users] & found_movie[held.movies]
-    keep = judged & (held.ratings >= RELEVANT_STARS)
-    pairs = np.sort(
-        user_rows[held.users[keep]].astype(np.int64) * movies + movie_rows[held.movies[keep]]
-    )
-    users, relevant = np.unique(pairs // max(movies, 1), return_counts=True)
-    metrics = {"users": float(len(users)), "holdout_ratings": float(len(held))}
-    if not len(users):
-        return Evaluation(metrics, np.zeros(0), np.zeros(0))
-    popularity = np.asarray(model.popularity)
-    with threadpool_limits(
-        1, "blas"
-    ):  # of 32 users at a time: threads cost several times what they save
-        lists = rank(users) if rank else recommend(model, users, LONGEST)[0]
-    by_popularity = np.full(lists.shape, -1, np.int32)
+    liked = (known_user & sampled[users])[held.users] & known_movie[held.movies]
+    liked &= held.ratings >= RELEVANT_STARS
+    pairs = Pairs.of(users[held.users[liked]], movies[held.movies[liked]], len(model.item_ids))
+    return Judged(pairs)
+
+
+def _popular_lists(model: Model, users: NDArray[np.int64], width: int) -> NDArray[np.int32]:
+    """(B, width) the most popular movies that each user has not seen; -1 where none is left."""
+    lists = np.full((len(users), width), -1, np.int32)
     for place, user in enumerate(users.tolist()):
         best = popular(model, LONGEST, model.seen(user))
-        by_popularity[place, : len(best)] = best
-    each: list[NDArray[np.float64]] = []
-    for prefix, ranked in (("popularity_", by_popularity), ("", lists)):
-        hits = hits_of(pairs, users, ranked, movies)
-        each.append(ndcg(hits, relevant, 10))
-        whole = {
-            **means(hits, relevant),
-            "coverage_at_10": coverage(ranked, movies, 10),
-            "novelty_at_10": novelty(ranked, popularity, len(model.user_ids), 10),
-        }
-        metrics |= {prefix + name: value for name, value in whole.items() if name != "users"}
-    rated = np.diff(model.seen_indptr)[users]
-    parts = {}
-    for name, (least, below) in USER_SEGMENTS.items():
-        chosen = (rated >= least) & (rated < (below or np.inf))
-        parts[name] = means(hits[chosen], relevant[chosen])
-    segment = movie_segments(popularity)
-    for place, name in enumerate(MOVIE_SEGMENTS):
-        of_segment = np.searchsorted(users, pairs[segment[pairs % movies] == place] // movies)
-        counts = np.bincount(of_segment, minlength=len(users))
-        parts[name] = means((hits & (segment[lists] == place))[counts > 0], counts[counts > 0])
-    metrics |= {
-        f"{part}/{name}": value for part, found in parts.items() for name, value in found.items()
+        lists[place, : len(best)] = best
+    return lists
+
+
+def _means(model: Model, judged: Judged, lists: NDArray[np.int32], hits: Hits) -> dict[str, float]:
+    """The metrics of these lists over all judged users."""
+    popularity = np.asarray(model.popularity)
+    found = {
+        **means(hits, judged.liked),
+        "coverage_at_10": coverage(lists, len(model.item_ids), 10),
+        "novelty_at_10": novelty(lists, popularity, len(model.user_ids), 10),
     }
-    return Evaluation(metrics, each[1], each[0])
+    return {name: value for name, value in found.items() if name != "users"}
 
 
-def hits_of(
-    pairs: NDArray[np.int64], evaluated: NDArray[np.int64], ranked: NDArray[np.int32], movies: int
-) -> NDArray[np.bool_]:
-    """(B, K) whether the movie at each place is among the sorted relevant `pairs` (user row x
-    movies + movie row).
-    """
-    keys = evaluated[:, None] * movies + ranked
-    places = np.minimum(np.searchsorted(pairs, keys), len(pairs) - 1)
-    return np.asarray((pairs[places] == keys) & (ranked >= 0))
+def _by_user_segment(model: Model, judged: Judged, hits: Hits) -> dict[str, dict[str, float]]:
+    """Means over the users that rated so many movies in training."""
+    rated = np.diff(model.seen_indptr)[judged.users]
+    found = {}
+    for name, (least, below) in USER_SEGMENTS.items():
+        some = (rated >= least) & (rated < (below or np.inf))
+        found[name] = means(hits[some], judged.liked[some])
+    return found
+
+
+def _by_movie_segment(
+    model: Model, judged: Judged, lists: NDArray[np.int32], hits: Hits
+) -> dict[str, dict[str, float]]:
+    """Means over the users that liked a movie of a segment, where only such a movie is a hit."""
+    segments = movie_segments(np.asarray(model.popularity))
+    found = {}
+    for segment, name in enumerate(MOVIE_SEGMENTS):
+        liked = judged.liked_among(segments == segment)
+        some = liked > 0
+        found[name] = means((hits & (segments[lists] == segment))[some], liked[some])
+    return found
 
 
 def rows_of(
@@ -127,4 +147,5 @@ def rows_of(
 
 
 def encode(ids: Sequence[str]) -> NDArray[np.bytes_]:
+    """(N,) ids as bytes, which a bundle's are compared with."""
     return np.array([key.encode() for key in ids], dtype="S") if ids else np.empty(0, "S1")

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_assets.evaluation.judged import Judged, Pairs
 from movierec_assets.evaluation.metrics import ndcg
-from movierec_assets.evaluation.offline import RELEVANT_STARS, encode, hits_of, rows_of
+from movierec_assets.evaluation.offline import RELEVANT_STARS, encode, rows_of
 from movierec_assets.promotion.comparison import K, rank
 from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import Interactions
@@ -50,39 +52,62 @@ def next_day(day: str, today: Interactions, production: Model, month_before: Mod
     popular movies where that holds nothing the model knows; nobody is shown what production has
     seen of them, or the first half.
     """
+    first = _in_first_half(today)
+    rows, here = rows_of(production.item_ids, encode(today.movie_ids))
+    seen = _seen_by(production, today)
+    liked = ~first & here[today.movies] & (today.ratings >= RELEVANT_STARS)
+    width = len(production.item_ids)
+    rated = Pairs.ascending(
+        np.repeat(np.arange(len(seen)), [len(movies) for movies in seen]),
+        np.concatenate(seen),
+        width,
+    )
+    relevant = Pairs.of(today.users[liked], rows[today.movies[liked]], width)
+    judged = Judged(relevant.without(rated))
+    if not len(judged.users):
+        return Score(day)
+    begun = [_entries(today, first, user) for user in judged.users.tolist()]
+    excluded = [
+        np.concatenate([seen[user], rows[today.movies[some]][here[today.movies[some]]]])
+        for user, some in zip(judged.users, begun, strict=True)
+    ]
+
+    def mean(model: Model, *, personal: bool = True) -> float:
+        vectors, answered = _vectors(model, today, judged.users, begun)
+        lists = rank(model, production.item_ids, vectors, answered & personal, excluded)
+        return float(ndcg(judged.hits(lists), judged.liked, K).mean())
+
+    return Score(
+        day=day,
+        users=len(judged.users),
+        production=mean(production),
+        popularity=mean(production, personal=False),
+        month_before=None if month_before is None else mean(month_before),
+    )
+
+
+def _in_first_half(today: Interactions) -> NDArray[np.bool_]:
+    """(N,) whether a rating is in the first half, by time, of what its user rated."""
     begin, end = today.indptr[:-1], today.indptr[1:]
     first = np.empty(len(today), bool)
     first[today.in_time()] = np.arange(len(today)) < (begin + (end - begin) // 2)[today.users]
-    width = len(production.item_ids)
-    rows, here = rows_of(production.item_ids, encode(today.movie_ids))
-    users, known = rows_of(production.user_ids, encode(today.user_ids))
-    seen = [
-        production.seen(row) if knows else rows[:0] for row, knows in zip(users, known, strict=True)
-    ]
-    judged = ~first & here[today.movies] & (today.ratings >= RELEVANT_STARS)
-    rated = np.concatenate([user * width + movies for user, movies in enumerate(seen)])
-    relevant = np.setdiff1d(
-        today.users[judged].astype(np.int64) * width + rows[today.movies[judged]], rated
-    )
-    people, liked = np.unique(relevant // width, return_counts=True)
-    if not len(people):
-        return Score(day)
-    begun = [begin[user] + np.flatnonzero(first[begin[user] : end[user]]) for user in people]
-    exclude = [
-        np.concatenate([seen[user], rows[today.movies[some]][here[today.movies[some]]]])
-        for user, some in zip(people, begun, strict=True)
-    ]
+    return first
 
-    def mean(model: Model | None, by_popularity: bool = False) -> float | None:
-        if model is None:
-            return None
-        vectors, answered = _vectors(model, today, people, begun)
-        lists = rank(model, production.item_ids, vectors, answered & (not by_popularity), exclude)
-        return float(ndcg(hits_of(relevant, people, lists, width), liked, K).mean())
 
-    return Score(
-        day, len(people), mean(production), mean(production, by_popularity=True), mean(month_before)
-    )
+def _entries(today: Interactions, chosen: NDArray[np.bool_], user: int) -> NDArray[np.int64]:
+    """Where a user's chosen ratings stand in the day's."""
+    begin, end = today.indptr[user], today.indptr[user + 1]
+    return np.asarray(begin + np.flatnonzero(chosen[begin:end]))
+
+
+def _seen_by(model: Model, today: Interactions) -> list[NDArray[np.integer[Any]]]:
+    """What the model has seen of each of the day's users: movie rows; none of one it lacks."""
+    rows, known = rows_of(model.user_ids, encode(today.user_ids))
+    nothing = np.empty(0, np.int64)
+    return [
+        model.seen(row) if knows else nothing
+        for row, knows in zip(rows.tolist(), known, strict=True)
+    ]
 
 
 def _vectors(

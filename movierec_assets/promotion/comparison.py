@@ -1,4 +1,7 @@
-"""A challenger and its references, ranked on one holdout by the code that serves them."""
+"""A challenger and its references, ranked on one holdout by the code that serves them.
+
+What the figures mean for production is the gate's business.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_assets.evaluation.judged import Judged, Pairs
 from movierec_assets.evaluation.metrics import coverage, ndcg
-from movierec_assets.evaluation.offline import RELEVANT_STARS, hits_of, rows_of
+from movierec_assets.evaluation.offline import RELEVANT_STARS, rows_of
 from movierec_assets.evaluation.splits import sample
 from movierec_serving.bundle import Model, top_items
 
 K = 10
-OVERLAP_USERS = (
-    200  # of the check that the served bundle is its twin's model; more change the mean by < 0.01
-)
+# Of the check that the served bundle is its twin's model; more users change the mean by < 0.01.
+OVERLAP_USERS = 200
+Excluded = Sequence[NDArray[np.integer[Any]]]  # for each user, places not to be shown
 
 
 @dataclass(frozen=True)
@@ -51,38 +55,61 @@ def compare(served: Model, twin: Model, references: Mapping[str, Model]) -> dict
     """
     if not references:
         return {}
-    movies, rows = len(twin.item_ids), sample(twin.user_ids)
-    sampled = twin.user_ids[rows]
-    trained = pairs(twin, sampled, twin.item_ids)[0]
-    everything, places = pairs(served, sampled, twin.item_ids)
-    held = everything[(everything >= 0) & (served.seen_ratings[places] >= RELEVANT_STARS)]
-    held = np.setdiff1d(held, trained, assume_unique=True)
-    theirs = [pairs(reference, sampled, twin.item_ids)[0] for reference in references.values()]
-    known = _union(theirs)
-    relevant = np.setdiff1d(held, known, assume_unique=True)
-    users, counts = np.unique(relevant // movies, return_counts=True)
-    rated = _union([trained, known])
-    bounds = np.searchsorted(rated, [users * movies, (users + 1) * movies]).T
-    exclude = [rated[start:end] % movies for start, end in bounds]
-    own, _ = top_items(twin.item_vectors, twin.user_vectors(rows[users]), exclude, K)
-    own_ndcg = ndcg(hits_of(relevant, users, own, movies), counts, K)
-    compared = {}
-    for name, reference in references.items():
-        places, knows = rows_of(reference.user_ids, sampled[users])
-        lists = rank(reference, twin.item_ids, reference.user_vectors(places), knows, exclude)
-        theirs_ndcg, leaked = (
-            ndcg(hits_of(relevant, users, lists, movies), counts, K),
-            len(held) - len(relevant),
+    movies, rows = twin.item_ids, sample(twin.user_ids)
+    users = twin.user_ids[rows]
+    trained = training_pairs(twin, users, movies)
+    held = training_pairs(served, users, movies, RELEVANT_STARS).without(trained)
+    others = Pairs.union([training_pairs(one, users, movies) for one in references.values()])
+    judged = Judged(held.without(others))
+    excluded = Pairs.union([trained, others]).by_user(judged.users)
+    vectors = twin.user_vectors(rows[judged.users])
+    own, _ = top_items(twin.item_vectors, vectors, excluded, K)
+    own_ndcg, own_coverage = _scores(judged, own)
+
+    def against(reference: Model) -> Comparison:
+        places, knows = rows_of(reference.user_ids, users[judged.users])
+        lists = rank(reference, movies, reference.user_vectors(places), knows, excluded)
+        other_ndcg, other_coverage = _scores(judged, lists)
+        return Comparison(
+            challenger=own_ndcg,
+            reference=other_ndcg,
+            known=knows,
+            challenger_coverage=own_coverage,
+            reference_coverage=other_coverage,
+            leaked=len(held) - len(judged.relevant),
         )
-        shown = coverage(own, movies, K), coverage(lists, movies, K)
-        compared[name] = Comparison(own_ndcg, theirs_ndcg, knows, *shown, leaked)
-    return compared
+
+    return {name: against(reference) for name, reference in references.items()}
 
 
-def _union(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Ascending, without -1. A stable sort only merges what is ascending already."""
-    merged = np.sort(np.concatenate(parts), kind="stable")
-    return merged[np.diff(merged, prepend=-1) > 0]
+def _scores(judged: Judged, lists: NDArray[np.int32]) -> tuple[NDArray[np.float64], float]:
+    """(B,) NDCG@10 of lists, and the share of all movies that is in one of them."""
+    return ndcg(judged.hits(lists), judged.liked, K), coverage(lists, judged.relevant.movies, K)
+
+
+def training_pairs(
+    model: Model,
+    user_ids: NDArray[np.bytes_],
+    movie_ids: NDArray[np.bytes_],
+    least_stars: float = 0.0,
+) -> Pairs:
+    """What these users rated in a model's training, of these movies and with so many stars.
+
+    Args:
+        user_ids, movie_ids: ascending; the pairs are of places among them.
+    """
+    rows, there = rows_of(model.user_ids, user_ids)
+    starts = model.seen_indptr[rows]
+    counts = np.where(there, model.seen_indptr[rows + 1] - starts, 0)
+    # Where the users' ratings stand in the bundle, one user after the other.
+    entries = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    places, has = rows_of(movie_ids, model.item_ids)
+    rated = model.seen_items[entries]
+    chosen = has[rated]
+    if least_stars:
+        chosen &= model.seen_ratings[entries] >= least_stars
+    users = np.repeat(np.arange(len(user_ids)), counts)
+    return Pairs.ascending(users[chosen], places[rated[chosen]], len(movie_ids))
 
 
 def rank(
@@ -90,26 +117,27 @@ def rank(
     movie_ids: NDArray[np.bytes_],
     vectors: NDArray[np.float32],
     known: NDArray[np.bool_],
-    exclude: Sequence[NDArray[np.integer[Any]]],
+    excluded: Excluded,
 ) -> NDArray[np.int32]:
     """(B, 10) places among `movie_ids` that the model would show, of those it knows; -1 where none
     is left.
 
     Args:
         vectors: (B, F) vectors of the users; one that is not `known` is answered by popularity.
-        exclude: for each user, ascending or not, places not to be shown.
     """
     rows, there = rows_of(model.item_ids, movie_ids)
     missing = np.flatnonzero(~there)
     lists = np.empty((len(vectors), K), np.int32)
-    for who, factors, users in (
-        (known, model.item_vectors, vectors[known]),
-        (~known, model.popularity.reshape(-1, 1), np.ones(((~known).sum(), 1), np.float32)),
-    ):
+
+    def show(whom: NDArray[np.bool_], users: NDArray[np.float32], movies: NDArray[Any]) -> None:
         left_out = [
-            np.concatenate([exclude[user], missing]) for user in np.flatnonzero(who).tolist()
+            np.concatenate([excluded[user], missing]) for user in np.flatnonzero(whom).tolist()
         ]
-        lists[who], _ = top_items(np.asarray(factors)[rows], users, left_out, K)
+        lists[whom], _ = top_items(np.asarray(movies)[rows], users, left_out, K)
+
+    show(known, vectors[known], model.item_vectors)
+    anybody = np.ones(((~known).sum(), 1), np.float32)
+    show(~known, anybody, model.popularity.reshape(-1, 1))
     return lists
 
 
@@ -118,22 +146,21 @@ def overlap(served: Model, twin: Model) -> float:
     users.
 
     Both rank the twin's movies without those that the served bundle's user has rated. NaN without a
-    common user.
+    common user, or where the served bundle lacks a movie.
     """
-    step = max(len(twin.user_ids) // OVERLAP_USERS, 1)
-    users = np.arange(0, len(twin.user_ids), step)
+    users = np.arange(0, len(twin.user_ids), max(len(twin.user_ids) // OVERLAP_USERS, 1))
     rows, knows = rows_of(served.user_ids, twin.user_ids[users])
     users, rows = users[knows], rows[knows]
-    there, has = rows_of(served.item_ids, twin.item_ids)
+    movies, has = rows_of(served.item_ids, twin.item_ids)
     if not len(users) or not has.all():
         return float("nan")
-    places, rated = rows_of(twin.item_ids, served.item_ids)
-    exclude = [places[served.seen(row)][rated[served.seen(row)]] for row in rows.tolist()]
-    ours, _ = top_items(served.item_vectors[there], served.user_vectors(rows), exclude, K)
-    theirs, _ = top_items(twin.item_vectors, twin.user_vectors(users), exclude, K)
-    return float(
-        np.mean([len(np.intersect1d(a[a >= 0], b)) / K for a, b in zip(ours, theirs, strict=True)])
-    )
+    places, in_twin = rows_of(twin.item_ids, served.item_ids)
+    seen = [served.seen(row) for row in rows.tolist()]
+    excluded = [places[rated][in_twin[rated]] for rated in seen]
+    ours, _ = top_items(served.item_vectors[movies], served.user_vectors(rows), excluded, K)
+    theirs, _ = top_items(twin.item_vectors, twin.user_vectors(users), excluded, K)
+    pairs = zip(ours, theirs, strict=True)
+    return float(np.mean([len(np.intersect1d(own[own >= 0], other)) / K for own, other in pairs]))
 
 
 def usual_overlap(challenger: Model, served: Model, twin: Model) -> float | None:
@@ -142,26 +169,3 @@ def usual_overlap(challenger: Model, served: Model, twin: Model) -> float | None
     """
     comparable = challenger.parameters == served.parameters
     return overlap(served, twin) if comparable else None
-
-
-def pairs(
-    bundle: Model, user_ids: NDArray[np.bytes_], movie_ids: NDArray[np.bytes_]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """These users' training pairs, as place of the user x movies + place of the movie in the given
-    ids.
-
-    Args:
-        user_ids, movie_ids: ascending; a pair of a user that is not among them is left out, and one
-            of a movie that is not is -1.
-
-    Returns:
-        (N,) pairs, ascending but for the -1, and (N,) where they stand in the bundle's `seen_...`.
-    """
-    rows, there = rows_of(bundle.user_ids, user_ids)
-    starts = bundle.seen_indptr[rows]
-    counts = np.where(there, bundle.seen_indptr[rows + 1] - starts, 0)
-    places = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-    movies, has = rows_of(movie_ids, bundle.item_ids)
-    by_movie = np.where(has, movies, -1)[bundle.seen_items[places]]
-    by_user = np.repeat(np.arange(len(user_ids)), counts)
-    return np.where(by_movie < 0, -1, by_user * len(movie_ids) + by_movie), places

@@ -12,7 +12,13 @@ import pytest
 
 from bench.models.chain import Day
 from movierec_assets.evaluation.splits import sample
-from movierec_assets.promotion.comparison import Comparison, compare, overlap, pairs, usual_overlap
+from movierec_assets.promotion.comparison import (
+    Comparison,
+    compare,
+    overlap,
+    training_pairs,
+    usual_overlap,
+)
 from movierec_assets.promotion.gate import Verdict, judge
 from movierec_assets.promotion.interval import interval
 from movierec_assets.promotion.policy import Candidate, references
@@ -226,10 +232,10 @@ def replace_seen(twin: Model, challenger: Day) -> Model:
     """The twin of production, as if it had been trained on every other user's whole history of the
     challenger.
     """
-    everything = pairs(challenger.served, twin.user_ids, twin.item_ids)[0]
+    everything = training_pairs(challenger.served, twin.user_ids, twin.item_ids)
     width = len(twin.item_ids)
-    own = pairs(twin, twin.user_ids, twin.item_ids)[0]
-    seen = np.union1d(own, everything[(everything >= 0) & (everything // width % 2 == 0)])
+    own = training_pairs(twin, twin.user_ids, twin.item_ids).packed
+    seen = np.union1d(own, everything.packed[everything.users % 2 == 0])
     indptr = np.searchsorted(seen // width, np.arange(len(twin.user_ids) + 1))
     return replace(twin, seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))
 

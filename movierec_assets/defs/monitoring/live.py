@@ -9,8 +9,8 @@ import numpy as np
 
 from movierec_assets.defs.shared.accuracy import Served, accuracy_since, since_served
 from movierec_assets.defs.shared.checked import Outcome, checked
-from movierec_assets.defs.shared.days import table
 from movierec_assets.defs.shared.keys import SERVED_MODEL
+from movierec_assets.defs.shared.metadata import table
 from movierec_assets.monitoring.live import wrong_lists
 from movierec_assets.ports import Bundles, Notices, PublishedModels
 from movierec_assets.resources.serving_client import Answer, ServingClient

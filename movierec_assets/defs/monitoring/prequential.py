@@ -6,9 +6,10 @@ from itertools import accumulate
 
 import dagster as dg
 
-from movierec_assets.defs.shared.days import Metadata, Results, each_day
+from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT
+from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
 from movierec_assets.ports import Bundles, Registry

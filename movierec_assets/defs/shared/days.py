@@ -135,6 +135,6 @@ def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
         given = event.step_failure_data.user_failure_data
         failed = given.metadata.get("failed") if given else None
         if isinstance(failed, dg.TableMetadataValue):
-            stage = {str(row.data["day"]): f"not done by {event.step_key}" for row in failed.records}
-            lost = stage | lost
+            stage = f"not done by {event.step_key}"
+            lost = {str(row.data["day"]): stage for row in failed.records} | lost
     return {day: lost[day] for day in context.partition_keys if day in lost}

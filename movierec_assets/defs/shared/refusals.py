@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from movierec_assets.defs.shared.days import table
+from movierec_assets.defs.shared.metadata import table
 
 
 def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg.AssetCheckResult:
