@@ -8,6 +8,8 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,9 +29,14 @@ def main() -> None:
     os.environ.pop(slots.DIRECTORY, None)
     # The main process counts, too; LitServe's manager does not.
     processes = 1 + settings.serving_api_processes + settings.serving_workers
-    with slots.allocated(processes) as directory:
+    with ExitStack() as stack:
+        directory = stack.enter_context(slots.allocated(processes))
         if directory is not None:
             os.environ[slots.DIRECTORY] = str(directory)
+        with suppress(OSError):
+            # The manager's socket goes here: were it in a temporary folder that vanishes, no new
+            # process would find it.
+            tempfile.tempdir = str(stack.enter_context(slots.folder(slots.MEMORY)))
         from movierec_serving.runtime.server import serve
 
         try:

@@ -8,7 +8,6 @@ count. Where the counts lie is `slots.py`'s; the middleware that counts requests
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -99,8 +98,10 @@ def _unfailing(count: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     @wraps(count)
     def counted(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        with suppress(OSError):
+        try:
             count(*args, **kwargs)
+        except OSError:
+            return
 
     return counted
 

@@ -12,13 +12,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's name for it
-PREFIX = "movierec-metrics-"
+PREFIX = "movierec-counts-"  # not 0.2.0's: one that runs beside does not lock its folder
 MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is the user's alone
 SPARE = 2  # slots for processes that start while those that they replace still end
 # Bytes of the file of each kind; what is counted needs a third of it.
@@ -34,20 +34,27 @@ def allocated(processes: int) -> Iterator[Path | None]:
     """
     places = [MEMORY, Path(tempfile.gettempdir())]
     _sweep(places)
-    directory = None
-    for place in places:
-        with suppress(OSError):
-            directory, lock = _allocate(place, processes + SPARE)
-            break
-    if directory is None:
-        logger.warning("no place for counts in %s: /metrics will lack them", places)
-        yield None
-        return
+    with ExitStack() as until_the_end:
+        yield _first_with_room(places, processes + SPARE, until_the_end)
+
+
+@contextmanager
+def folder(place: Path) -> Iterator[Path]:
+    """A directory of its own in `place`, until the end; `_sweep` removes it after a kill.
+
+    Raises:
+        OSError: there is no such place, or no place in it.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
-        yield directory
+        lock = _locked(directory)
+        try:
+            directory.stat()  # nobody swept it before it was locked
+            yield directory
+        finally:
+            os.close(lock)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        os.close(lock)
 
 
 def claim(directory: Path) -> int | None:
@@ -79,22 +86,23 @@ def owners(directory: Path) -> dict[int, int]:
     return claimed
 
 
-def _allocate(place: Path, slots: int) -> tuple[Path, int]:
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    lock = -1
-    try:
-        lock = _locked(directory)
-        for slot in range(slots):
-            for kind, size in SIZES.items():
-                with (directory / f"{kind}_{slot}.db").open("xb") as file:
-                    os.posix_fallocate(file.fileno(), 0, size)
-            (directory / f"{slot}.lock").write_text(" " * 20)
-    except OSError:
-        shutil.rmtree(directory, ignore_errors=True)
-        if lock >= 0:
-            os.close(lock)
-        raise
-    return directory, lock
+def _first_with_room(places: list[Path], slots: int, until_the_end: ExitStack) -> Path | None:
+    for place in places:
+        with suppress(OSError), ExitStack() as attempt:
+            directory = attempt.enter_context(folder(place))
+            _allocate(directory, slots)
+            until_the_end.push(attempt.pop_all())
+            return directory
+    logger.warning("no place for counts in %s: /metrics will lack them", places)
+    return None
+
+
+def _allocate(directory: Path, slots: int) -> None:
+    for slot in range(slots):
+        for kind, size in SIZES.items():
+            with (directory / f"{kind}_{slot}.db").open("xb") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        (directory / f"{slot}.lock").write_text(" " * 20)
 
 
 def _locked(directory: Path) -> int:

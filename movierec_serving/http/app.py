@@ -1,5 +1,7 @@
 """All of HTTP put together on a FastAPI application: routes, error replies, middleware."""
 
+from importlib.metadata import version
+
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -40,7 +42,7 @@ def complete(
         by_workers: the class of the route whose body goes to a worker.
         deadline: seconds within which a worker answers, or nobody.
     """
-    app.title, app.description = "movierec", ABOUT
+    app.title, app.version, app.description = "movierec", version("movierec"), ABOUT
     app.router.redirect_slashes = False  # an id may end in one
     register_url_convertor("id", IdConvertor())
     add_recommendations_by_workers(app, deadline, by_workers)

@@ -25,6 +25,7 @@ from tests.support.endpoint_process import (
     wait_until_gone,
 )
 
+ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 RELOADS = [2, 3, 1, 3, 2, 1] * 3
 
 
@@ -34,6 +35,23 @@ def fresh(store: Path) -> Iterator[EndpointProcess]:
     process = EndpointProcess(store.parents[1])
     yield process
     process.close()
+
+
+def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    """Nothing takes its path for a format, a pattern or an address."""
+    home = tmp_path / "a %41 home? #x {y} %s [z]"
+    home.mkdir()
+    endpoint = EndpointProcess(home)
+    models.publish_version(endpoint.store, 3)
+    try:
+        endpoint.start()
+        assert endpoint.reload(3).json()["changed"]
+        assert endpoint.client.get("/recommend/u1").status_code == 200
+        assert endpoint.client.post("/recommend", json={"user_id": "u1"}).status_code == 200
+        assert endpoint.client.put("/blocklist/m1", headers=ADMIN).json()["changed"]
+    finally:
+        assert endpoint.stop() == 0
+    assert "Traceback" not in endpoint.log.read_text()
 
 
 def test_before_a_model_is_deployed_it_says_so(tmp_path: Path) -> None:

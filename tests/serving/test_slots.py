@@ -101,6 +101,32 @@ def test_it_serves_on_when_the_folder_of_its_counts_vanishes(fresh: EndpointProc
         fresh.close()
 
 
+def test_it_serves_on_when_the_temporary_folder_vanishes(store: Path, tmp_path: Path) -> None:
+    """New processes find the manager all the same."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    endpoint = EndpointProcess(store.parents[1], TMPDIR=str(folder)).start()
+    try:
+        endpoint.reload(3)
+        shutil.rmtree(folder)
+        for process in endpoint.client.get("/model").json()["processes"]:
+            os.kill(process["pid"], signal.SIGKILL)
+
+        def asked() -> list[int]:
+            with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=10) as client:
+                try:
+                    return [
+                        client.get("/recommend/u1").status_code,
+                        client.post("/recommend", json={"user_id": "u1"}).status_code,
+                    ]
+                except httpx.TransportError:
+                    return []
+
+        wait_for(lambda: asked() == [200, 200], "others have taken their places")
+    finally:
+        endpoint.close()
+
+
 def test_what_a_killed_endpoint_left_is_swept_by_the_next(fresh: EndpointProcess) -> None:
     fresh.start()
     left = directory_of(fresh)
