@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -103,6 +105,25 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
                     f"the warehouse is in use for {self.wait_s:.0f} s: {error}"
                 ) from error
             raise
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        with self.connect(read_only=True) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def _put(self, table: str, row: Mapping[str, Any]) -> None:
+        """One row by its columns' names, in place of the one with its key."""
+        places = ", ".join("?" * len(row))
+        sql = f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({places})"
+        with self.connect() as connection:
+            connection.execute(sql, list(row.values()))
+
+
+def since(until: str, window_days: int | None) -> str:
+    """The last day before the window that ends with `until`."""
+    if window_days is None:
+        return "0001-01-01"
+    return (date.fromisoformat(until) - timedelta(days=window_days)).isoformat()
 
 
 @cache

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pandas as pd
 
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, DaySummary, Judgement
 from movierec_assets.ratings.schema import SCHEMA_VERSION
-from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
+from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile, since
 
 _ROWS = ("raw_ratings", "rejected_ratings")  # tables that hold a chunk's rows under its sha256
 
@@ -256,24 +255,6 @@ class Ledger(DuckDBFile):
                    VALUES (?, ?, ?, ?, ?, ?, false, ?, ?, ?)""",
                 [day, source, sha256, file, declaration, _now(), verdict, reason, rows],
             )
-
-    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.connect(read_only=True) as connection:
-            return connection.execute(sql, values).fetchall()
-
-    def _put(self, table: str, *values: Any) -> None:
-        """One row, in place of the one with its key."""
-        with self.connect() as connection:
-            connection.execute(
-                f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(values))})", values
-            )
-
-
-def since(until: str, window_days: int | None) -> str:
-    """The last day before the window that ends with `until`."""
-    if window_days is None:
-        return "0001-01-01"
-    return (date.fromisoformat(until) - timedelta(days=window_days)).isoformat()
 
 
 def _now() -> datetime:

@@ -1,0 +1,42 @@
+"""What a model is trained on: the accepted ratings of a window of days, as a sparse matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from movierec_assets.ratings.interactions import Interactions, latest
+from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile, since
+
+
+class TrainingData(DuckDBFile):
+    """Reads validated ratings of the ledger's current and accepted chunks."""
+
+    def interactions(self, until: str, window_days: int | None) -> Interactions:
+        """Each (user, movie) once, with its latest accepted rating in (until - window, until]."""
+        with self.connect(read_only=True) as connection:
+            # Records are numbered in each chunk: the source's place keeps a day's numbers distinct.
+            connection.execute(
+                """CREATE TEMP TABLE accepted AS
+                   SELECT day, source, (dense_rank() OVER (ORDER BY source) - 1) << 40 AS place
+                   FROM chunks
+                   WHERE current AND verdict = 'accepted'
+                     AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)""",
+                [since(until, window_days), until],
+            )
+            ids: list[Any] = []
+            for key in ("user_id", "movie_id"):  # numbered in the order of their bytes
+                connection.execute(
+                    f"""CREATE TEMP TABLE {key}s AS
+                        SELECT {key}, (row_number() OVER (ORDER BY {key}) - 1)::INTEGER AS dense
+                        FROM (SELECT DISTINCT {key} FROM validated_ratings
+                              SEMI JOIN accepted USING (day, source))"""
+                )
+                found = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
+                ids.append(tuple(found[key]))
+            rows: Any = connection.execute(
+                """SELECT u.dense AS "user", m.dense AS movie, rating, day,
+                          place + record AS record, epoch_us(rated_at) // 1000000 AS rated_at
+                   FROM validated_ratings JOIN accepted USING (day, source)
+                   JOIN user_ids u USING (user_id) JOIN movie_ids m USING (movie_id)"""
+            ).fetchnumpy()
+        return latest(ids[0], ids[1], rows)
