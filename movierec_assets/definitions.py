@@ -21,7 +21,7 @@ from movierec_assets.defs import (
 )
 from movierec_assets.defs.monitoring import live, prequential, stale_days
 from movierec_assets.defs.shared import days
-from movierec_assets.defs.shared.keys import ALS_MODEL, model_key
+from movierec_assets.defs.shared.keys import model_key
 from movierec_assets.platform import Platform, wired
 from movierec_assets.resources.registry.mlflow_run import mlflow_run
 
@@ -35,12 +35,12 @@ def assemble(platform: Platform) -> dg.Definitions:
             ingestion.movies,
             validation.validated_ratings,
             *(training.model_asset(arm) for arm in platform.settings.arms),
-            _fed_by(served, registration.registered_model),
+            registration.registered_model(served),
             promotion.gate_verdict,
             promotion.production_model,
             deployment.served_model,
             prequential.prequential_evaluation,
-            _fed_by(served, tuning.tuned_parameters),
+            tuning.tuned_parameters(served),
         ],
         asset_checks=[stale_days.days_current_check(served), live.live_answers, live.live_accuracy],
         jobs=[
@@ -67,18 +67,6 @@ def resources(platform: Platform) -> dict[str, Any]:
     """Each field of the platform by its name, and the MLflow run of a Dagster run."""
     adapters = {field.name: getattr(platform, field.name) for field in fields(platform)}
     return {**adapters, "mlflow": mlflow_run}
-
-
-def _fed_by(served: dg.AssetKey, stage: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The stage with the served arm's asset as its source, where it names `als_model`."""
-
-    def fed(spec: dg.AssetSpec) -> dg.AssetSpec:
-        sources = [dep.asset_key for dep in spec.deps]
-        return spec.replace_attributes(
-            deps=[served if source == ALS_MODEL else source for source in sources]
-        )
-
-    return stage if served == ALS_MODEL else stage.map_asset_specs(fed)
 
 
 defs = assemble(wired())

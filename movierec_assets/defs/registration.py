@@ -8,7 +8,6 @@ import dagster as dg
 from movierec_assets.defs.shared.challengers import origin, register_version
 from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
-from movierec_assets.defs.shared.keys import ALS_MODEL
 from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.errors import NotReadyError
 from movierec_assets.ports import Bundles, Registry
@@ -17,8 +16,13 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
 
 
-@daily_asset(deps=[ALS_MODEL], kinds={"mlflow"})
-def registered_model(
+def registered_model(model: dg.AssetKey) -> dg.AssetsDefinition:
+    """The asset, for the models of `model`."""
+    make = daily_asset(name="registered_model", deps=[model], kinds={"mlflow"})
+    return make(_register_days)
+
+
+def _register_days(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
     bundle_store: dg.ResourceParam[Bundles],

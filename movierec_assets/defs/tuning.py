@@ -7,7 +7,7 @@ import dagster as dg
 
 from movierec_assets.defs.shared.challengers import Gate, origin, register_version
 from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL
-from movierec_assets.defs.shared.keys import ALS_MODEL
+from movierec_assets.defs.shared.keys import TUNED_PARAMETERS
 from movierec_assets.defs.shared.pictures import search_pictures
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.defs.shared.recipes import recipes
@@ -26,8 +26,20 @@ class Search(dg.Config):
     trials: int = 60
 
 
-@dg.asset(deps=[ALS_MODEL], group_name=GROUP, owners=OWNERS, kinds={"optuna"}, pool=POOL)
-def tuned_parameters(
+def tuned_parameters(model: dg.AssetKey) -> dg.AssetsDefinition:
+    """The asset, for the parameters of the models of `model`."""
+    make = dg.asset(
+        name="tuned_parameters",
+        deps=[model],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"optuna"},
+        pool=POOL,
+    )
+    return make(_tune)
+
+
+def _tune(
     context: dg.AssetExecutionContext,
     config: Search,
     warehouse: Warehouse,
@@ -90,6 +102,6 @@ def _newest_trained(warehouse: Warehouse) -> str:
 
 tuning_job = dg.define_asset_job(
     "tuning",
-    dg.AssetSelection.assets(tuned_parameters),
+    dg.AssetSelection.assets(TUNED_PARAMETERS),
     description="Search for better parameters of the served model; launch it by hand.",
 )

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from movierec_assets.defs.shared.keys import ALS_MODEL
 from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.partitions import contiguous, daily
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -10,34 +9,27 @@ from movierec_assets.settings import Settings
 
 
 def days_current_check(model: dg.AssetKey) -> dg.AssetChecksDefinition:
-    """The check of the asset whose models are served."""
+    """The check, of the asset whose models are served."""
+    description = "no day's model was made from other data than the ledger names now"
+    return dg.asset_check(asset=model, description=description)(days_current)
 
-    @dg.asset_check(
-        asset=model, description="no day's model was made from other data than the ledger names now"
+
+def days_current(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
+    """Finds re-delivered and repaired days, and all that were trained on them, as ranges for
+    the backfill dialog.
+    """
+    models = list(warehouse.models().values())
+    partitions = warehouse.partitions(models[-1].day, None) if models else []
+    stale = set(stale_days(models, partitions, settings.window_days))
+    if not stale:
+        return dg.AssetCheckResult(passed=True, metadata={"days": len(models)})
+    stretches = contiguous(daily.get_partition_keys(), stale)
+    ranges = ", ".join(
+        first if first == last else f"[{first}...{last}]" for first, last in stretches
     )
-    def days_current(
-        warehouse: Warehouse, settings: dg.ResourceParam[Settings]
-    ) -> dg.AssetCheckResult:
-        """Finds re-delivered and repaired days, and all that were trained on them, as ranges for
-        the backfill dialog.
-        """
-        models = list(warehouse.models().values())
-        partitions = warehouse.partitions(models[-1].day, None) if models else []
-        stale = set(stale_days(models, partitions, settings.window_days))
-        if not stale:
-            return dg.AssetCheckResult(passed=True, metadata={"days": len(models)})
-        stretches = contiguous(daily.get_partition_keys(), stale)
-        ranges = ", ".join(
-            first if first == last else f"[{first}...{last}]" for first, last in stretches
-        )
-        return dg.AssetCheckResult(
-            passed=False,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=f"{len(stale)} days are stale; paste into the backfill dialog: {ranges}",
-            metadata={"days": len(models), "stale": len(stale), "backfill": ranges},
-        )
-
-    return days_current
-
-
-days_current = days_current_check(ALS_MODEL)
+    return dg.AssetCheckResult(
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(stale)} days are stale; paste into the backfill dialog: {ranges}",
+        metadata={"days": len(models), "stale": len(stale), "backfill": ranges},
+    )
