@@ -58,6 +58,7 @@ def _told_before(instance: dg.DagsterInstance, check: str) -> Told:
     for record in history:
         evaluation = record.evaluation
         if isinstance(evaluation, dg.AssetCheckEvaluation):  # else it was only planned
-            failed = {check: str(evaluation.metadata["version"].value)}
-            return Told() if evaluation.passed else Told(failed)
+            if evaluation.passed:
+                return Told()
+            return Told({check: str(evaluation.metadata["version"].value)})
     return Told()
