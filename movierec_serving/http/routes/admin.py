@@ -24,17 +24,18 @@ from movierec_serving.model.holder import ModelHolder
 from movierec_serving.model.reload import last_reload, reload
 from movierec_serving.settings import ServingSettings
 
-REFUSED = "No token is set, so nobody may"
+REFUSED = "MOVIEREC_RELOAD_TOKEN is not set, so everybody is refused"
 GUARDED = (
     problems(
         _401="No token, or a wrong one",
         _403=REFUSED,
-        _503="Another change does not end, or the pointer's file was replaced",
+        _503="Another change is still under way, or the pointer's file was replaced",
     )
     | INVALID
 )
 RELOAD = problems(
-    _404="The store has no such version", _409="The version must not be served, and why"
+    _404="The store has no such version",
+    _409="The version failed a check and is not served; the answer says why",
 )
 
 bearer = HTTPBearer(auto_error=False, description="MOVIEREC_RELOAD_TOKEN")
@@ -46,7 +47,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
         "/model",
         response_model=schemas.ModelInfo,
         responses=NO_MODEL,
-        summary="What is answered from, and where",
+        summary="The version that is served, and what each process has open",
     )
     async def get_model() -> Response:
         model = holder.current()
@@ -106,7 +107,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
         response_model=schemas.ReloadAnswer,
         responses={**GUARDED, **RELOAD, **BAD_BODY},
         dependencies=guard,
-        summary="Serve another version, older ones included",
+        summary="Serve another version, newer or older",
     )
     def post_reload(request: schemas.ReloadRequest) -> Response:
         """When this has answered, no process answers a later request from another version.
@@ -132,7 +133,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
         response_model=schemas.Blocked,
         responses=GUARDED,
         dependencies=guard,
-        summary="Take a movie off every list, from the next request on, whatever the model",
+        summary="Take a movie off every list, from the next request on and for later versions, too",
     )
     def put_blocked(movie_id: MovieInPath) -> Response:
         return block(movie_id, True)

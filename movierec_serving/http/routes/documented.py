@@ -19,13 +19,19 @@ def problems(**causes: str) -> Documented:
     }
 
 
-NO_MODEL = problems(_503="No model, or no place; see Retry-After")
+NO_MODEL = problems(
+    _503="There is no model yet, or too many requests wait; Retry-After says how long to wait"
+)
 INVALID: Documented = {
     400: {"description": "No HTTP, or a URL above 64 KB", "content": {"text/plain": {}}},
     422: {"model": schemas.InvalidRequest, "description": "Names the field that is wrong"},
 }
 BAD_BODY = problems(_400="The body cannot be read", _413="The body is too large")
-PUBLIC: Documented = {**problems(_401="Keys are set, and none was sent"), **INVALID, **NO_MODEL}
+PUBLIC: Documented = {
+    **problems(_401="MOVIEREC_API_KEYS is set, and no valid key was sent"),
+    **INVALID,
+    **NO_MODEL,
+}
 UNKNOWN: Documented = {**PUBLIC, **problems(_404="The model does not know it")}
 
 STAMPED = {"X-Model-Version": {"schema": {"type": "integer"}, "description": "as in the body"}}

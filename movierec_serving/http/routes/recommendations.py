@@ -94,7 +94,7 @@ def add_recommendations_by_workers(
         dependencies=KEY,
         response_model=schemas.Recommendations | schemas.BatchRecommendations,
         responses={**PUBLIC, **problems(**errors), **LIST},
-        summary="The same for one user, many, or the ratings of somebody unknown; by LitServe's "
-        "workers",
+        summary="Recommendations for one user, for up to 1,000 users, or for somebody unknown by "
+        "what they rated",
         route_class_override=route_class,
     )
