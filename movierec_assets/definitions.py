@@ -19,7 +19,7 @@ from movierec_assets.defs import (
     tuning,
     validation,
 )
-from movierec_assets.defs.monitoring import live, prequential, stale_days
+from movierec_assets.defs.monitoring import live, prequential, production_age, stale_days
 from movierec_assets.defs.shared import days
 from movierec_assets.defs.shared.keys import model_key
 from movierec_assets.platform import Platform, wired
@@ -42,7 +42,12 @@ def assemble(platform: Platform) -> dg.Definitions:
             prequential.prequential_evaluation,
             tuning.tuned_parameters(served),
         ],
-        asset_checks=[stale_days.days_current_check(served), live.live_answers, live.live_accuracy],
+        asset_checks=[
+            stale_days.days_current_check(served),
+            production_age.production_current,
+            live.live_answers,
+            live.live_accuracy,
+        ],
         jobs=[
             automation.daily_job,
             automation.catalogue_job,
@@ -57,6 +62,7 @@ def assemble(platform: Platform) -> dg.Definitions:
             deployment.deploy_production,
             notices.after_failure,
             notices.refused_days,
+            production_age.production_behind,
         ],
         resources=resources(platform),
         executor=days.executor,  # a range of days is one process: it is what makes a day cheap

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from movierec_assets.promotion.decisions import Action
-from movierec_assets.promotion.gate import Verdict
+from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.version import Version
 from movierec_assets.training.day import TrainedDay
 from movierec_serving.bundle import Bundle, Movie, PublishedModel

@@ -124,6 +124,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv(
         "MOVIEREC_GATE_MARGIN", "0.9"
     )  # 60 generated users cannot show a margin of 5 %
+    # The large sites' rule, unless a test asks for the small ones'.
+    monkeypatch.setenv("MOVIEREC_GATE_SMALL_USERS", "0")
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
     monkeypatch.setenv("MOVIEREC_HOME", str(folder))
     monkeypatch.setenv(

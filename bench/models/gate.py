@@ -29,7 +29,8 @@ from movierec_assets.evaluation.metrics import ndcg
 from movierec_assets.evaluation.offline import RELEVANT_STARS, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.promotion.comparison import K, compare, overlap, usual_overlap
-from movierec_assets.promotion.gate import interval, judge
+from movierec_assets.promotion.gate import judge
+from movierec_assets.promotion.interval import interval
 from movierec_assets.ratings.interactions import SECONDS_A_DAY, Interactions, interactions_of
 from movierec_serving.bundle import Evidence, Model, top_items
 

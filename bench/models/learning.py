@@ -21,7 +21,7 @@ from bench.models.generator import frame, generate
 from bench.models.trainers import CONTENDERS
 from movierec_assets.evaluation.offline import Evaluation, evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
-from movierec_assets.promotion.gate import interval
+from movierec_assets.promotion.interval import interval
 from movierec_assets.ratings.interactions import Interactions, confidence, interactions_of
 from movierec_assets.training.als import ALS, loss
 from movierec_assets.training.plan import Recipe

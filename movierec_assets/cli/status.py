@@ -50,6 +50,7 @@ def survey(platform: Platform) -> Status:
         production=registry.production(),
         endpoints=[_state(platform.serving_client, url) for url in platform.settings.endpoints],
         arm=warehouse.arm,
+        days_behind=platform.settings.production_days_behind,
     )
 
 

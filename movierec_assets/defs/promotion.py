@@ -14,7 +14,7 @@ from movierec_assets.defs.shared.pictures import differences
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.errors import NotReadyError
 from movierec_assets.ports import Bundles, Registry
-from movierec_assets.promotion.gate import Verdict
+from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
@@ -38,7 +38,7 @@ def gate_verdict(
     month's cold one, on the challenger's holdout; the served bundle itself is opened and compared
     with its twin.
     """
-    gate = Gate(settings, bundle_store, model_registry)
+    gate = Gate(settings, bundle_store, model_registry, warehouse)
     models = warehouse.models()
     # Of an identity that has two versions, the lowest number.
     versions = {version.identity: version for version in reversed(model_registry.versions())}

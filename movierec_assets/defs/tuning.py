@@ -78,7 +78,7 @@ def _tune(
     bundle = Bundle.open(bundle_store.served(proposed.identity))
     tags = {**origin(context), "tuned": "true"}
     version = register_version(mlflow, model_registry, bundle, trained.model, tags)
-    gate = Gate(settings, bundle_store, model_registry)
+    gate = Gate(settings, bundle_store, model_registry, warehouse)
     verdict = gate.verdict(trained.model, version, model_registry.versions(), warehouse.model)
     base = recipe.trainer.parameters(settings)
     warehouse.record_tuned(trained.model, version.number, base, found, verdict.decision)

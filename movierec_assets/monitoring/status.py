@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from movierec_assets.monitoring.production_age import production_age
 from movierec_assets.promotion.version import Version
 
 
@@ -37,6 +38,7 @@ class Status:
     production: Version | None
     endpoints: Sequence[EndpointState]
     arm: str = "als"  # whose models are served
+    days_behind: int = 0  # that production may be without a word
 
     @property
     def disagreements(self) -> list[str]:
@@ -45,6 +47,7 @@ class Status:
             *(f"{day} is refused: {reason}" for day, reason in self.refused.items()),
             *self.ignored,
             *self._of_stages(),
+            *self._of_production(),
             *(line for endpoint in self.endpoints if (line := self._of_endpoint(endpoint))),
         ]
 
@@ -67,6 +70,11 @@ class Status:
                 f"{len(unregistered)} models are not registered: materialize registered_model for "
                 f"{unregistered[0]} …"
             )
+
+    def _of_production(self) -> Iterator[str]:
+        age = production_age(self.production, self.versions, self.accepted)
+        if age.days > self.days_behind:
+            yield str(age)
 
     def _of_endpoint(self, endpoint: EndpointState) -> str | None:
         if endpoint.problem is not None:

@@ -40,6 +40,39 @@ class Comparison:
     leaked: int  # held-out ratings that some reference was trained on, and that do not count
 
 
+@dataclass(frozen=True)
+class Holdout:
+    """What a challenger is judged on: its users, what they liked, and the twin's own lists.
+
+    Attributes:
+        user_ids: (B,) of the judged users.
+        excluded: for each, the places of the twin's movies that no list shows.
+        own: (B, 10) the twin's lists.
+        leaked: held-out ratings that some reference was trained on, and that do not count.
+    """
+
+    judged: Judged
+    user_ids: NDArray[np.bytes_]
+    excluded: Excluded
+    own: NDArray[np.int32]
+    leaked: int
+
+    @classmethod
+    def of(cls, served: Model, twin: Model, references: Sequence[Model]) -> Holdout:
+        """Take what `served` was trained on and `twin` was not; see `compare`."""
+        movies, rows = twin.item_ids, sample(twin.user_ids)
+        users = twin.user_ids[rows]
+        trained = training_pairs(twin, users, movies)
+        held = training_pairs(served, users, movies, RELEVANT_STARS).without(trained)
+        known = Pairs.union([trained, *(training_pairs(one, users, movies) for one in references)])
+        judged = Judged(held.without(known))
+        excluded = known.by_user(judged.users)
+        vectors = twin.user_vectors(rows[judged.users])
+        own, _ = top_items(twin.item_vectors, vectors, excluded, K)
+        leaked = len(held) - len(judged.relevant)
+        return cls(judged, users[judged.users], excluded, own, leaked)
+
+
 def compare(served: Model, twin: Model, references: Mapping[str, Model]) -> dict[str, Comparison]:
     """Rank the challenger's twin and the references' twins on the challenger's holdout.
 
@@ -55,31 +88,42 @@ def compare(served: Model, twin: Model, references: Mapping[str, Model]) -> dict
     """
     if not references:
         return {}
-    movies, rows = twin.item_ids, sample(twin.user_ids)
-    users = twin.user_ids[rows]
-    trained = training_pairs(twin, users, movies)
-    held = training_pairs(served, users, movies, RELEVANT_STARS).without(trained)
-    others = Pairs.union([training_pairs(one, users, movies) for one in references.values()])
-    judged = Judged(held.without(others))
-    excluded = Pairs.union([trained, others]).by_user(judged.users)
-    vectors = twin.user_vectors(rows[judged.users])
-    own, _ = top_items(twin.item_vectors, vectors, excluded, K)
-    own_ndcg, own_coverage = _scores(judged, own)
+    holdout = Holdout.of(served, twin, list(references.values()))
+    own_ndcg, own_coverage = _scores(holdout.judged, holdout.own)
 
     def against(reference: Model) -> Comparison:
-        places, knows = rows_of(reference.user_ids, users[judged.users])
-        lists = rank(reference, movies, reference.user_vectors(places), knows, excluded)
-        other_ndcg, other_coverage = _scores(judged, lists)
+        places, knows = rows_of(reference.user_ids, holdout.user_ids)
+        vectors = reference.user_vectors(places)
+        lists = rank(reference, twin.item_ids, vectors, knows, holdout.excluded)
+        other_ndcg, other_coverage = _scores(holdout.judged, lists)
         return Comparison(
             challenger=own_ndcg,
             reference=other_ndcg,
             known=knows,
             challenger_coverage=own_coverage,
             reference_coverage=other_coverage,
-            leaked=len(held) - len(judged.relevant),
+            leaked=holdout.leaked,
         )
 
     return {name: against(reference) for name, reference in references.items()}
+
+
+def against_popularity(
+    served: Model, twin: Model
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(B,) NDCG@10 of the twin and of popular movies, of the same users of its holdout."""
+    holdout = Holdout.of(served, twin, [])
+    nobody = np.zeros(len(holdout.user_ids), np.bool_)
+    vectors = np.empty((len(nobody), twin.item_vectors.shape[1]), np.float32)
+    popular = rank(twin, twin.item_ids, vectors, nobody, holdout.excluded)
+    return _scores(holdout.judged, holdout.own)[0], _scores(holdout.judged, popular)[0]
+
+
+def kept_share(challenger: Model, production: Model) -> float:
+    """Share of production's training pairs that the challenger was trained on as well."""
+    ids = challenger.user_ids, challenger.item_ids
+    before, now = training_pairs(production, *ids), training_pairs(challenger, *ids)
+    return (len(before) - len(before.without(now))) / max(len(production.seen_items), 1)
 
 
 def _scores(judged: Judged, lists: NDArray[np.int32]) -> tuple[NDArray[np.float64], float]:

@@ -12,6 +12,8 @@ from typing import Literal, get_args
 from movierec_assets.errors import ChangeError
 from movierec_assets.promotion.version import Version
 
+# Verdicts that a person may overrule: the gate could not tell, or left it to a person.
+APPROVABLE = ("awaiting_approval", "insufficient_data")
 Action = Literal["pin", "unpin", "revoke", "unrevoke", "approve"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
@@ -33,7 +35,7 @@ def tag_changes(
     pin: this version is production whatever the gate says, until it is unpinned; one is pinned at a
         time.
     revoke: it is not to be production.
-    approve: a version that awaits approval passes the gate.
+    approve: a version that awaits approval, or that too few users could judge, passes the gate.
 
     Raises:
         ChangeError: no reason, no such version, or nothing there to be undone or approved.
@@ -86,6 +88,6 @@ def _refusal(action: Action, version: Version) -> str | None:
         return "it is not pinned"
     if action == "unrevoke" and version.revoked is None:
         return "it is not revoked"
-    if action == "approve" and version.gate != "awaiting_approval":
+    if action == "approve" and version.gate not in APPROVABLE:
         return f"it does not await approval, its verdict is {version.gate or 'not there yet'}"
     return None

@@ -7,20 +7,23 @@ production by the verdicts.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from movierec_assets.promotion.comparison import Comparison
-from movierec_assets.promotion.interval import MIN_USERS, Interval, interval
+from movierec_assets.promotion.findings import (
+    Finding,
+    Group,
+    Verdict,
+    explain,
+    finite,
+    named,
+    strictest,
+)
+from movierec_assets.promotion.interval import MIN_USERS
+from movierec_assets.promotion.small_site import SmallSite, judge_small
 
-Decision = Literal["passed", "refused", "insufficient_data", "awaiting_approval"]
-# The strictest finding decides, in this order.
-AGAINST: tuple[Decision, ...] = ("refused", "insufficient_data", "awaiting_approval")
-MIN_POWER = 0.5  # a test that an equally good challenger fails more often than not decides nothing
 MIN_COVERAGE = 0.5  # of the reference's
 # Of the served top 10 with its twin's, and of what is usual; docs/benchmarks.md has the simulation.
 MIN_OVERLAP, KEPT_OVERLAP = 0.5, 0.9
@@ -28,66 +31,6 @@ MIN_OVERLAP, KEPT_OVERLAP = 0.5, 0.9
 # changed, not the model. Healthy days of MovieLens 100k with 100 users keep 0.93 at least;
 # docs/benchmarks.md has what others keep.
 MIN_KEPT, KEPT_IF_APPROVED, KEPT_USERS = 0.5, 0.9, 100
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate decided about a version, why, and on which numbers."""
-
-    decision: Decision
-    reason: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one question of the gate came to, in words, and its numbers by name."""
-
-    decision: Decision
-    reason: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Some users by whom a challenger is held against a reference: (B,) NDCG@10 of both.
-
-    Its decision is about these users alone: not worse is proven, not assumed.
-    """
-
-    own: NDArray[np.float64]
-    other: NDArray[np.float64]
-    interval: Interval
-    margin: float
-
-    @classmethod
-    def of(
-        cls, comparison: Comparison, users: NDArray[np.bool_], margin: float, level: float
-    ) -> Group:
-        """Take the results of some of the comparison's users."""
-        own, other = comparison.challenger[users], comparison.reference[users]
-        return cls(own, other, interval(own, other, margin=margin, level=level), margin)
-
-    @property
-    def decision(self) -> Decision:
-        """`insufficient_data` where too few users are the likely cause of an open question."""
-        if self.interval.lower > -self.margin:
-            return "passed"
-        worse = self.interval.upper <= -self.margin
-        return "refused" if worse or self.interval.power >= MIN_POWER else "insufficient_data"
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        users = len(self.own)
-        return {
-            "users": float(users),
-            "challenger_ndcg_at_10": float(self.own.mean()) if users else math.nan,
-            "ndcg_at_10": float(self.other.mean()) if users else math.nan,
-            "difference": self.interval.difference,
-            "lower": self.interval.lower,
-            "upper": self.interval.upper,
-            "power": self.interval.power,
-        }
 
 
 def judge(
@@ -100,6 +43,7 @@ def judge(
     manual: bool = False,
     before: float | None = None,
     usual: float | None = None,
+    site: SmallSite | None = None,
 ) -> Verdict:
     """Judge a challenger: sane by itself, and not worse than each reference by more than the
     margin.
@@ -123,10 +67,15 @@ def judge(
         usual: production's overlap, if its parameters are the same. With clearly less a challenger
             awaits approval: the served model may be broken, and its twin, which is evaluated,
             whole.
+        site: what a small site is judged by; None where every model must be shown not to be worse.
     """
+    if site is not None and metrics.get("users", 0.0) < site.limits.users:
+        return judge_small(
+            metrics, comparisons, overlap, site, margin=margin, level=level, manual=manual
+        )
     numbers = {**metrics, "overlap": overlap}
     if refusal := _insane(numbers):
-        return Verdict("refused", refusal, _finite(numbers))
+        return Verdict("refused", refusal, finite(numbers))
     if metrics.get("users", 0) < MIN_USERS:
         users = f"{metrics.get('users', 0):.0f} users with a relevant rating in the holdout"
         return Verdict("insufficient_data", f"{users}, {MIN_USERS} are needed", numbers)
@@ -136,19 +85,10 @@ def judge(
     findings += [*_unlike(metrics, before), *_apart(numbers, usual)]
     for finding in findings:
         numbers |= finding.numbers
-    decision, reason = _strictest(findings) or ("passed", _first_version(metrics))
+    decision, reason = strictest(findings) or ("passed", _first_version(metrics))
     if decision == "passed" and manual:
         decision = "awaiting_approval"
-    return Verdict(decision, reason, _finite(numbers))
-
-
-def _strictest(findings: Sequence[Finding]) -> tuple[Decision, str] | None:
-    """The decision of the strictest findings with their reasons; None without a finding."""
-    for decision in (*AGAINST, "passed"):
-        reasons = [finding.reason for finding in findings if finding.decision == decision]
-        if reasons:
-            return decision, "; ".join(reasons)
-    return None
+    return Verdict(decision, reason, finite(numbers))
 
 
 def _first_version(metrics: Mapping[str, float]) -> str:
@@ -183,31 +123,14 @@ def _against(name: str, comparison: Comparison, margin: float, level: float) -> 
     if own < MIN_COVERAGE * other:
         return Finding("refused", f"shows {own:.1%} of the movies, {name} {other:.1%}", leaked)
     known = Group.of(comparison, comparison.known, margin, level)
-    numbers = leaked | _named(name, known)
+    numbers = leaked | named(name, known)
     if known.decision != "insufficient_data":
         whom = f"{len(known.own)} users that {name} knows"
-        return Finding(known.decision, _explain(name, known, whom), numbers)
+        return Finding(known.decision, explain(name, known, whom), numbers)
     everybody = Group.of(comparison, np.ones_like(comparison.known), margin, level)
-    numbers |= _named(f"{name}_all", everybody)
+    numbers |= named(f"{name}_all", everybody)
     whom = f"{len(everybody.own)} users (new ones included)"
-    return Finding(everybody.decision, _explain(name, everybody, whom), numbers)
-
-
-def _named(prefix: str, group: Group) -> dict[str, float]:
-    return {f"{prefix}_{name}": value for name, value in group.numbers.items()}
-
-
-def _explain(name: str, group: Group, whom: str) -> str:
-    """Why a group of users decides as it does."""
-    numbers, found = group.numbers, group.interval
-    own, other = numbers["challenger_ndcg_at_10"], numbers["ndcg_at_10"]
-    reason = f"NDCG@10 {own:.4f} against {name}'s {other:.4f}"
-    if math.isfinite(found.difference):
-        reason += f": {found.difference:+.1%}, at worst {found.lower:+.1%}"
-    reason += f", of {whom}"
-    if group.decision == "refused":
-        return f"{reason}, which is below {-group.margin:+.1%}"
-    return f"{reason}: too few to tell" if group.decision == "insufficient_data" else reason
+    return Finding(everybody.decision, explain(name, everybody, whom), numbers)
 
 
 def _unlike(metrics: Mapping[str, float], before: float | None) -> list[Finding]:
@@ -229,7 +152,3 @@ def _apart(numbers: Mapping[str, float], usual: float | None) -> list[Finding]:
         return []
     shared = f"{own:.0%} of the served top 10 are the evaluated twin's, of production's {usual:.0%}"
     return [Finding("awaiting_approval", shared)]
-
-
-def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}

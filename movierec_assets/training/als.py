@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from movierec_assets.ratings.interactions import Interactions
-from movierec_assets.training.trainer import Arrays, Parameters, Trainer, Weights
+from movierec_assets.training.trainer import Arrays, Parameters, Residuals, Trainer, Weights
 from movierec_serving.bundle import Model
 
 PARALLEL_FROM = 1_000_000  # interactions; with fewer, threads that wait cost more than they save
+Float64 = NDArray[np.float64]
+Sparse = sp.csr_matrix | sp.csc_matrix
 INITIAL_SCALE = 0.01  # of random factors, as implicit's own
 
 
@@ -81,6 +84,34 @@ def loss(data: Interactions, weights: Weights, model: Model, parameters: Paramet
         )
 
 
+def residuals(model: Model) -> Residuals:
+    """How far the factors are from solving ALS's normal equations for the model's own ratings.
+
+    The gradient of a user is (Y'Y + regularization I) x + sum over rated items of ((|c| - 1) x'y -
+    max(c, 0)) y: the Gram trick, in the time of the ratings. The movies' likewise.
+    """
+    arrays, confidence = model.family.arrays, model.seen_confidence.astype(np.float64)
+    users = arrays["user_factors"].astype(np.float64)
+    movies = arrays["item_factors"].astype(np.float64)
+    rows = np.repeat(np.arange(len(users)), np.diff(model.seen_indptr))
+    scores = np.einsum("nf,nf->n", users[rows], movies[model.seen_items])
+    wanted = np.maximum(confidence, 0.0)
+    shape, places = (len(users), len(movies)), (rows, model.seen_items)
+    left = (np.abs(confidence) - 1.0) * scores - wanted
+    errors = sp.csr_matrix((left, places), shape=shape)
+    right = sp.csr_matrix((wanted, places), shape=shape)
+    penalty = float(model.parameters["regularization"])
+
+    def residual(own: Float64, other: Float64, of: Sparse, to: Sparse) -> float:
+        gradient = own @ (other.T @ other) + penalty * own + of @ other
+        return float(np.linalg.norm(gradient) / max(float(np.linalg.norm(to @ other)), 1e-12))
+
+    return Residuals(
+        users=residual(users, movies, errors, right),
+        movies=residual(movies, users, errors.T, right.T),
+    )
+
+
 def _random(rows: int, factors: int, random: np.random.Generator) -> NDArray[np.float32]:
     """(rows, F), small."""
     drawn = random.random((rows, factors), dtype=np.float32)
@@ -123,6 +154,7 @@ ALS = Trainer(
     fit=fit,
     warm=True,
     loss=loss,
+    residuals=residuals,
     ranges={
         "factors": (8, 256),
         "regularization": (0.1, 100.0),

@@ -6,7 +6,7 @@ trainers may make models of one family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -52,6 +52,22 @@ class Loss(Protocol):
 
 
 @dataclass(frozen=True)
+class Residuals:
+    """How far a model's vectors are from solving the equations of its own ratings.
+
+    |gradient| / |right side| over all rows of a side: 0 where they are solved exactly. The side
+    that was solved last is all but exact in any model that is whole.
+    """
+
+    users: float
+    movies: float
+
+    def larger(self, other: Residuals) -> Residuals:
+        """The larger one of each side."""
+        return Residuals(max(self.users, other.users), max(self.movies, other.movies))
+
+
+@dataclass(frozen=True)
 class Trainer:
     """How models of a family are fitted.
 
@@ -62,6 +78,7 @@ class Trainer:
         libraries: whose versions are recorded beside a model.
         settings: the setting that gives each parameter, by the parameter's name.
         warm: whether a fit can start from the day before's model.
+        residuals: of a model of the family, where its fit solves equations.
         ranges: of the parameters that a search may change, beside the weighting.
     """
 
@@ -72,6 +89,7 @@ class Trainer:
     fit: Fit
     warm: bool = False
     loss: Loss | None = None
+    residuals: Callable[[Model], Residuals] | None = None
     ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def parameters(self, settings: object) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from movierec_assets.promotion.comparison import (
     training_pairs,
     usual_overlap,
 )
-from movierec_assets.promotion.gate import Verdict, judge
+from movierec_assets.promotion.findings import Verdict
+from movierec_assets.promotion.gate import judge
 from movierec_assets.promotion.interval import interval
 from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import interactions_of

@@ -20,7 +20,7 @@ from movierec_assets.definitions import resources
 from movierec_assets.defs.notices import after_failure
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.platform import wired
-from movierec_assets.promotion.gate import Verdict
+from movierec_assets.promotion.findings import Verdict
 from movierec_assets.resources.registry.mlflow_run import sweep
 from movierec_assets.resources.registry.model_registry import ALIAS, EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
@@ -142,7 +142,7 @@ import sys
 import dagster as dg
 from movierec_assets.platform import wired
 from movierec_assets.defs.shared.production import reconcile_production
-from movierec_assets.promotion.gate import Verdict
+from movierec_assets.promotion.findings import Verdict
 from movierec_assets.settings import settings
 registry = wired().model_registry
 with dg.DagsterInstance.get() as instance:

@@ -10,12 +10,24 @@ from typing import Any, cast
 import dagster as dg
 
 from movierec_assets.ports import Bundles, Registry
-from movierec_assets.promotion.comparison import compare, overlap, usual_overlap
-from movierec_assets.promotion.gate import Decision, Verdict, judge
+from movierec_assets.promotion.comparison import (
+    against_popularity,
+    compare,
+    kept_share,
+    overlap,
+    usual_overlap,
+)
+from movierec_assets.promotion.findings import Decision, Verdict
+from movierec_assets.promotion.gate import judge
+from movierec_assets.promotion.interval import interval
 from movierec_assets.promotion.policy import references
+from movierec_assets.promotion.small_site import Limits, SmallSite
 from movierec_assets.promotion.version import Version
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 from movierec_assets.training.day_model import DayModel
+from movierec_assets.training.trainer import Residuals
+from movierec_assets.training.trainers import TRAINERS
 from movierec_serving.bundle import Bundle, BundleError
 
 
@@ -42,6 +54,7 @@ class Gate:
     settings: Settings
     bundles: Bundles
     registry: Registry
+    warehouse: Warehouse
 
     def verdict(
         self,
@@ -73,8 +86,37 @@ class Gate:
             manual=self.settings.gate == "manual",
             before=_ndcg_of(recorded(production)) if production else None,
             usual=self._usual(served, production, theirs.get("production")),
+            site=self._site(model, served, twin, production),
         )
         return self.registry.record_verdict(version, verdict, model.metrics)
+
+    def _site(
+        self, model: DayModel, served: Bundle, twin: Bundle, production: str | None
+    ) -> SmallSite | None:
+        """What a small site is judged by; None on a large one, where it decides nothing."""
+        settings = self.settings
+        if model.metrics.get("users", 0.0) >= settings.gate_small_users:
+            return None
+        before = Bundle.open(self.bundles.served(production)) if production else None
+        own, popular = against_popularity(served, twin)
+        until, window = served.manifest.data_until, settings.window_days
+        return SmallSite(
+            limits=Limits(
+                users=settings.gate_small_users,
+                overlap=settings.gate_small_overlap,
+                kept=settings.gate_kept_ratings,
+                residual=settings.gate_residual,
+            ),
+            accepted=self.warehouse.accepted_pairs(until, window),
+            held=len(served.seen_items),
+            # A window drops ratings every day, as it should.
+            kept=kept_share(served, before) if before is not None and window is None else 1.0,
+            residuals=_residuals(served, twin),
+            popularity=interval(
+                own, popular, margin=settings.gate_margin, level=settings.gate_level
+            ),
+            new_settings=before is not None and _recipe(before) != _recipe(served),
+        )
 
     def _usual(
         self, challenger: Bundle, production: str | None, twin: Bundle | None
@@ -88,6 +130,18 @@ class Gate:
         with suppress(BundleError):
             return usual_overlap(challenger, Bundle.open(self.bundles.served(production)), twin)
         return None
+
+
+def _residuals(served: Bundle, twin: Bundle) -> Residuals | None:
+    """The larger ones of both; None for a family whose fit solves no equations."""
+    residuals = TRAINERS[served.manifest.family].residuals
+    return residuals(served).larger(residuals(twin)) if residuals else None
+
+
+def _recipe(bundle: Bundle) -> dict[str, Any]:
+    """Family and parameters, without the regularization, which may follow from the data's size."""
+    parameters = {**bundle.parameters, "family": bundle.manifest.family}
+    return {name: value for name, value in parameters.items() if name != "regularization"}
 
 
 def _ndcg_of(model: DayModel | None) -> float | None:

@@ -12,7 +12,7 @@ import dagster as dg
 from filelock import FileLock
 
 from movierec_assets.promotion.decisions import Action, tag_changes, why_production
-from movierec_assets.promotion.gate import Decision, Verdict
+from movierec_assets.promotion.findings import Decision, Verdict
 from movierec_assets.promotion.policy import desired_production
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle

@@ -40,3 +40,17 @@ class TrainingData(DuckDBFile):
                    JOIN user_ids u USING (user_id) JOIN movie_ids m USING (movie_id)"""
             ).fetchnumpy()
         return latest(ids[0], ids[1], rows)
+
+    def accepted_pairs(self, until: str, window_days: int | None) -> int:
+        """How many pairs of user and movie have an accepted rating in (until - window, until]."""
+        rows = self._rows(
+            """SELECT count(*) FROM (
+                   SELECT DISTINCT user_id, movie_id FROM validated_ratings
+                   SEMI JOIN (SELECT day, source FROM chunks
+                              WHERE current AND verdict = 'accepted'
+                                AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE))
+                   USING (day, source))""",
+            since(until, window_days),
+            until,
+        )
+        return int(rows[0][0])
