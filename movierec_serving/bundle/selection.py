@@ -3,6 +3,7 @@ kernel.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,18 @@ from movierec_serving.errors import UnknownGenreError
 
 Ranked = list[tuple[int, float]]  # item rows with scores, best first
 Mask = NDArray[np.bool_]
+
+
+class Slice(NamedTuple):
+    """The part of a ranking that is wanted: `n` places from `offset` on, without `left_out`."""
+
+    n: int
+    offset: int = 0
+    left_out: Mask | None = None  # (I,) True for items that no list may have; None for none
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.n
 
 
 def left_out(
@@ -41,50 +54,45 @@ def left_out(
     return out
 
 
-def for_users(
-    model: PublishedModel, rows: Sequence[int], n: int, offset: int = 0, out: Mask | None = None
-) -> list[Ranked]:
-    """For each user row the best unseen items from place `offset`, at most `n`."""
-    found = {row: _listed(model, row, n, offset, out) for row in rows}
-    if missing := [row for row, ranked in found.items() if ranked is None]:
+def for_users(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[Ranked]:
+    """For each user row this part of the best unseen items."""
+    lists = {row: _listed(model, row, part) for row in rows}
+    missing = [row for row, ranked in lists.items() if ranked is None]
+    if missing:
         bundle = model.bundle
         seen = [bundle.seen(row) for row in missing]
-        answers = for_vectors(model, bundle.user_vectors(missing), seen, n, offset, out)
-        found.update(zip(missing, answers, strict=True))
-    return [found[row] or [] for row in rows]
+        computed = for_vectors(model, bundle.user_vectors(missing), seen, part)
+        lists.update(zip(missing, computed, strict=True))
+    return [lists[row] or [] for row in rows]
 
 
 def for_vectors(
     model: PublishedModel,
     vectors: NDArray[np.float32],
     seen: Sequence[NDArray[np.integer]],
-    n: int,
-    offset: int = 0,
-    out: Mask | None = None,
+    part: Slice,
 ) -> list[Ranked]:
     """The same for (B, F) vectors and what each of these users has seen."""
     bundle = model.bundle
-    if out is not None:
-        everywhere = np.flatnonzero(out)
+    if part.left_out is not None:
+        everywhere = np.flatnonzero(part.left_out)
         seen = [np.concatenate([own, everywhere]) for own in seen]
     longest = bundle.longest_item
-    items, scores = top_items(bundle.item_vectors, vectors, seen, offset + n, longest=longest)
+    items, scores = top_items(bundle.item_vectors, vectors, seen, part.end, longest=longest)
     return [
-        _pairs(own[offset:], its[offset:])
+        _pairs(own[part.offset :], its[part.offset :])
         for own, its in zip(items, scores.astype(np.float64), strict=True)
     ]
 
 
-def most_popular(model: PublishedModel, n: int, offset: int = 0, out: Mask | None = None) -> Ranked:
+def most_popular(model: PublishedModel, part: Slice) -> Ranked:
     """The most rated items, score the number of ratings."""
-    exclude = () if out is None else np.flatnonzero(out)
-    rows = popular(model.bundle, offset + n, exclude)[offset:]
+    exclude = () if part.left_out is None else np.flatnonzero(part.left_out)
+    rows = popular(model.bundle, part.end, exclude)[part.offset :]
     return _pairs(rows, model.bundle.popularity[rows])
 
 
-def similar(
-    model: PublishedModel, item: int, n: int, offset: int = 0, out: Mask | None = None
-) -> Ranked:
+def similar(model: PublishedModel, item: int, part: Slice) -> Ranked:
     """Other items by the cosine of their vectors; an item of zeros is similar to none."""
     bundle = model.bundle
     lengths = bundle.item_lengths * bundle.item_lengths[item]
@@ -92,26 +100,25 @@ def similar(
     np.divide(
         bundle.item_vectors @ bundle.item_vectors[item], lengths, out=scores, where=lengths > 0
     )
-    if out is not None:
-        scores[out] = -np.inf
+    if part.left_out is not None:
+        scores[part.left_out] = -np.inf
     scores[item] = -np.inf
-    best = np.argsort(-scores, kind="stable")[offset : offset + n]
+    best = np.argsort(-scores, kind="stable")[part.offset : part.end]
     return _pairs(best[np.isfinite(scores[best])], scores[best])
 
 
-def _listed(
-    model: PublishedModel, row: int, n: int, offset: int, out: Mask | None
-) -> Ranked | None:
+def _listed(model: PublishedModel, row: int, part: Slice) -> Ranked | None:
     """From the user's list; None if the answer may go on beyond its end."""
-    items, scores, end = model.top_items[row], model.top_scores[row], offset + n
-    if items[-1] >= 0 and end > len(items):
+    items, scores = model.top_items[row], model.top_scores[row]
+    wanted, may_go_on = slice(part.offset, part.end), items[-1] >= 0
+    if may_go_on and part.end > len(items):
         return None
-    if out is None:
-        return _pairs(items[offset:end], scores[offset:end])
-    kept = np.flatnonzero((items >= 0) & ~out[items])
-    if items[-1] >= 0 and len(kept) < end:
+    if part.left_out is None:
+        return _pairs(items[wanted], scores[wanted])
+    kept = np.flatnonzero((items >= 0) & ~part.left_out[items])
+    if may_go_on and len(kept) < part.end:
         return None
-    kept = kept[offset:end]
+    kept = kept[wanted]
     return _pairs(items[kept], scores[kept])
 
 

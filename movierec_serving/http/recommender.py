@@ -5,11 +5,12 @@ the bundle's `selection`.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from movierec_serving import metrics
@@ -21,6 +22,7 @@ from movierec_serving.bundle import (
     Ranked,
     selection,
 )
+from movierec_serving.bundle.selection import Slice
 from movierec_serving.http.replies import Reply, printable, reply
 from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
 from movierec_serving.model.holder import ModelHolder
@@ -38,13 +40,9 @@ class Recommender:
 
     def __init__(self, holder: ModelHolder, options: Selection) -> None:
         self.model: PublishedModel = holder.current()
-        self._place = (
-            options.n,
-            options.offset,
-            selection.left_out(
-                self.model, options.genre, options.exclude, holder.blocked(self.model)
-            ),
-        )
+        blocked = holder.blocked(self.model)
+        left_out = selection.left_out(self.model, options.genre, options.exclude, blocked)
+        self._part = Slice(options.n, options.offset, left_out)
         self._explain = isinstance(options, Options) and options.explain
 
     def for_user(self, asked: str | NewUser) -> Reply:
@@ -72,7 +70,7 @@ class Recommender:
         )
 
     def similar(self, movie: int) -> Reply:
-        ranked = selection.similar(self.model, movie, *self._place)
+        ranked = selection.similar(self.model, movie, self._part)
         return self._stamped(self._list(ranked, self.model.bundle.family.name))
 
     def popular(self) -> Reply:
@@ -82,39 +80,52 @@ class Recommender:
         return stamped(self.model, content)
 
     def _lists(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
-        """One call of the kernel for the known users, one for the new ones; popular movies for
-        everybody else.
-        """
-        model, bundle = self.model, self.model.bundle
-        known = [user for user in asked if isinstance(user, str)]
-        rows = {user: row for user in known if (row := bundle.user_row(user)) is not None}
-        own = dict(
-            zip(rows, selection.for_users(model, list(rows.values()), *self._place), strict=True)
-        )
-        rated = {
-            i: _evidence(bundle, user) for i, user in enumerate(asked) if isinstance(user, NewUser)
+        """One list a user, in their order, by two calls of the kernel at most."""
+        known = self._of_known(user for user in asked if isinstance(user, str))
+        new = self._of_new({i: user for i, user in enumerate(asked) if isinstance(user, NewUser)})
+        return [
+            self._list_of_new(new.get(index))
+            if isinstance(user, NewUser)
+            else self._list_of_known(user, known.get(user))
+            for index, user in enumerate(asked)
+        ]
+
+    def _of_known(self, users: Iterable[str]) -> dict[str, tuple[int, Ranked]]:
+        """Row and ranking of each user whom the model knows."""
+        rows = {user: self.model.bundle.user_row(user) for user in users}
+        known = {user: row for user, row in rows.items() if row is not None}
+        rankings = selection.for_users(self.model, list(known.values()), self._part)
+        return {
+            user: (row, ranked) for (user, row), ranked in zip(known.items(), rankings, strict=True)
         }
-        rated = {i: evidence for i, evidence in rated.items() if len(evidence.rows)}
-        new: dict[int, Ranked] = {}
-        if rated:
-            vectors = np.array([evidence.vector() for evidence in rated.values()])
-            seen = [evidence.rows for evidence in rated.values()]
-            new = dict(
-                zip(rated, selection.for_vectors(model, vectors, seen, *self._place), strict=True)
-            )
-        lists = []
-        for i, user in enumerate(asked):
-            if i in new:
-                made = self._list(new[i], "fold_in", rated[i])
-            elif isinstance(user, NewUser):
-                made = self._fallback("no_known_movie")
-            elif user in own:
-                evidence = Evidence.of_user(bundle, rows[user]) if self._explain else None
-                made = self._list(own[user], bundle.family.name, evidence, user_id=user)
-            else:
-                made = self._fallback("unknown_user", user_id=user)
-            lists.append(made)
-        return lists
+
+    def _of_new(self, users: Mapping[int, NewUser]) -> dict[int, tuple[Evidence, Ranked]]:
+        """Evidence and ranking of each who rated a movie that the model knows."""
+        rated = {index: _evidence(self.model.bundle, user) for index, user in users.items()}
+        rated = {index: evidence for index, evidence in rated.items() if len(evidence.rows)}
+        if not rated:
+            return {}
+        vectors = np.array([evidence.vector() for evidence in rated.values()])
+        seen = [evidence.rows for evidence in rated.values()]
+        rankings = selection.for_vectors(self.model, vectors, seen, self._part)
+        return {
+            index: (evidence, ranked)
+            for (index, evidence), ranked in zip(rated.items(), rankings, strict=True)
+        }
+
+    def _list_of_known(self, user: str, known: tuple[int, Ranked] | None) -> dict[str, Any]:
+        if known is None:
+            return self._fallback("unknown_user", user_id=user)
+        row, ranked = known
+        bundle = self.model.bundle
+        evidence = Evidence.of_user(bundle, row) if self._explain else None
+        return self._list(ranked, bundle.family.name, evidence, user_id=user)
+
+    def _list_of_new(self, new: tuple[Evidence, Ranked] | None) -> dict[str, Any]:
+        if new is None:
+            return self._fallback("no_known_movie")
+        evidence, ranked = new
+        return self._list(ranked, "fold_in", evidence)
 
     def _fallback(self, reason: str, **about: str) -> dict[str, Any]:
         metrics.count_fallback(reason)
@@ -122,7 +133,7 @@ class Recommender:
 
     @cached_property
     def _most_popular(self) -> Ranked:
-        return selection.most_popular(self.model, *self._place)
+        return selection.most_popular(self.model, self._part)
 
     def _list(
         self, ranked: Ranked, source: str, evidence: Evidence | None = None, **about: str
@@ -132,15 +143,18 @@ class Recommender:
         if self._explain and evidence is not None and items and len(evidence.rows):
             shares = evidence.shares(np.array([row for row, _ in ranked]))
             for item, share in zip(items, shares.T, strict=True):
-                most = [
-                    i for i in np.argsort(-share, kind="stable")[:REASONS].tolist() if share[i] > 0
-                ]
-                reasons = ((int(evidence.rows[i]), float(share[i])) for i in most)
-                item["because"] = [
-                    {**card(movie), "share": round(part, 4)} for movie, part in reasons
-                ]
+                item["because"] = self._reasons(evidence, share)
         id_ = f"{self.model.version}-{secrets.token_hex(12)}"
         return {"recommendation_id": id_, **about, "source": source, "items": items}
+
+    def _reasons(self, evidence: Evidence, share: NDArray[np.float64]) -> list[dict[str, Any]]:
+        """The rated movies that added most to a score; (N,) shares, one a rated movie."""
+        largest = np.argsort(-share, kind="stable")[:REASONS].tolist()
+        return [
+            {**self.model.card(int(evidence.rows[i])), "share": round(float(share[i]), 4)}
+            for i in largest
+            if share[i] > 0
+        ]
 
 
 def stamped(model: PublishedModel, content: dict[str, Any]) -> Reply:
@@ -157,11 +171,9 @@ def _evidence(bundle: Bundle, user: NewUser) -> Evidence:
     """Of the movies that the bundle knows: of others nothing can be learned. The last rating of a
     movie counts.
     """
-    rows = bundle.item_rows([one["movie_id"] for one in user.ratings]).tolist()
-    return Evidence.of_ratings(
-        bundle,
-        {row: one["rating"] for row, one in zip(rows, user.ratings, strict=True) if row >= 0},
-    )
+    rows = bundle.item_rows([rating["movie_id"] for rating in user.ratings]).tolist()
+    known = zip(rows, user.ratings, strict=True)
+    return Evidence.of_ratings(bundle, {row: rating["rating"] for row, rating in known if row >= 0})
 
 
 def _cause(error: ValidationError) -> str:

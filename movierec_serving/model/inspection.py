@@ -53,7 +53,7 @@ def check(store: Path, version: int) -> None:
     users = np.unique(np.linspace(0, len(bundle.user_ids) - 1, CANARIES).astype(np.int64))
     expected, _ = kernel.recommend(bundle, users, TOP_N)
     for row, items in zip(users.tolist(), expected.tolist(), strict=True):
-        (answer,) = selection.for_users(model, [row], TOP_N)
+        (answer,) = selection.for_users(model, [row], selection.Slice(TOP_N))
         listed = {item for item, _ in answer}
         # The kernel decides by float64, whose last bit may differ on the machine that published.
         if len(listed ^ {item for item in items if item >= 0}) > 2:

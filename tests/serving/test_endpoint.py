@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from movierec_serving.bundle import PublishedModel
-from movierec_serving.bundle.selection import for_users
+from movierec_serving.bundle.selection import Slice, for_users
 from tests.support import sample_models as models
 from tests.support.endpoint_process import TOKEN, EndpointProcess, descendants
 
@@ -55,7 +55,9 @@ def test_every_known_user_gets_their_own_list(
                 "score": round(score, 6),
                 "source": "als",
             }
-            for item, score in for_users(served, [served.bundle.user_row(user_id) or 0], 7)[0]
+            for item, score in for_users(served, [served.bundle.user_row(user_id) or 0], Slice(7))[
+                0
+            ]
         ]
 
 
@@ -186,7 +188,7 @@ def test_model_and_health_name_the_version(
         "version": 2,
         "data_until": "1998-04-02",
         "identity": "model-2",
-        "format_version": 1,
+        "format_version": 2,
     }
     assert [one["process"] for one in processes] == ["api-0", "api-1", "worker"]
     assert {one["pid"] for one in processes} <= descendants(endpoint.process.pid)
@@ -269,7 +271,7 @@ def test_reloads_go_forward_backward_and_nowhere(
 def _other_format(path: Path) -> None:
     document = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").unlink()  # shared with the bundle
-    (path / "manifest.json").write_text(json.dumps({**document, "format_version": 2}))
+    (path / "manifest.json").write_text(json.dumps({**document, "format_version": 3}))
 
 
 def _altered(path: Path) -> None:
@@ -283,7 +285,7 @@ REFUSED = {
     "missing": (77, 404, "version 77 is not in the store", lambda p: None),
     "not a version": (8, 409, "manifest.json", lambda p: p.mkdir()),
     "altered": (9, 409, "item_factors.npy: altered", _altered),
-    "other format": (10, 409, "format version 2, this program reads 1", _other_format),
+    "other format": (10, 409, "format version 3, this program reads 1 and 2", _other_format),
     "incomplete": (11, 409, "top_items.npy: missing", lambda p: (p / "top_items.npy").unlink()),
 }
 

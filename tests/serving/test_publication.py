@@ -11,7 +11,7 @@ import pytest
 
 from movierec_serving.bundle import TOP_N, BundleError, PublishedModel, publish, recommend
 from movierec_serving.bundle.documents import seal
-from movierec_serving.bundle.selection import for_users
+from movierec_serving.bundle.selection import Slice, for_users
 from tests.support import sample_models as models
 
 
@@ -22,8 +22,8 @@ def test_a_users_list_is_what_the_kernel_says(store: Path) -> None:
         expected = [
             (i, s) for i, s in zip(rows[row].tolist(), scores[row].tolist(), strict=True) if i >= 0
         ]
-        assert for_users(model, [row], TOP_N) == [expected]
-        assert for_users(model, [row], 5) == [expected[:5]]
+        assert for_users(model, [row], Slice(TOP_N)) == [expected]
+        assert for_users(model, [row], Slice(5)) == [expected[:5]]
         assert not {i for i, _ in expected} & set(model.bundle.seen(row).tolist())
     assert model.version == 3
     assert model.data_until == "1998-04-03"

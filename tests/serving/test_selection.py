@@ -18,6 +18,7 @@ from movierec_serving.bundle import (
     publish,
 )
 from movierec_serving.bundle.selection import (
+    Slice,
     for_users,
     for_vectors,
     left_out,
@@ -74,23 +75,23 @@ def test_lists_are_brute_force_over_what_is_allowed(model: PublishedModel, wish:
     n, offset, bundle = wish["n"], wish["offset"], model.bundle
     exact = bundle.user_vectors(range(USERS)).astype(np.float64)
     exact = exact @ bundle.item_vectors.astype(np.float64).T
-    found = for_users(model, list(range(USERS)), n, offset, out_of(model, wish))
+    found = for_users(model, list(range(USERS)), Slice(n, offset, out_of(model, wish)))
     for user, ranked in enumerate(found):
         candidates = [
             row for row in allowed(model, wish) if row not in set(bundle.seen(user).tolist())
         ]
         expected = sorted(candidates, key=lambda row: (-exact[user, row], row))[offset : offset + n]
         assert [row for row, _ in ranked] == expected
-        assert for_users(model, [user], n, offset, out_of(model, wish)) == [ranked]
+        assert for_users(model, [user], Slice(n, offset, out_of(model, wish))) == [ranked]
 
 
 @settings(deadline=None, max_examples=150)
 @given(wishes, st.integers(0, USERS - 1))
 def test_the_list_and_the_kernel_agree(model: PublishedModel, wish: dict, user: int) -> None:
     bundle = model.bundle
-    arguments = wish["n"], wish["offset"], out_of(model, wish)
-    by_kernel = for_vectors(model, bundle.user_vectors([user]), [bundle.seen(user)], *arguments)
-    assert for_users(model, [user], *arguments) == by_kernel
+    part = Slice(wish["n"], wish["offset"], out_of(model, wish))
+    by_kernel = for_vectors(model, bundle.user_vectors([user]), [bundle.seen(user)], part)
+    assert for_users(model, [user], part) == by_kernel
 
 
 @settings(deadline=None, max_examples=100)
@@ -102,10 +103,10 @@ def test_fallbacks_and_similar_movies_keep_the_same_rules(
     may = allowed(model, wish)
     popularity = model.bundle.popularity
     by_popularity = sorted(may, key=lambda row: (-popularity[row], row))
-    assert [row for row, _ in most_popular(model, n, offset, out)] == by_popularity[
+    assert [row for row, _ in most_popular(model, Slice(n, offset, out))] == by_popularity[
         offset : offset + n
     ]
-    close = similar(model, item, n, offset, out)
+    close = similar(model, item, Slice(n, offset, out))
     assert {row for row, _ in close} <= set(may) - {item}
     assert len(close) == max(0, min(n, len(set(may) - {item}) - offset))
 
@@ -113,7 +114,7 @@ def test_fallbacks_and_similar_movies_keep_the_same_rules(
 def test_similarity_is_the_cosine(model: PublishedModel) -> None:
     items = model.bundle.item_vectors.astype(np.float64)
     unit = items / np.linalg.norm(items, axis=1, keepdims=True)
-    for row, score in similar(model, 7, 20):
+    for row, score in similar(model, 7, Slice(20)):
         assert score == pytest.approx(unit[row] @ unit[7], abs=1e-5)
 
 
