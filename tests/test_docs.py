@@ -16,10 +16,11 @@ from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 from docs.generated.http import METHODS, openapi
-from docs.generated.meanings import meanings_of
+from docs.generated.meanings import has_meaning, meanings_of
 from docs.generated.tables import columns
 from docs.hooks import OUTSIDE, filled, link_words, words
 from movierec_assets.cli.app import app
+from tests.conftest import Platform
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -114,6 +115,19 @@ def test_every_error_has_a_heading() -> None:
     )
     assert "BundleError" in names
     assert without_heading(names, "errors") == []
+
+
+def test_what_a_run_writes_has_a_meaning(platform: Platform) -> None:
+    platform.deliver("1997-09-20", "1997-09-21", ratings=1500)
+    assert platform.run("-", job="catalogue").success
+    assert platform.run("1997-09-20", "1997-09-21").success
+    assets = ("raw_ratings", "movies", "validated_ratings", "als_model", "registered_model")
+    for asset in (*assets, "gate_verdict", "production_model", "prequential_evaluation"):
+        written = {entry for event in platform.events(asset) for entry in event.metadata}
+        assert written, asset
+        assert sorted(one for one in written if not has_meaning(asset, one)) == [], asset
+    written = {tag for version in platform.model_registry.versions() for tag in version.tags}
+    assert {"identity", "gate", "status"} <= written <= set(meanings_of("tags"))
 
 
 def test_the_first_use_of_a_word_links_to_the_glossary() -> None:

@@ -11,7 +11,7 @@ from docs.generated.assets import assets, automation
 from docs.generated.commands import commands
 from docs.generated.errors import errors
 from docs.generated.http import bodies, routes
-from docs.generated.meanings import tags
+from docs.generated.meanings import figures, tags
 from docs.generated.metrics import metrics
 from docs.generated.rules import rules
 from docs.generated.settings import settings
@@ -23,6 +23,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bodies": bodies,
     "commands": commands,
     "errors": errors,
+    "figures": figures,
     "metrics": metrics,
     "routes": routes,
     "rules": rules,

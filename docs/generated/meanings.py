@@ -19,6 +19,21 @@ def tags() -> str:
     return table(("tag", "meaning"), rows)
 
 
+def figures() -> str:
+    """The numbers of an evaluation and of a verdict, and what their prefixes say."""
+    rows = [(f"`{name}`", sentence(text)) for name, text in meanings_of("figures").items()]
+    prefixes = [(f"`{name}…`", sentence(text)) for name, text in meanings_of("prefixes").items()]
+    return table(("figure", "meaning"), [*rows, *prefixes])
+
+
+def has_meaning(asset: str, entry: str) -> bool:
+    """Whether an entry of an asset's metadata is explained, as itself or as a figure."""
+    if entry in meanings_of("metadata").get(asset, {}) or entry in meanings_of("figures"):
+        return True
+    prefixes = [one for one in meanings_of("prefixes") if entry.startswith(one)]
+    return any(has_meaning(asset, entry.removeprefix(one)) for one in prefixes)
+
+
 @cache
 def meanings_of(part: str) -> Mapping[str, Any]:
     """A part of `meanings.toml`: what no code can say."""
