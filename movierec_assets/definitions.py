@@ -11,6 +11,7 @@ from movierec_assets.defs import (
     automation,
     deployment,
     ingestion,
+    maintenance,
     notices,
     production,
     promotion,
@@ -45,6 +46,7 @@ def assemble(platform: Platform) -> dg.Definitions:
         asset_checks=[
             stale_days.days_current_check(served),
             production_age.production_current,
+            maintenance.nothing_lost,
             live.live_answers,
             live.live_accuracy,
         ],
@@ -55,8 +57,15 @@ def assemble(platform: Platform) -> dg.Definitions:
             deployment.deploy_job,
             live.live_job,
             production.set_production,
+            maintenance.prune_job,
+            maintenance.upkeep_job,
         ],
-        schedules=[automation.every_day, live.evaluate_live],
+        schedules=[
+            automation.every_day,
+            live.evaluate_live,
+            maintenance.prune_weekly,
+            maintenance.look_for_losses,
+        ],
         sensors=[
             automation.landing_zone_watch,
             deployment.deploy_production,
@@ -72,7 +81,7 @@ def assemble(platform: Platform) -> dg.Definitions:
 def resources(platform: Platform) -> dict[str, Any]:
     """Each field of the platform by its name, and the MLflow run of a Dagster run."""
     adapters = {field.name: getattr(platform, field.name) for field in fields(platform)}
-    return {**adapters, "mlflow": mlflow_run}
+    return {**adapters, "platform": platform, "mlflow": mlflow_run}
 
 
 defs = assemble(wired())

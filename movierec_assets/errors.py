@@ -13,6 +13,11 @@ caller that expects an error of this page does not swallow a typo.
     ├── WarehouseHeldError     another process does not let go of the warehouse
     ├── NewerWarehouseError    the warehouse was made by a newer movierec
     ├── ChangeError            a change of production makes no sense
+    ├── RemovedError           a version's files were removed on purpose
+    ├── RegistryLostError      MLflow no longer has the versions that it gave numbers to
+    ├── RecoveryError          what was lost cannot be made again
+    ├── BackupError            a backup cannot be made, or not be trusted
+    ├── ForgetError            a user cannot be forgotten as asked
     ├── EndpointError          an endpoint did not do what it was asked
     ├── WebhookError           the webhook refused a notice
     ├── TooManyMoviesError     a model of pairs of movies does not fit into memory
@@ -85,6 +90,26 @@ class NewerWarehouseError(MovierecError):
 
 class ChangeError(MovierecError):
     """A change of production makes no sense; the message says why."""
+
+
+class RemovedError(MovierecError):
+    """A version's files were removed on purpose; the message says why."""
+
+
+class RegistryLostError(MovierecError):
+    """MLflow's database was lost or replaced; the message says what to do."""
+
+
+class RecoveryError(MovierecError):
+    """What was lost cannot be made again; the message names it and why."""
+
+
+class BackupError(MovierecError):
+    """A backup cannot be made, or not be trusted; nothing was left half-written."""
+
+
+class ForgetError(MovierecError):
+    """A user cannot be forgotten as asked; the message never holds the user's id."""
 
 
 class EndpointError(MovierecError):

@@ -167,6 +167,17 @@ class Settings(BaseSettings):
         ge=0,
         description="accepted days that production may lack before somebody is told",
     )
+    keep_versions: int = Field(
+        default=30,
+        ge=2,
+        description="how many of the newest versions a prune leaves whatever they are; production, "
+        "what is pinned or served, one version a month, and what these were started from stay too",
+    )
+    prune: bool = Field(
+        default=False,
+        description="whether the weekly job removes the versions that nothing needs, or only says "
+        "which it would remove",
+    )
 
     @field_validator(
         "partition_end",

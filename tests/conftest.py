@@ -108,13 +108,8 @@ class Platform:
         return [record.asset_materialization for record in found if record.asset_materialization]
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder as set-up leaves it, with a space in its name; settings read nothing else."""
-    folder = tmp_path / "a home"
-    folder.mkdir()
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(ROOT / name, folder)
+def settle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `folder` the home that this process's settings name, and nothing else."""
     for name in [
         *(f"MOVIEREC_{field.upper()}" for field in Settings.model_fields),
         "MLFLOW_TRACKING_URI",
@@ -134,12 +129,27 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MOVIEREC_DAGSTER_DIR", str(folder / "warehouse" / "dagster"))
     monkeypatch.chdir(folder)
     settings.cache_clear()
+
+
+def empty_home(folder: Path) -> Path:
+    """A folder as set-up finds it."""
+    folder.mkdir(parents=True)
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "warehouse" / "dagster").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder as set-up finds it, with a space in its name; settings read nothing else."""
+    folder = empty_home(tmp_path / "a home")
+    settle(folder, monkeypatch)
     yield folder
     settings.cache_clear()
 
 
 @pytest.fixture
 def platform(home: Path) -> Iterator[Platform]:
-    (home / "warehouse" / "dagster").mkdir(parents=True)
     with dg.DagsterInstance.get() as instance:
         yield Platform(home, instance)

@@ -9,8 +9,13 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from movierec_assets.cli.backup import backup_command
 from movierec_assets.cli.fetch import fetch_command
+from movierec_assets.cli.forget import forget_command
 from movierec_assets.cli.processes import MLFLOW_SETTINGS
+from movierec_assets.cli.prune import prune_command
+from movierec_assets.cli.recover import recover_command
+from movierec_assets.cli.restore import restore_command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +24,12 @@ app = typer.Typer(
     help="A daily movie-recommendation platform.",
 )
 app.command("fetch")(fetch_command)
+app.command("recover")(recover_command)
+app.command("backup")(backup_command)
+app.command("restore")(restore_command)
+app.command("prune")(prune_command)
+app.command("forget")(forget_command)
+app.command("forget")(forget_command)
 
 
 def main() -> None:
@@ -126,7 +137,7 @@ def verify_command(
     from mlflow.exceptions import MlflowException
 
     from movierec_assets.cli.verify import verify
-    from movierec_assets.errors import VerifyError
+    from movierec_assets.errors import MovierecError
     from movierec_assets.settings import settings
     from movierec_serving.bundle import BundleError
 
@@ -135,7 +146,7 @@ def verify_command(
         for rebuilt in verify(settings(), version, since.date().isoformat() if since else None):
             typer.echo(str(rebuilt))
             sound &= rebuilt.sound
-    except (VerifyError, BundleError, MlflowException) as error:
+    except (MovierecError, BundleError, MlflowException) as error:
         typer.echo(f"verify: {error}", err=True)
         raise typer.Exit(1) from error
     raise typer.Exit(0 if sound else 1)

@@ -79,6 +79,9 @@ def show_lineage(
     number = version_of(text)
     versions: dict[int, Version] = {one.number: one for one in adapters.model_registry.versions()}
     if number not in versions:
+        record = adapters.model_registry.records.get(number)
+        if record is not None and record.removed is not None:
+            raise LineageError(f"version {number} was removed: {record.removed}")
         raise LineageError(f"there is no version {number}: there are {len(versions)}")
     version, store = versions[number], adapters.bundle_store
     try:

@@ -72,6 +72,7 @@ def create_databases(chosen: Settings) -> None:
     with adapters.warehouse.connect():
         pass
     adapters.model_registry.initialise()
+    adapters.model_registry.keep_records()
     (chosen.warehouse / "landing" / "ratings").mkdir(parents=True, exist_ok=True)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import dagster as dg
 from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from movierec_assets.cli.recovering import all_losses
 from movierec_assets.errors import EndpointError
+from movierec_assets.maintenance.disk import bytes_by_store, in_words
 from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.monitoring.status import EndpointState, Status
 from movierec_assets.partitions import outside_partitions, within
@@ -22,15 +26,18 @@ from movierec_assets.resources.serving_client import ServingClient
 def show_status() -> bool:
     """Print the table, then each disagreement with its reason; whether there is none."""
     load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
-    status = survey(wired())
+    platform = wired()
+    with dg.DagsterInstance.get() as instance:
+        status = survey(platform, [str(loss) for loss in all_losses(platform, instance)])
     console = Console(highlight=False)
     console.print(_table(status))
+    console.print(f"disk: {in_words(bytes_by_store(platform.settings.warehouse))}")
     for line in status.disagreements:
         console.print(f"[yellow]![/] {escape(line)}", soft_wrap=True)
     return not status.disagreements
 
 
-def survey(platform: Platform) -> Status:
+def survey(platform: Platform, losses: Sequence[str] = ()) -> Status:
     """Ask every store, the registry and the endpoints of one home what they have."""
     warehouse, registry = platform.warehouse, platform.model_registry
     landed, ledger, models = platform.landing_zone.days(), warehouse.chunks(), warehouse.models()
@@ -51,6 +58,7 @@ def survey(platform: Platform) -> Status:
         endpoints=[_state(platform.serving_client, url) for url in platform.settings.endpoints],
         arm=warehouse.arm,
         days_behind=platform.settings.production_days_behind,
+        losses=losses,
     )
 
 
@@ -61,9 +69,12 @@ def _outside(landed: list[str]) -> list[str]:
 
 def _state(client: ServingClient, url: str) -> EndpointState:
     try:
-        return EndpointState(url, client.served(url))
+        served = client.model(url)
     except EndpointError as error:
         return EndpointState(url, problem=str(error))
+    if served is None:
+        return EndpointState(url)
+    return EndpointState(url, served.version, served.identity)
 
 
 def _table(status: Status) -> Table:

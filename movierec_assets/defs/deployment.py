@@ -11,14 +11,14 @@ from movierec_assets.defs.shared.accuracy import Served, report_accuracy
 from movierec_assets.defs.shared.header import GROUP, OWNERS
 from movierec_assets.defs.shared.keys import MOVIES, PRODUCTION_MODEL, SERVED_MODEL
 from movierec_assets.defs.shared.metadata import table
-from movierec_assets.defs.shared.production import reconcile_production, reported_production
+from movierec_assets.defs.shared.production import reconcile_production, reported_model
 from movierec_assets.defs.shared.tags import ATTEMPT, VERSION
 from movierec_assets.errors import EndpointError
 from movierec_assets.monitoring.told import Told
 from movierec_assets.ports import Bundles, Notices, PublishedModels, Registry
 from movierec_assets.promotion.rollout import Attempt, Attempts, Endpoints, Settled, Wait, next_step
 from movierec_assets.promotion.version import Version
-from movierec_assets.resources.serving_client import Reload, ServingClient
+from movierec_assets.resources.serving_client import Reload, ServedVersion, ServingClient
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import BundleError, Movie, PublishedModel
 
@@ -149,10 +149,10 @@ def deploy_production(
     notifier: dg.ResourceParam[Notices],
 ) -> dg.SensorResult | dg.SkipReason:
     """Reconciles: a server that was down, or came up empty, converges by itself."""
-    production = reported_production(context.instance)
-    if production is None:
+    reported = reported_model(context.instance)
+    if reported is None:
         return dg.SkipReason("nothing is in production yet")
-    seen = _look(serving_client, production)
+    production, seen = reported.version, _look(serving_client, reported)
     if seen.differ and (deploying := _under_way(context.instance)):
         return dg.SkipReason(f"run {deploying[:8]} is deploying")
     before, now = Attempts.loads(context.cursor), time.time()
@@ -173,19 +173,21 @@ def deploy_production(
             return dg.SensorResult([dg.RunRequest(key, tags=tags)], cursor=cursor)
 
 
-def _look(client: ServingClient, production: int) -> Endpoints:
-    """Ask each endpoint what it serves."""
+def _look(client: ServingClient, production: ServedVersion) -> Endpoints:
+    """Ask each endpoint what it serves: the number, and which model that is to it."""
     differ: dict[str, str] = {}
     down: set[str] = set()
     for url in client.endpoints:
         try:
-            served = client.served(url)
+            served = client.model(url)
         except EndpointError as error:
             differ[url] = str(error)
             down.add(url)
         else:
-            if served != production:
-                differ[url] = f"{url} serves {served or 'nothing'}"
+            if served is None or served.version != production.version:
+                differ[url] = f"{url} serves {served.version if served else 'nothing'}"
+            elif production.identity and served.identity != production.identity:
+                differ[url] = f"{url} serves another model as version {served.version}"
     return Endpoints(differ, frozenset(down))
 
 

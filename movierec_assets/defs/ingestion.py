@@ -46,6 +46,8 @@ def raw_ratings(
     def ingest(day: str) -> None:
         path, content = landing_zone.read(day)
         delivered[day] = digest = chunk_archive.store(day, content)
+        name = path.relative_to(landing_zone.path).as_posix()
+        chunk_archive.receipts.enter(day, digest, name)
         known = ledger.get(day, [])
         if any(one.sha256 == digest for one in held(known)):
             if known[-1].sha256 != digest:  # the good file again, after one that was refused

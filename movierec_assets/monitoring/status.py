@@ -18,6 +18,7 @@ class EndpointState:
 
     url: str
     version: int | None = None
+    identity: str | None = None  # of the model that it says this version is
     problem: str | None = None
 
 
@@ -39,12 +40,14 @@ class Status:
     endpoints: Sequence[EndpointState]
     arm: str = "als"  # whose models are served
     days_behind: int = 0  # that production may be without a word
+    losses: Sequence[str] = ()  # what a store no longer has, and what to do, in sentences
 
     @property
     def disagreements(self) -> list[str]:
         """What somebody should look at, each in a sentence; nothing where all stages agree."""
         return [
             *(f"{day} is refused: {reason}" for day, reason in self.refused.items()),
+            *self.losses,
             *self.ignored,
             *self._of_stages(),
             *self._of_production(),
@@ -81,10 +84,25 @@ class Status:
             return endpoint.problem
         wanted = None if self.production is None else self.production.number
         if endpoint.version == wanted:
-            return None
+            return self._of_identity(endpoint)
         return (
             f"{endpoint.url} serves {endpoint.version or 'nothing'}, production is "
             f"{wanted or 'none'}: is the daemon running?"
+        )
+
+    def _of_identity(self, endpoint: EndpointState) -> str | None:
+        """That a number is one model to the endpoint and another to the registry, if it is so."""
+        production = self.production
+        if (
+            production is None
+            or endpoint.identity is None
+            or endpoint.identity == production.identity
+        ):
+            return None
+        return (
+            f"{endpoint.url} serves another model as version {production.number} "
+            f"({endpoint.identity[:12]}) than the registry has ({production.identity[:12]}): run "
+            "`movierec recover --apply`, then start the endpoint again"
         )
 
 

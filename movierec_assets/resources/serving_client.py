@@ -25,6 +25,14 @@ _persistently = tenacity.Retrying(
 
 
 @dataclass(frozen=True)
+class ServedVersion:
+    """What an endpoint answers from: the version's number, and which model that is."""
+
+    version: int
+    identity: str
+
+
+@dataclass(frozen=True)
 class Reload:
     """What an endpoint acknowledged."""
 
@@ -56,7 +64,12 @@ class ServingClient:
     token: SecretStr | None = None
 
     def served(self, url: str) -> int | None:
-        """The version an endpoint serves, None while it has none.
+        """The version an endpoint serves, None while it has none; raises as `model`."""
+        found = self.model(url)
+        return found.version if found is not None else None
+
+    def model(self, url: str) -> ServedVersion | None:
+        """What an endpoint serves, None while it has nothing.
 
         Raises:
             EndpointError: it does not answer, or not as an endpoint does.
@@ -65,7 +78,8 @@ class ServingClient:
             answer = client.get("/model")
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             return None
-        return int(_body(url, answer)["version"])
+        body = _body(url, answer)
+        return ServedVersion(int(body["version"]), str(body.get("identity", "")))
 
     def reload(self, url: str, version: int) -> Reload:
         """Make an endpoint serve `version`; returns when every request sent from now on is answered
@@ -77,7 +91,10 @@ class ServingClient:
         with self._connection(url, RELOAD_S) as client:
             answer = _persistently(client.post, "/reload", json={"version": version})
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            raise EndpointError(f"{url} has another MOVIEREC_RELOAD_TOKEN than this process")
+            raise EndpointError(
+                f"{url} has another MOVIEREC_RELOAD_TOKEN than this process: start it again "
+                "if .env was written anew"
+            )
         body = _body(url, answer)
         seconds = answer.elapsed.total_seconds()
         return Reload(

@@ -155,14 +155,20 @@ def _inherited(day: str, recipe: Recipe, parent: DayModel | None) -> DayModel:
 def _start(recipe: Recipe, until: str, parent: DayModel | None, stored: Stored) -> Bundle | None:
     """The model that a warm fit starts from: the day before's, in the same month, fitted by the
     same recipe.
+
+    Raises:
+        NotReadyError: it was lost.
     """
     if parent is None or parent.identity is None or not recipe.trainer.warm:
         return None
     if (parent.data_until or "")[:7] != until[:7]:
         return None
     bundle = stored.start(parent.identity)
-    if bundle is None:
-        return None
+    if bundle is None:  # a cold fit in its place would be another model, for good
+        raise NotReadyError(
+            f"the bundle or twin of {parent.day}'s model was lost: `movierec recover --apply` "
+            f"makes it again, or materialize {recipe.arm}_model of its month up to {parent.day}"
+        )
     manifest = bundle.manifest
     fitted_by = manifest.family, manifest.training_version, dict(manifest.parameters)
     asked_for = recipe.trainer.family, recipe.trainer.version, dict(recipe.parameters)

@@ -3,6 +3,7 @@ on.
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -17,11 +18,14 @@ class Blocklist:
 
     A process compares the number as a request begins, as it does with the version, and reads the
     file if it has moved: so a request sent after the acknowledgement knows the change, in every
-    process.
+    process. The store can be lost and published again; a copy beside it keeps the takedowns.
     """
 
     def __init__(self, store: Path) -> None:
-        self._path = store / ".blocked"
+        self._path, self._copy = store / ".blocked", store.with_name("blocklist.json")
+        if self._path.is_file() and not self._copy.exists():  # of before there was a copy
+            with suppress(OSError):
+                replace_file(self._copy, self._path.read_bytes())
         self._generation = Pointer.open(store / ".blocked.generation")
         self._known: tuple[int, frozenset[str]] | None = None
 
@@ -43,15 +47,18 @@ class Blocklist:
         with FileLock(self._path.with_name(".blocked.lock"), timeout=10.0):
             before = self._read()
             after = before | {movie_id} if blocked else before - {movie_id}
-            if after != before:
-                replace_file(self._path, json.dumps(sorted(after)).encode())
+            if after != before or not self._path.exists():
+                content = json.dumps(sorted(after)).encode()
+                replace_file(self._copy, content)  # first: a kill in between loses no takedown
+                replace_file(self._path, content)
             # Also without a change: who wrote the file may have died before the number moved.
             self._generation.store(self._generation.load() + 1)
         return after != before
 
     def _read(self) -> frozenset[str]:
+        known = self._path if self._path.exists() else self._copy
         try:
-            ids = json.loads(self._path.read_bytes())
+            ids = json.loads(known.read_bytes())
         except FileNotFoundError:
             return frozenset()
         except (OSError, ValueError) as error:

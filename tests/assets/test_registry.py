@@ -314,3 +314,26 @@ def test_a_cancelled_run_is_not_finished_in_mlflow(platform: Platform) -> None:
     with pytest.raises(dg.DagsterExecutionInterruptedError):
         interrupted.execute_in_process(instance=platform.instance)
     assert [run.info.status for run in runs(platform)] == ["FAILED"]
+
+
+def test_versions_of_before_there_were_records_are_recorded(platform: Platform) -> None:
+    register(platform, *DAYS[:3])
+    assert platform.model_registry.records.numbers() == []
+    platform.model_registry.change("revoke", 2, "a test")
+    assert platform.model_registry.records.get(2).tags["revoked"] == "a test"
+    platform.model_registry.keep_records()
+    assert platform.model_registry.records.numbers() == [1, 2, 3]
+    assert platform.model_registry.records.newest_kept().identity == f"{DAYS[2]}-2"
+
+
+def test_a_damaged_record_counts_as_none(platform: Platform) -> None:
+    records = platform.model_registry.records
+    records.keep(1, {"identity": "a"}, {"ndcg": 0.5})
+    records.keep(2, {"identity": "b"})
+    (platform.root / "versions" / "2.json").write_text('{"number": 2}')
+    assert records.newest_kept().identity == "a"
+    records.keep(1, {"identity": "another"})
+    assert records.get(1).identity == "a"
+    assert records.taken(1, "another")
+    assert not records.taken(1, "a")
+    assert not records.taken(3, "c")

@@ -37,6 +37,14 @@ def test_where_all_stages_agree_nothing_is_said() -> None:
     [
         ({"refused": {DAYS[0]: "half a row"}}, f"{DAYS[0]} is refused: half a row"),
         ({"ignored": ["2 files are odd"]}, "2 files are odd"),
+        ({"losses": ["twins/: gone"]}, "twins/: gone"),
+        (
+            {"endpoints": [EndpointState(URL, 2, "another model")]},
+            (
+                f"{URL} serves another model as version 2 (another mode) than the registry has "
+                "(m2): run `movierec recover --apply`, then start the endpoint again"
+            ),
+        ),
         (
             {"ingested": DAYS[:1]},
             f"2 delivered days, {DAYS[1]} to {DAYS[2]}, are not ingested: materialize them",

@@ -3,6 +3,7 @@ blocklist.
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -232,6 +233,20 @@ def test_a_movie_is_taken_off_while_a_reload_checks_a_large_bundle(tmp_path: Pat
     with FileLock(settings.pointer.with_name(f"{settings.pointer.name}.lock")):
         assert blocklist.set("m1", blocked=True)
     assert blocklist.ids() == {"m1"}
+
+
+def test_a_takedown_outlives_the_store(tmp_path: Path) -> None:
+    store = tmp_path / "models"
+    store.mkdir()
+    Blocklist(store).set("m1", blocked=True)
+    shutil.rmtree(store)
+    store.mkdir()
+    again = Blocklist(store)
+    assert again.ids() == {"m1"}
+    assert not again.set("m1", blocked=True)
+    assert (store / ".blocked").read_text() == '["m1"]'
+    assert again.set("m1", blocked=False)
+    assert Blocklist(store).ids() == frozenset()
 
 
 def test_many_new_users_get_what_each_gets_alone(

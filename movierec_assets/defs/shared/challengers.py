@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from movierec_assets.errors import NotReadyError
 from movierec_assets.ports import Bundles, Registry
 from movierec_assets.promotion.comparison import (
     against_popularity,
@@ -75,7 +76,7 @@ class Gate:
         against = {name: identities[number] for name, number in numbers.items()}
         served = Bundle.open(self.bundles.served(version.identity))
         twin = Bundle.open(self.bundles.twin(version.identity))
-        theirs = {name: Bundle.open(self.bundles.twin(key)) for name, key in against.items()}
+        theirs = {name: self._twin(name, identity) for name, identity in against.items()}
         production = against.get("production")
         verdict = judge(
             {name: value for name, value in model.metrics.items() if "/" not in name},  # no segment
@@ -117,6 +118,16 @@ class Gate:
             ),
             new_settings=before is not None and _recipe(before) != _recipe(served),
         )
+
+    def _twin(self, role: str, identity: str) -> Bundle:
+        """The twin of a reference; NotReadyError, which says what to do, where it was lost."""
+        try:
+            return Bundle.open(self.bundles.twin(identity))
+        except BundleError as error:
+            raise NotReadyError(
+                f"the gate has nothing to compare with, the twin of its {role} was lost: {error}; "
+                "`movierec recover --apply` makes it again"
+            ) from error
 
     def _usual(
         self, challenger: Bundle, production: str | None, twin: Bundle | None

@@ -5,6 +5,7 @@ import dagster as dg
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
 from movierec_assets.ports import Registry
 from movierec_assets.promotion.version import Version
+from movierec_assets.resources.serving_client import ServedVersion
 
 
 def reconcile_production(instance: dg.DagsterInstance, registry: Registry, by: str) -> int | None:
@@ -18,6 +19,7 @@ def reconcile_production(instance: dg.DagsterInstance, registry: Registry, by: s
     def report(version: Version | None, previous: int | None, why: str) -> None:
         metadata: dict[str, int | str] = {
             "version": version.number if version else 0,
+            "identity": version.identity if version else "none",
             "from": previous or 0,
             "data until": version.data_until if version else "none",
             "why": why,
@@ -39,7 +41,16 @@ def reconcile_production(instance: dg.DagsterInstance, registry: Registry, by: s
 
 def reported_production(instance: dg.DagsterInstance) -> int | None:
     """The production version of the newest event of `production_model`; None if there is none."""
+    reported = reported_model(instance)
+    return reported.version if reported is not None else None
+
+
+def reported_model(instance: dg.DagsterInstance) -> ServedVersion | None:
+    """The same with the model that the version is, "" in events of before it was reported."""
     event = instance.get_latest_materialization_event(PRODUCTION_MODEL)
     if event is None or event.asset_materialization is None:
         return None
-    return int(str(event.asset_materialization.metadata["version"].value)) or None
+    metadata = event.asset_materialization.metadata
+    version = int(str(metadata["version"].value))
+    identity = str(metadata["identity"].value) if "identity" in metadata else ""
+    return ServedVersion(version, identity) if version else None

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import dagster as dg
 from filelock import FileLock
 
+from movierec_assets.errors import ChangeError, RegistryLostError, RemovedError
 from movierec_assets.promotion.decisions import Action, tag_changes, why_production
 from movierec_assets.promotion.findings import Decision, Verdict
 from movierec_assets.promotion.policy import desired_production
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
+from movierec_assets.resources.registry.relocation import relocate
+from movierec_assets.resources.registry.version_records import REMOVED, VersionRecords
 from movierec_assets.resources.registry.version_tags import VersionTags
 from movierec_serving.bundle import Bundle
 
@@ -46,6 +49,8 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Path(self.root).mkdir(parents=True, exist_ok=True)
         with self.lock():
+            if self._database is not None and self._database.is_file():
+                relocate(self._database, EXPERIMENT, Path(self.root))
             client = self.client()
             if client.get_experiment_by_name(EXPERIMENT) is None:
                 local = self.tracking_uri.startswith("sqlite:")
@@ -57,9 +62,36 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                client.create_registered_model(
-                    MODEL_NAME, description="Daily ALS recommender; versions are never overwritten."
-                )
+                self.create_model()
+
+    @property
+    def local(self) -> bool:
+        """Whether MLflow's database and artifacts are this home's own files."""
+        return self._database is not None
+
+    @property
+    def _database(self) -> Path | None:
+        """MLflow's own SQLite file; None where a server keeps it."""
+        path = self.tracking_uri.removeprefix("sqlite:///")
+        return Path(path) if path != self.tracking_uri else None
+
+    def keep_records(self) -> None:
+        """Record what MLflow has: versions of before there were records, and what a crash between
+        MLflow and a record left out. Set-up does it, and a recovery.
+        """
+        try:
+            self.check_whole()
+        except RegistryLostError as lost:  # its versions are not the ones that have these numbers
+            logger.error("%s", lost)
+            return
+        for version in self.versions():
+            self.records.keep(version.number, version.tags)
+
+    def create_model(self) -> None:
+        """Create the registered model, without a version."""
+        self.client().create_registered_model(
+            MODEL_NAME, description="Daily ALS recommender; versions are never overwritten."
+        )
 
     def client(self) -> MlflowClient:
         from mlflow import MlflowClient
@@ -70,14 +102,45 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         """One process at a time changes the registry."""
         return FileLock(Path(self.root) / "registry.lock")
 
+    @property
+    def records(self) -> VersionRecords:
+        """What each number was given to, beside MLflow."""
+        return VersionRecords(Path(self.root))
+
+    def check_whole(self) -> None:
+        """Compare MLflow with the newest version that was recorded.
+
+        Raises:
+            RegistryLostError: MLflow does not have it, or another model has its number.
+        """
+        from mlflow.exceptions import MlflowException
+
+        newest = self.records.newest_kept()
+        if newest is None:
+            return
+        try:
+            found = self.get(newest.number).identity
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            found = "missing"
+        if found != newest.identity:
+            raise RegistryLostError(
+                f"MLflow's registry was lost or replaced: version {newest.number} is "
+                f"{newest.identity[:12]} by its record, {found[:12]} in MLflow; run "
+                "`movierec recover`. Nothing was changed, the endpoints keep what they serve"
+            )
+
     def versions(self) -> list[Version]:
-        """All complete versions, oldest first."""
+        """All complete versions that were not removed, oldest first."""
         client, found, token = self.client(), [], None
         while True:
             page = client.search_model_versions(
                 f"name='{MODEL_NAME}'", max_results=1000, page_token=token
             )
-            found += [_version(one) for one in page if "identity" in one.tags]
+            found += [
+                _version(one) for one in page if "identity" in one.tags and REMOVED not in one.tags
+            ]
             token = page.token
             if not token:
                 return sorted(found, key=lambda one: one.number)
@@ -90,8 +153,24 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         return min((_version(one) for one in page), key=lambda one: one.number, default=None)
 
     def get(self, number: int) -> Version:
-        """A version by its number; MLflow's error if it does not exist."""
+        """A version by its number; MLflow's error if it does not exist.
+
+        Raises:
+            RemovedError: its files were removed on purpose.
+        """
+        record = self.records.get(number)
+        if record is not None and record.removed is not None:
+            raise RemovedError(f"version {number} was removed: {record.removed}")
         return _version(self.client().get_model_version(MODEL_NAME, str(number)))
+
+    def artifacts(self, number: int) -> str | None:
+        """Where MLflow keeps a version's files (a URI or path); None if it has none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client().get_model_version_download_uri(MODEL_NAME, str(number))
+        except MlflowException:
+            return None
 
     def register(
         self, bundle: Bundle, *, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None
@@ -109,17 +188,28 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             existing = self.find(manifest.identity)
             if existing is not None:
                 return existing
+            self.check_whole()
             run = mlflow.active_run()
             assert run is not None, "register() is called inside an MLflow run"
             model = log_bundle(client, run.info.run_id, bundle, metrics or {})
-            version = client.create_model_version(
-                MODEL_NAME,
-                source=model.model_uri,
-                run_id=run.info.run_id,
-                model_id=model.model_id,
-                tags={"identity": manifest.identity, "data_until": manifest.data_until, **tags},
-            )
-            return _version(version)
+            given = {"identity": manifest.identity, "data_until": manifest.data_until, **tags}
+            while True:
+                version = _version(
+                    client.create_model_version(
+                        MODEL_NAME,
+                        source=model.model_uri,
+                        run_id=run.info.run_id,
+                        model_id=model.model_id,
+                        tags=given,
+                    )
+                )
+                if not self.records.taken(version.number, manifest.identity):
+                    break
+                client.delete_model_version(
+                    MODEL_NAME, str(version.number)
+                )  # a number is given once
+            self.records.keep(version.number, given, metrics or {})
+            return version
 
     def record_verdict(
         self, version: Version, verdict: Verdict, known: Collection[str] = ()
@@ -155,9 +245,17 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ChangeError: no reason, no such version, or nothing there to be undone or approved.
         """
+        record = self.records.get(number)
+        if record is not None and record.removed is not None:
+            raise ChangeError(f"{action} version {number}: it was removed ({record.removed})")
         with self.lock():
             for change in tag_changes(action, number, reason, self.versions()):
                 self._tag(change.version, **{change.tag: change.value})
+
+    def announce_removal(self, number: int, why: str) -> None:
+        """Say that a version's files are about to go; it is a candidate for nothing from now on."""
+        with self.lock():
+            self._tag(number, **{REMOVED: why})
 
     def _tag(self, number: int, **values: str | None) -> None:
         """Set tags of a version in this order; None takes one away."""
@@ -167,10 +265,20 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 tags.delete(number, key)
             else:
                 tags.set(number, key, value)
+        if self.records.get(number) is None:  # of before there were records
+            self.records.keep(number, self.get(number).tags)
+        self.records.change(number, values)
 
     def production(self) -> Version | None:
-        """The version that the alias names, or None."""
-        aliases = self.client().get_registered_model(MODEL_NAME).aliases
+        """The version that the alias names; None if there is none, or no model yet."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            aliases = self.client().get_registered_model(MODEL_NAME).aliases
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
         return self.get(int(aliases[ALIAS])) if ALIAS in aliases else None
 
     def reconcile(
@@ -191,8 +299,12 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Returns:
             The production version.
+
+        Raises:
+            RegistryLostError: as `check_whole`.
         """
         with self.lock():
+            self.check_whole()
             versions = self.versions()
             wanted = desired_production([version.candidate for version in versions])
             production = next((one for one in versions if one.number == wanted), None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from movierec_assets.errors import AlteredChunkError
+from movierec_assets.resources.stores.receipts import Receipts
 from movierec_serving.bundle.files import replace_file
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,11 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
         target.parent.mkdir(parents=True, exist_ok=True)
         replace_file(target, content)
         return digest
+
+    @property
+    def receipts(self) -> Receipts:
+        """When and under which name each chunk was delivered."""
+        return Receipts(Path(self.path))
 
     def read(self, day: str, digest: str) -> bytes:
         """The chunk's bytes.

@@ -36,3 +36,12 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder = Path(self.path)
         names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         return sorted(int(name) for name in names if name.isdecimal())
+
+    def committed(self) -> list[int]:
+        """List what endpoints of this folder serve, running or not: the number each has committed.
+
+        An endpoint keeps it in `.serving-<port>`, eight bytes, the lowest first; 0 is none.
+        """
+        pointers = Path(self.path).glob(".serving-*")
+        found = [file.read_bytes() for file in pointers if file.suffix == "" and file.is_file()]
+        return sorted({int.from_bytes(one, "little") for one in found if len(one) == 8} - {0})

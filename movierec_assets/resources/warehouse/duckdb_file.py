@@ -83,6 +83,23 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         finally:
             connection.close()  # without a commit this rolls back
 
+    def snapshot(self, target: Path) -> None:
+        """Copy the tables and views, as they are at one moment, into a new DuckDB file.
+
+        The copy holds rows that there are and nothing else: deleted rows stay in a file's free
+        blocks, and are not copied.
+        """
+        with self.connect() as connection:
+            self._copy(connection, target)
+
+    def _copy(self, connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+        (own,) = connection.execute("SELECT current_database()").fetchall()[0]
+        quoted = str(target).replace("'", "''")
+        connection.execute(f"ATTACH '{quoted}' AS fresh")
+        connection.execute(f'COPY FROM DATABASE "{own}" TO fresh')
+        if _unit.get() is None:
+            connection.execute("DETACH fresh")  # a unit of work's end does it, after its commit
+
     def open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """A connection as soon as the file is free, which the caller closes.
 

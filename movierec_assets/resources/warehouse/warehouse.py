@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from movierec_assets.resources.warehouse.catalogue import Catalogue
+from movierec_assets.resources.warehouse.erasing import Erasing
 from movierec_assets.resources.warehouse.ledger import Ledger
 from movierec_assets.resources.warehouse.models import Models
 from movierec_assets.resources.warehouse.scores import Scores
@@ -10,7 +11,7 @@ from movierec_assets.resources.warehouse.served_lists import ServedLists
 from movierec_assets.resources.warehouse.training_data import TrainingData
 
 
-class Warehouse(Ledger, Catalogue, TrainingData, Models, Scores, ServedLists):
+class Warehouse(Ledger, Catalogue, TrainingData, Models, Scores, ServedLists, Erasing):
     """What was delivered, what was made of it by day, and what is served.
 
     Within `with warehouse.connect():` all that is asked is one unit of work: one transaction, and

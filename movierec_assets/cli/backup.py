@@ -1,0 +1,29 @@
+"""`movierec backup FILE`: everything that the platform keeps, while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def backup_command(
+    file: Annotated[Path, typer.Argument(help="a new file: .tar, .tar.gz or .tgz")],
+    with_secrets: Annotated[
+        bool, typer.Option(help="also the token and every other line of .env")
+    ] = False,
+) -> None:
+    """Write a consistent copy of the home into one file; the platform may run."""
+    from movierec_assets.errors import MovierecError
+    from movierec_assets.maintenance.backup import back_up
+    from movierec_assets.platform import wired
+
+    try:
+        manifest = back_up(wired(), file, secrets=with_secrets)
+    except (MovierecError, OSError) as error:
+        typer.echo(f"backup: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{file}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB")
+    if not with_secrets:
+        typer.echo("no secret is in it: `movierec setup` writes a new token after a restore")

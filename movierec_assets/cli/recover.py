@@ -1,0 +1,47 @@
+"""`movierec recover`: what the home lost is named and, with `--apply`, made again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import load_dotenv
+
+NO_ENV = (
+    "recover: .env is lost: run `movierec setup`, which writes it with a new token, put your other "
+    "settings into it, and start the endpoints again"
+)
+
+
+def recover_command(
+    apply: Annotated[bool, typer.Option("--apply", help="do what is said")] = False,
+) -> None:
+    """Name what the home has lost; with --apply, make it again. The platform must be stopped."""
+    import dagster as dg
+
+    from movierec_assets.cli.recovering import all_losses, recover
+    from movierec_assets.cli.up import exclusively
+    from movierec_assets.errors import MovierecError
+    from movierec_assets.platform import wired
+    from movierec_serving.bundle import BundleError
+
+    load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
+    if "MOVIEREC_DAGSTER_DIR" not in os.environ:
+        typer.echo(NO_ENV, err=True)
+        raise typer.Exit(1)
+    platform = wired()
+    try:
+        with dg.DagsterInstance.get() as instance:
+            if apply:
+                with exclusively(platform.settings.warehouse):
+                    recover(platform, instance, typer.echo)
+            left = all_losses(platform, instance)
+    except (MovierecError, BundleError) as error:
+        typer.echo(f"recover: {error}", err=True)
+        raise typer.Exit(1) from error
+    for loss in left:
+        typer.echo(str(loss))
+    typer.echo("nothing is lost" if not left else f"{len(left)} losses are left")
+    raise typer.Exit(1 if left else 0)

@@ -1,0 +1,80 @@
+"""What of a home is kept in a backup, and what is not: locks, caches, half-written files, secrets.
+
+Databases are not copied as files: a snapshot of each is taken by its own means.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from movierec_assets.settings import Settings
+
+LEFT_OUT = {"migrations", "cache", "logs"}  # of warehouse/: the program's, downloads, the demo's
+CONFIGURATION = ("dagster.yaml", "workspace.yaml")
+STAGED = re.compile(r"\.(tmp|old)-|\.[^/]+\.[0-9a-f]{12}$")  # a write that is under way, or died
+DATABASE = (".db", ".duckdb")
+BESIDE = ("-wal", "-shm", "-journal", ".wal", ".lock")  # of a database, or held by a process
+PRIVATE = ("forget.id", "forget.id.part")  # holds the id of a user who is being forgotten
+SERVING = re.compile(r"MOVIEREC_SERVING_[A-Z_]+")  # the endpoint's settings, none of them secret
+
+
+def files_of(warehouse: Path) -> Iterator[Path]:
+    """Every file that a backup copies as it is, in a fixed order."""
+    for folder, folders, names in os.walk(warehouse):
+        at = Path(folder)
+        left_out = LEFT_OUT if at == warehouse else set()
+        folders[:] = sorted(one for one in folders if one not in left_out and not _staged(one))
+        for name in sorted(names):
+            path = at / name
+            if _staged(name) or name.endswith((*DATABASE, *BESIDE)) or name in PRIVATE:
+                continue
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def databases_of(warehouse: Path) -> list[Path]:
+    """Every SQLite file, those that refer to others first: runs to versions, versions to days."""
+    found = [
+        file
+        for file in sorted(warehouse.rglob("*.db"))
+        if file.relative_to(warehouse).parts[0] not in LEFT_OUT
+    ]
+    return sorted(found, key=lambda file: file.relative_to(warehouse).parts[0] != "dagster")
+
+
+def snapshot_sqlite(source: Path, target: Path) -> None:
+    """Copy a SQLite file as it is at one moment, while others write to it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        closing(sqlite3.connect(source, timeout=60)) as reading,
+        closing(sqlite3.connect(target)) as writing,
+    ):
+        reading.backup(writing)
+
+
+def settings_of(env: Path, *, secrets: bool) -> dict[str, str]:
+    """The settings in a .env: those that are known not to be secret, or all."""
+    kept = {
+        f"MOVIEREC_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if SecretStr not in getattr(field.annotation, "__args__", (field.annotation,))
+    }
+    kept |= {"MLFLOW_TRACKING_URI"}
+    found = dotenv_values(env) if env.is_file() else {}
+    return {
+        key: value
+        for key, value in found.items()
+        if value is not None and (secrets or key in kept or SERVING.fullmatch(key))
+    }
+
+
+def _staged(name: str) -> bool:
+    return STAGED.match(name) is not None

@@ -1,0 +1,40 @@
+"""How many bytes each store takes, a file that has several names counted once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# In this order: a bundle's files have names in `mlflow` and `models`, too, where they cost nothing.
+STORES = ("landing", "chunks", "movierec.duckdb", "bundles", "twins", "models", "mlflow")
+REST = "the rest"
+
+
+def bytes_by_store(warehouse: Path) -> dict[str, int]:
+    """Bytes on the disk of each entry of `warehouse`, the program's migrations left out."""
+    seen: set[tuple[int, int]] = set()
+    names = {entry.name for entry in os.scandir(warehouse)} if warehouse.is_dir() else set()
+    others = sorted(names - set(STORES) - {"migrations"})
+    found = {name: _bytes(warehouse / name, seen) for name in (*STORES, *others) if name in names}
+    return {name: size for name, size in found.items() if size}
+
+
+def in_words(sizes: dict[str, int]) -> str:
+    """`bundles 28.1 MB, …`, the largest first."""
+    ordered = sorted(sizes.items(), key=lambda one: -one[1])
+    parts = [f"{name} {size / 1e6:,.1f} MB" for name, size in ordered if size >= 100_000]
+    return ", ".join([f"{sum(sizes.values()) / 1e6:,.1f} MB in all", *parts])
+
+
+def _bytes(path: Path, seen: set[tuple[int, int]]) -> int:
+    total = 0
+    for folder, _, names in os.walk(path) if path.is_dir() else [(path.parent, (), [path.name])]:
+        for name in names:
+            try:
+                status = (Path(folder) / name).lstat()
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            if (key := (status.st_dev, status.st_ino)) not in seen:
+                seen.add(key)
+                total += status.st_blocks * 512
+    return total

@@ -1,0 +1,192 @@
+"""A user forgotten: every store's traces of one id, found and taken out.
+
+Each function can be repeated and changes nothing the second time, so an erasure that was killed
+goes on with the next call. Models are not changed: those that know the user are removed, and made
+again from the rewritten chunks by whoever calls this.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from movierec_assets.errors import ChunkError
+from movierec_assets.maintenance.contents import DATABASE, databases_of
+from movierec_assets.maintenance.journal import ID_FILE, Journal
+from movierec_assets.maintenance.losses import kept_records
+from movierec_assets.maintenance.prune import finish_removals, remove_folder
+from movierec_assets.maintenance.scrub import scrub_sqlite
+from movierec_assets.maintenance.traces import Traces, same_id
+from movierec_assets.platform import Platform
+from movierec_assets.ratings.rewriting import Layout, without_records
+from movierec_assets.resources.stores.receipts import Receipt
+from movierec_serving.bundle import Bundle, BundleError
+from movierec_serving.bundle.files import replace_file
+
+AUDIT = "erasures.jsonl"
+LINES = (".jsonl", ".log", ".out", ".err", ".txt")  # files in which each line stands for itself
+
+
+def rewrite_chunks(platform: Platform, journal: Journal) -> None:
+    """Take the user's records out of every archived chunk and of the landing zone.
+
+    A rewritten chunk has another sha256, and an entry in the audit that says so. One that cannot be
+    read, and names the user, is removed as a whole. The journal learns the days before a file goes.
+    """
+    root, archive = platform.settings.warehouse, Path(platform.chunk_archive.path)
+    for receipt in platform.chunk_archive.receipts.all():
+        content = platform.chunk_archive.file(receipt.day, receipt.sha256).read_bytes()
+        rest, count = _rest(content, receipt.path, journal.user_id)
+        if rest == content:
+            continue
+        if receipt.day not in journal.days:
+            journal.days.append(receipt.day)
+            journal.save(root)
+        sha256 = _archive_rest(platform, receipt, rest) if rest is not None else None
+        _audit(root, journal, receipt, sha256, count)
+        for name in (receipt.sha256, f"{receipt.sha256}.json"):
+            (archive / receipt.day / name).unlink(missing_ok=True)
+    for file in sorted(Path(platform.landing_zone.path).rglob("*")):
+        if file.is_file() and not file.is_symlink() and file.name != "movies.csv":
+            content = file.read_bytes()
+            rest, _ = _rest(content, file.name, journal.user_id)
+            if rest is None:
+                file.unlink()
+            elif rest != content:
+                replace_file(file, rest)
+
+
+def _rest(content: bytes, name: str, user_id: str) -> tuple[bytes | None, int]:
+    """The content without the user's records and their number; None where it cannot be kept."""
+    traces = Traces(user_id)
+    try:
+        rest, count = without_records(content, name, partial(same_id, user_id=user_id), Layout())
+    except ChunkError:
+        return (None, 0) if traces.in_bytes(content) else (content, 0)
+    if traces.distinctive and traces.in_bytes(rest):  # in another field, of a record that is torn
+        return traces.without_lines(rest), count
+    return rest, count
+
+
+def _archive_rest(platform: Platform, receipt: Receipt, rest: bytes) -> str:
+    """Archive what is left of a chunk as if it had been delivered then; its sha256."""
+    sha256 = platform.chunk_archive.store(receipt.day, rest)
+    document = {"path": receipt.path, "received_at": receipt.received_at}
+    beside = platform.chunk_archive.file(receipt.day, f"{sha256}.json")
+    replace_file(beside, json.dumps(document).encode())
+    return sha256
+
+
+def _audit(
+    warehouse: Path, journal: Journal, receipt: Receipt, sha256: str | None, count: int
+) -> None:
+    """One line that says what was done to a chunk, never to whom."""
+    entry = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "reason": journal.reason,
+        "day": receipt.day,
+        "old_sha256": receipt.sha256,
+        "new_sha256": sha256,
+        "records_removed": count,
+    }
+    with (warehouse / AUDIT).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def remove_models(platform: Platform, journal: Journal) -> list[int]:
+    """Remove every version, bundle, twin and publication that knows the user; the numbers.
+
+    Production falls back to the newest version that is left, or to none, when it is reconciled.
+    """
+    store, records = platform.bundle_store, kept_records(platform)
+    why = f"forget, {journal.asked_at[:10]}: {journal.reason}"
+    due = [
+        record.number
+        for record in records.values()
+        if any(knows(path(record.identity), journal.user_id) for path in (store.served, store.twin))
+        or knows(Path(platform.published_models.path) / str(record.number), journal.user_id)
+    ]
+    for number in due:
+        platform.model_registry.announce_removal(number, why)
+    finish_removals(platform)
+    root = platform.settings.warehouse
+    for folder in ("bundles", "twins", "models"):  # what no version has
+        for bundle in [path for path in (root / folder).glob("*") if path.is_dir()]:
+            if knows(bundle, journal.user_id):
+                remove_folder(bundle)
+    return due
+
+
+def knows(folder: Path, user_id: str) -> bool:
+    """Whether a bundle's folder holds the user; a damaged one might, so it counts as one."""
+    if not folder.is_dir():
+        return False
+    try:
+        return Bundle.open(folder).user_row(user_id) is not None
+    except BundleError:
+        return True
+
+
+def erase_rows(platform: Platform, journal: Journal) -> None:
+    """Delete the user's rows, those of the rewritten days and of models that are gone, from DuckDB;
+    then write the file anew, since deleted rows stay in free blocks.
+
+    The rewritten days are ingested again from the archive by whoever calls this.
+    """
+    traces = Traces(journal.user_id)
+    kept = {record.identity for record in kept_records(platform).values()}
+    platform.warehouse.erase_user(journal.user_id, journal.days, kept, traces.masked)
+    platform.warehouse.compact()
+
+
+def scrub_databases(platform: Platform, journal: Journal) -> None:
+    """Mask the id in every text of every SQLite file, and give their free pages back."""
+    traces = Traces(journal.user_id)
+    for database in databases_of(platform.settings.warehouse):
+        scrub_sqlite(database, traces)
+    records = platform.model_registry.records
+    for record in records.all().values():
+        tags = {key: traces.masked(value) for key, value in record.tags.items()}
+        if tags != record.tags:
+            records.change(record.number, dict(tags))
+
+
+def scrub_files(platform: Platform, journal: Journal) -> None:
+    """Take the id out of what is left: lines of logs and events, whole artifacts of MLflow."""
+    traces, warehouse = Traces(journal.user_id), platform.settings.warehouse
+    for file in left_in(warehouse, traces):
+        parts = file.relative_to(warehouse).parts
+        if parts[0] == "mlflow" and len(parts) > 2:  # of a version that the registry does not have
+            shutil.rmtree(warehouse.joinpath(*parts[:3]), ignore_errors=True)
+        elif file.suffix in LINES or parts[0] == "dagster":
+            replace_file(file, traces.without_lines(file.read_bytes()))
+        elif file.suffix == ".gz":
+            rest = traces.without_lines(gzip.decompress(file.read_bytes()))
+            replace_file(file, gzip.compress(rest, mtime=0))
+        elif parts[0] == "tmp" or file.name.startswith(".tmp-"):
+            file.unlink(missing_ok=True)
+
+
+def left_in(warehouse: Path, traces: Traces) -> Iterator[Path]:
+    """Every file that still names the user, the journal and the program's migrations left out."""
+    for file in sorted(warehouse.rglob("*")):
+        if not file.is_file() or file.is_symlink() or file == warehouse / ID_FILE:
+            continue
+        if file.relative_to(warehouse).parts[0] in ("migrations", "cache"):
+            continue
+        content = file.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError):  # cut short: searched as it is
+                content = file.read_bytes()
+        if file.suffix not in DATABASE and traces.in_bytes(content):
+            yield file

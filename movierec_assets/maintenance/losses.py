@@ -1,0 +1,230 @@
+"""What a home has lost: each store is compared with those that know what was in it.
+
+Nothing is changed here. `recovery` makes again what can be made again; the rest is named with what
+a person has to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from movierec_assets.errors import RegistryLostError
+from movierec_assets.maintenance.journal import ID_FILE
+from movierec_assets.maintenance.retention import compared_next
+from movierec_assets.platform import Platform
+from movierec_assets.resources.registry.version_records import VersionRecord, published
+from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.stores.receipts import chunk_names
+from movierec_assets.training.day_model import DayModel
+
+RECOVER = "`movierec recover --apply`"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something that should be in a store and is not, and what makes it whole again."""
+
+    store: str
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.store}: {self.found}; {self.remedy}"
+
+
+def losses(platform: Platform) -> list[Loss]:
+    """What is missing now, the stores first that others are made again from."""
+    kept = kept_records(platform)
+    parts = (
+        _erasure(platform),
+        _settings(platform),
+        _chunks(platform),
+        _ledger(platform),
+        _registry(platform),
+        _models(platform, kept),
+        _bundles(platform, kept),
+        _twins(platform),
+        _publications(platform, kept),
+    )
+    return [loss for part in parts for loss in part]
+
+
+def kept_records(platform: Platform) -> dict[int, VersionRecord]:
+    """The records of the versions whose files were not removed, by number."""
+    records = platform.model_registry.records.all()
+    return {number: record for number, record in records.items() if record.removed is None}
+
+
+def archived(platform: Platform) -> set[tuple[str, str]]:
+    """(day, sha256) of every archived chunk."""
+    return set(chunk_names(Path(platform.chunk_archive.path)))
+
+
+def recorded_chunks(platform: Platform) -> set[tuple[str, str]]:
+    """(day, sha256) of every chunk in the ledger."""
+    ledger = platform.warehouse.chunks()
+    return {(chunk.day, chunk.sha256) for chunks in ledger.values() for chunk in chunks}
+
+
+def unrecorded_models(
+    platform: Platform, kept: dict[int, VersionRecord]
+) -> dict[str, VersionRecord]:
+    """The newest version of each day that has no model in the warehouse."""
+    known = platform.warehouse.models()
+    found = {record.tags.get("partition"): record for record in kept.values()}
+    return {day: record for day, record in sorted(found.items()) if day and day not in known}
+
+
+def lost_twins(platform: Platform) -> list[str]:
+    """The days to be trained again for the twins that the next model and its verdict need."""
+    models = list(platform.warehouse.models().values())
+    needed = set(compared_next(platform.model_registry.versions()))
+    trained = [model.identity for model in models if model.identity is not None]
+    needed |= set(trained[-1:])
+    store = platform.bundle_store
+    gone = sorted(one for one in needed if not store.twin(one).is_dir())
+    return sorted({day for one in gone for day in chain_to(store, models, one)})
+
+
+def chain_to(store: BundleStore, models: Sequence[DayModel], identity: str) -> list[str]:
+    """The days to be trained again for a model, from the first of its chain that is incomplete.
+
+    The model before that is whole, or there is none: so each is made again from what it was made
+    from, and no other model takes its place.
+    """
+    days = {model.identity: model for model in reversed(models) if model.identity is not None}
+    chain: list[str] = []
+    at: str | None = identity
+    while at is not None and at in days and not store.complete(at):
+        chain.append(days[at].day)
+        at = days[at].parent
+    return sorted(chain)
+
+
+def _erasure(platform: Platform) -> Iterator[Loss]:
+    if (platform.settings.warehouse / ID_FILE).exists():
+        yield Loss(
+            ID_FILE,
+            "a user is not forgotten to the end",
+            "stop the platform and run `movierec forget --resume`",
+        )
+
+
+def _settings(platform: Platform) -> Iterator[Loss]:
+    settings, ledger = platform.settings, platform.warehouse.chunks()
+    first, last = settings.partition_start.isoformat(), settings.partition_end
+    outside = [day for day in ledger if day < first or (last and day > last.isoformat())]
+    if outside:
+        yield Loss(
+            ".env",
+            f"{len(outside)} days, {_span(outside)}, are outside the partitions "
+            f"({first} to {last or 'today'})",
+            "set MOVIEREC_PARTITION_START and MOVIEREC_PARTITION_END as they were",
+        )
+    if ledger and settings.reload_token is None:
+        yield Loss(
+            ".env",
+            "MOVIEREC_RELOAD_TOKEN is not set, so nothing can be deployed",
+            "run `movierec setup`, which writes one, and start the endpoints again",
+        )
+
+
+def _chunks(platform: Platform) -> Iterator[Loss]:
+    gone = sorted(recorded_chunks(platform) - archived(platform))
+    if gone:
+        yield Loss(
+            "chunks/",
+            f"{len(gone)} chunks of the ledger are not in the archive, {_days(gone)}",
+            f"{RECOVER} takes those that still lie in the landing zone; deliver the others again, "
+            "else no model of these days can be verified",
+        )
+
+
+def _ledger(platform: Platform) -> Iterator[Loss]:
+    unknown = sorted(archived(platform) - recorded_chunks(platform))
+    if unknown:
+        yield Loss(
+            "movierec.duckdb",
+            f"{len(unknown)} archived chunks are not in the ledger, {_days(unknown)}",
+            f"{RECOVER} ingests and validates them again, in the order of their receipt",
+        )
+
+
+def _registry(platform: Platform) -> Iterator[Loss]:
+    try:
+        platform.model_registry.check_whole()
+    except RegistryLostError as lost:
+        yield Loss("mlflow.db", str(lost).partition(";")[0], f"{RECOVER} registers them again")
+
+
+def _models(platform: Platform, kept: dict[int, VersionRecord]) -> Iterator[Loss]:
+    unknown = list(unrecorded_models(platform, kept))
+    if unknown:
+        yield Loss(
+            "movierec.duckdb",
+            f"the models of {len(unknown)} days are not in the table day_models, {_span(unknown)}",
+            f"{RECOVER} records them again from their versions and bundles",
+        )
+
+
+def _bundles(platform: Platform, kept: dict[int, VersionRecord]) -> Iterator[Loss]:
+    gone = lost_bundles(platform, kept)
+    if gone:
+        yield Loss(
+            "bundles/",
+            f"the bundles of {len(gone)} versions are missing, "
+            f"{_span([record.tags.get('data_until', '?') for record in gone])}",
+            f"{RECOVER} takes them from MLflow or from what was published; a day that has neither "
+            "is named, to be trained again",
+        )
+
+
+def lost_bundles(platform: Platform, kept: dict[int, VersionRecord]) -> list[VersionRecord]:
+    """The versions whose served bundle is not in its store."""
+    store = platform.bundle_store
+    return [
+        one for one in kept.values() if one.identity and not store.served(one.identity).is_dir()
+    ]
+
+
+def _twins(platform: Platform) -> Iterator[Loss]:
+    days = lost_twins(platform)
+    if days:
+        yield Loss(
+            "twins/",
+            f"the gate has nothing to compare with: twins of {_span(days)} are missing",
+            f"{RECOVER} trains these days again, or materialize {platform.warehouse.arm}_model of "
+            f"[{days[0]}...{days[-1]}]; the models keep their identities",
+        )
+
+
+def _publications(platform: Platform, kept: dict[int, VersionRecord]) -> Iterator[Loss]:
+    store = Path(platform.published_models.path)
+    folders = dict(published(store))
+    for number, identity in folders.items():
+        if number in kept and kept[number].identity != identity:
+            yield Loss(
+                "models/",
+                f"models/{number} is {identity[:12]}, version {number} is "
+                f"{kept[number].identity[:12]}",
+                f"{RECOVER} publishes the version in its place",
+            )
+    production = platform.model_registry.production()
+    if production is not None and production.number not in folders:
+        yield Loss(
+            "models/",
+            f"version {production.number}, production, is not published",
+            f"the sensor `deploy_production` deploys it, {RECOVER} publishes it at once; start an "
+            "endpoint again that ran while the folder was removed",
+        )
+
+
+def _days(chunks: Sequence[tuple[str, str]]) -> str:
+    return _span([day for day, _ in chunks])
+
+
+def _span(days: Sequence[str]) -> str:
+    first, last = min(days), max(days)
+    return first if first == last else f"{first} to {last}"

@@ -1,0 +1,152 @@
+"""Old versions let go of: what is kept and why, what goes, and the removal, which a kill cannot
+break.
+
+A version is announced as removed before its first file goes, and marked as gone after the last
+one. What a kill leaves in between is finished by the next call.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from movierec_assets.maintenance.losses import kept_records
+from movierec_assets.maintenance.retention import compared_next, kept_versions, with_parents
+from movierec_assets.platform import Platform
+from movierec_assets.promotion.version import Version
+from movierec_assets.resources.registry.removal import finish
+from movierec_assets.training.trainers import TRAINERS
+from movierec_serving.bundle import Bundle, BundleError
+
+STRAY_AGE_S = 86_400.0  # a bundle that no version has may be one that a run is about to register
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a prune keeps (number to reason) and what it removes."""
+
+    kept: Mapping[int, str]
+    versions: Sequence[Version]
+    twins: Sequence[Path]  # of versions that stay, and that no gate compares with
+    strays: Sequence[Path]  # bundles and twins of no version and no day
+
+    @property
+    def empty(self) -> bool:
+        return not (self.versions or self.twins or self.strays)
+
+    def __str__(self) -> str:
+        numbers = [version.number for version in self.versions]
+        which = f", {min(numbers)} to {max(numbers)}" if numbers else ""
+        return (
+            f"{len(numbers)} versions{which}, {len(self.twins)} twins of versions that stay, "
+            f"{len(self.strays)} bundles that no version has; {len(self.kept)} versions stay"
+        )
+
+
+def plan_prune(platform: Platform, newest: int) -> Plan:
+    """Decide what goes; nothing is changed.
+
+    Args:
+        newest: how many of the newest versions stay whatever they are.
+    """
+    versions = platform.model_registry.versions()
+    production = platform.model_registry.production()
+    number = production.number if production is not None else None
+    served = platform.published_models.committed()
+    reasons = kept_versions(versions, newest=newest, production=number, served=served)
+    judged = [version for version in versions if version.number in reasons]
+    parents = _parents(platform, versions)
+    chain = with_parents({version.identity for version in judged}, parents)
+    for version in versions:  # what verify needs: the chain down to the month's cold model
+        if version.identity in chain:
+            reasons.setdefault(version.number, "a model that stays was started from it")
+    models = [one.identity for one in platform.warehouse.models().values() if one.identity]
+    compared = {one.identity for one in judged if not _once_a_month(reasons[one.number])}
+    compared |= set(compared_next(versions)) | set(models[-1:])
+    return Plan(
+        kept=reasons,
+        versions=[version for version in versions if version.number not in reasons],
+        twins=[
+            platform.bundle_store.twin(version.identity)
+            for version in versions
+            if version.number in reasons
+            and version.identity not in compared
+            and platform.bundle_store.twin(version.identity).is_dir()
+        ],
+        strays=_strays(platform, {one.identity for one in versions} | _of_days(platform, newest)),
+    )
+
+
+def prune(platform: Platform, plan: Plan, why: str) -> None:
+    """Carry a plan out, and what an earlier one left unfinished.
+
+    Args:
+        why: is shown for each removed version from now on, such as `pruned 2026-11-26`.
+    """
+    for version in plan.versions:
+        platform.model_registry.announce_removal(version.number, why)
+    finish_removals(platform)
+    for folder in (*plan.twins, *plan.strays):
+        remove_folder(folder)
+
+
+def finish_removals(platform: Platform) -> list[int]:
+    """Delete the files of every version whose removal was announced; the numbers."""
+    store, published = platform.bundle_store, Path(platform.published_models.path)
+    records = platform.model_registry.records.all()
+    kept = {record.identity for record in kept_records(platform).values()}
+    due = [record for record in records.values() if record.unfinished]
+    for record in due:
+        if record.identity and record.identity not in kept:  # trained again, it has a new number
+            remove_folder(store.served(record.identity))
+            remove_folder(store.twin(record.identity))
+        remove_folder(published / str(record.number))
+        finish(platform.model_registry, record.number)
+    return [record.number for record in due]
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder whose name must never stand for half of its files."""
+    if folder.is_dir():
+        aside = folder.with_name(f".tmp-{folder.name}-{time.time_ns():x}")
+        folder.rename(aside)
+        shutil.rmtree(aside)
+
+
+def _parents(platform: Platform, versions: Sequence[Version]) -> dict[str, str | None]:
+    """The identity that each version's model was warm-started from."""
+    found: dict[str, str | None] = {}
+    for version in versions:
+        try:
+            path = platform.bundle_store.served(version.identity)
+            found[version.identity] = Bundle.open(path).manifest.parent
+        except BundleError:  # lost: `movierec status` names it
+            found[version.identity] = None
+    return found
+
+
+def _of_days(platform: Platform, newest: int) -> set[str]:
+    """The models of the days: all of the served arm, of the others those of the newest days."""
+    found: set[str] = set()
+    for arm in TRAINERS:
+        models = [one.identity for one in platform.warehouse.models(arm=arm).values()]
+        kept = models if arm == platform.warehouse.arm else models[-newest:]
+        found |= {identity for identity in kept if identity is not None}
+    return found
+
+
+def _strays(platform: Platform, known: set[str]) -> list[Path]:
+    root, old = Path(platform.bundle_store.root), time.time() - STRAY_AGE_S
+    return [
+        folder
+        for store in ("bundles", "twins")
+        for folder in sorted((root / store).glob("*"))  # `.tmp-…` of a kill included
+        if folder.name not in known and folder.stat().st_mtime < old
+    ]
+
+
+def _once_a_month(reason: str) -> bool:
+    return reason.startswith("the one of ")

@@ -1,0 +1,126 @@
+"""A home made from a backup, at the same path or another one; checked before it takes its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values, set_key
+
+from movierec_assets.errors import BackupError
+from movierec_assets.maintenance.backup import FORMAT_VERSION, MANIFEST, SETTINGS
+from movierec_assets.maintenance.contents import CONFIGURATION, LEFT_OUT
+from movierec_assets.resources.registry.model_registry import EXPERIMENT
+from movierec_assets.resources.registry.relocation import relocate
+from movierec_assets.resources.warehouse.duckdb_file import MIGRATIONS
+from movierec_serving.bundle import BundleError
+from movierec_serving.bundle.array_files import sha256_of
+from movierec_serving.bundle.documents import unseal
+from movierec_serving.bundle.files import staged_directory
+
+STORES = ("landing/ratings", "chunks", "bundles", "versions")  # anything here is somebody's data
+OF_THE_PLACE = ("DAGSTER_HOME", "MOVIEREC_DAGSTER_DIR", "MOVIEREC_HOME")  # set-up writes them
+
+
+def restore(file: Path, home: Path) -> int:
+    """Unpack a backup into `home`, whose warehouse must be empty or as set-up leaves it.
+
+    Everything is unpacked beside and checked against the manifest, then takes its place in one
+    step: a kill leaves `home` as it was, and at most a folder `.tmp-warehouse-…` that the next call
+    sweeps.
+
+    Returns:
+        How many files there are.
+
+    Raises:
+        BackupError: the archive is cut short, altered, or would write outside the home; or `home`
+            holds data.
+    """
+    warehouse = home / "warehouse"
+    held = next((one for one in STORES if _holds_files(warehouse / one)), None)
+    if held is not None:
+        raise BackupError(f"{warehouse / held} holds data: restore into an empty home (--to)")
+    home.mkdir(parents=True, exist_ok=True)
+    with staged_directory(warehouse) as staged:
+        try:
+            with tarfile.open(file, "r:*") as tar:
+                count = _unpack(tar, staged)
+        except (OSError, EOFError, tarfile.TarError, BundleError, BackupError) as error:
+            raise BackupError(f"{file}: {error}") from error
+        configuration = staged / "home"
+        database = staged / "warehouse" / "mlflow.db"
+        if database.is_file():
+            relocate(database, EXPERIMENT, warehouse)
+        for name in CONFIGURATION:
+            if (configuration / name).is_file() and not (home / name).exists():
+                shutil.copyfile(configuration / name, home / name)
+        _settings(configuration / Path(SETTINGS).name, home / ".env")
+        _become(staged, warehouse)
+    return count
+
+
+def _unpack(tar: tarfile.TarFile, folder: Path) -> int:
+    """Every member into `folder`, then compared with the manifest, which comes last."""
+    unpacked: set[str] = set()
+    for member in tar:
+        if not (member.isreg() or member.islnk()):
+            raise BackupError(f"{member.name} is neither a file nor a link to one")
+        if not _belongs(member.name):
+            raise BackupError(f"{member.name} is not part of a home")
+        if member.islnk() and member.linkname not in unpacked:
+            raise BackupError(f"{member.name} links to what is not in the archive")
+        tar.extract(member, folder, filter="data")  # refuses paths that lead out of the folder
+        unpacked.add(member.name)
+    if MANIFEST not in unpacked:
+        raise BackupError("it has no manifest, so it was cut short")
+    document = unseal((folder / MANIFEST).read_bytes(), MANIFEST, [FORMAT_VERSION])
+    files: Mapping[str, Any] = document["files"]
+    if unpacked - {MANIFEST} != set(files):
+        odd = sorted((unpacked - {MANIFEST}) ^ set(files))
+        raise BackupError(f"not what its manifest says: {', '.join(odd[:5])}")
+    for name, (sha256, size) in files.items():
+        path = folder / name
+        if path.stat().st_size != size or sha256_of(path) != sha256:
+            raise BackupError(f"{name} was altered, its sha256 is not the manifest's")
+    return len(files)
+
+
+def _belongs(name: str) -> bool:
+    """Whether a member may be there: a file of the warehouse that is not the program's own."""
+    parts = Path(name).parts
+    kept = len(parts) > 1 and parts[0] == "warehouse" and parts[1] not in LEFT_OUT
+    return kept or name in (MANIFEST, SETTINGS, *(f"home/{one}" for one in CONFIGURATION))
+
+
+def _become(staged: Path, before: Path) -> None:
+    """Make the unpacked archive the warehouse itself: its files one level up, what a backup leaves
+    out taken from the program and from the warehouse before.
+    """
+    inner = staged / "warehouse"
+    shutil.rmtree(staged / "home")
+    (staged / MANIFEST).unlink()
+    for path in list(inner.iterdir()) if inner.is_dir() else []:
+        path.rename(staged / path.name)
+    if inner.is_dir():
+        inner.rmdir()
+    shutil.copytree(MIGRATIONS, staged / "migrations")
+    if (before / "cache").is_dir():  # downloads
+        shutil.copytree(before / "cache", staged / "cache", copy_function=os.link)
+
+
+def _settings(archived: Path, env: Path) -> None:
+    """Add the settings that `env` lacks; what stands there is the operator's, and stays."""
+    if not env.exists():
+        env.touch(mode=0o600)
+    known = dotenv_values(env)
+    for key, value in dotenv_values(archived).items():
+        if value is not None and key not in known and key not in OF_THE_PLACE:
+            set_key(env, key, value, quote_mode="always")
+
+
+def _holds_files(folder: Path) -> bool:
+    return folder.is_dir() and any(path.is_file() for path in folder.rglob("*"))

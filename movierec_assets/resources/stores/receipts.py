@@ -1,0 +1,80 @@
+"""When and under which name each archived chunk was delivered, beside it in the archive.
+
+The ledger in DuckDB says the same, and is made again from these should it be lost: the order of
+receipt decides which chunk of a day is current, and a name's end decides how it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from movierec_serving.bundle.files import replace_file
+
+_SUFFIXES = {b"PAR1": ".parquet", b"\x1f\x8b": ".csv.gz"}  # by a file's first bytes; else .csv
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The last delivery of an archived chunk; `path` is relative to the landing zone."""
+
+    day: str
+    sha256: str
+    path: str
+    received_at: str
+
+
+class Receipts:
+    """`<archive>/<day>/<sha256>.json`, one for each chunk."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+
+    def enter(self, day: str, sha256: str, path: str) -> None:
+        """Make this chunk the last one delivered of its day, under this name."""
+        own = self._archive / day / f"{sha256}.json"
+        known = _read(own)
+        others = (_read(file) for file in own.parent.glob("*.json") if file != own)
+        newest = max((one["received_at"] for one in others if one is not None), default="")
+        if known is not None and known["path"] == path and known["received_at"] > newest:
+            return
+        document = {"path": path, "received_at": datetime.now(UTC).isoformat()}
+        replace_file(own, json.dumps(document).encode())
+
+    def all(self) -> list[Receipt]:
+        """Every archived chunk, in order of receipt; what has no receipt is told by its file."""
+        return sorted(self._all(), key=lambda one: (one.received_at, one.day, one.sha256))
+
+    def _all(self) -> Iterator[Receipt]:
+        for day, sha256 in chunk_names(self._archive):
+            file = self._archive / day / sha256
+            document = _read(file.with_name(f"{sha256}.json")) or _guessed(file)
+            yield Receipt(day, sha256, document["path"], document["received_at"])
+
+
+def chunk_names(archive: Path) -> Iterator[tuple[str, str]]:
+    """(day, sha256) of each archived chunk."""
+    for file in archive.glob("*/*"):
+        if len(file.name) == 64 and file.name.isalnum():
+            yield file.parent.name, file.name
+
+
+def _read(file: Path) -> dict[str, str] | None:
+    try:
+        document = json.loads(file.read_bytes())
+        return {name: str(document[name]) for name in ("path", "received_at")}
+    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: it can be guessed
+        return None
+
+
+def _guessed(file: Path) -> dict[str, str]:
+    """What a chunk of before there were receipts was called, and when it was written."""
+    with file.open("rb") as content:
+        begins = content.read(4)
+    found = (suffix for magic, suffix in _SUFFIXES.items() if begins.startswith(magic))
+    at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    path = f"ratings/{file.parent.name}{next(found, '.csv')}"
+    return {"path": path, "received_at": at.isoformat()}

@@ -1,0 +1,35 @@
+"""A home that tests of losses, backups, prunes and erasures copy: it takes a while to make."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from movierec_assets.settings import settings
+from tests.conftest import Platform, empty_home, settle
+from tests.support.generate import as_csv, ratings_of_day
+from tests.support.homes import DAYS, Home, state
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The second day was delivered twice; version 3 is pinned and published, 4 revoked."""
+    folder = empty_home(tmp_path_factory.mktemp("whole") / "a home")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        settle(folder, monkeypatch)
+        monkeypatch.setenv("MOVIEREC_RELOAD_TOKEN", "a token")
+        with dg.DagsterInstance.get() as instance:
+            platform = Platform(folder, instance)
+            platform.deliver(*DAYS)
+            assert platform.run("-", job="catalogue").success
+            again = as_csv(ratings_of_day(DAYS[1], seed=7))
+            platform.landing_zone.deliver(DAYS[1], again)
+            assert platform.run(DAYS[0], DAYS[-1], "raw_ratings", "validated_ratings").success
+            platform.deliver(DAYS[1])
+            assert platform.run(DAYS[0], DAYS[-1]).success
+            platform.model_registry.change("revoke", 4, "complaints")
+            platform.model_registry.change("pin", 3, "praised")
+            platform.run("-", job="deploy")  # no endpoint runs: it is published all the same
+            found = state(platform)
+    settings.cache_clear()
+    return Home(folder, found)

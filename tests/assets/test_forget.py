@@ -1,0 +1,197 @@
+"""A forgotten user: no byte of the id is left in the home, and the others are served as before."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner, Result
+
+from movierec_assets.cli.app import app
+from movierec_assets.cli.verify import verify
+from movierec_assets.settings import settings
+from tests.conftest import Platform
+from tests.support.endpoint_process import TOKEN, EndpointProcess
+from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
+from tests.support.homes import Home, opened
+
+USER = "ann-7f3c1e"  # rates from the second day on
+LATER = days_from("1998-04-03", 2)
+
+
+def with_user(day: str) -> bytes:
+    """A generated day, the user's ratings, and a rejected row of hers."""
+    at = str(day_start(day) + 60)
+    own = [[USER, f"m{movie}", "5", at] for movie in range(0, 40, 4)]
+    return as_csv([*ratings_of_day(day), *own, [USER, "m1", "99", at], [f" {USER}", "m2", "9", at]])
+
+
+@pytest.fixture(scope="session")
+def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The whole home, two days later: the user is in its chunks, tables, models, tags and logs."""
+    folder = tmp_path_factory.mktemp("known") / "a home"
+    whole.copy(folder)
+    with pytest.MonkeyPatch.context() as monkeypatch, opened(folder, monkeypatch) as platform:
+        platform.model_registry.change("unpin", 3, "a test")
+        for day in LATER:
+            platform.landing_zone.deliver(day, with_user(day))
+        assert platform.run(*LATER).success
+        assert platform.model_registry.production().number == 6
+        platform.model_registry.change("pin", 6, f"{USER} likes it")
+        platform.run("-", job="deploy")
+        logs = platform.root / "logs"
+        logs.mkdir(exist_ok=True)
+        (logs / "endpoint.log").write_text(f"GET /recommend/{USER}\nGET /recommend/u1\n")
+        events = [{"user_id": USER, "movie_id": "m1"}, {"user_id": "u1", "movie_id": "m1"}]
+        lines = "".join(json.dumps(event) + "\n" for event in events)
+        (platform.root / "events").mkdir(exist_ok=True)
+        (platform.root / "events" / "1998-04-04.jsonl").write_text(lines)
+        (platform.root / "events" / "1998-04-03.jsonl.gz").write_bytes(
+            gzip.compress(lines.encode())
+        )
+    settings.cache_clear()
+    assert len(list(holding(folder))) > 10
+    return Home(folder, {})
+
+
+@pytest.fixture
+def home_of_user(known: Home, home: Path) -> Path:
+    shutil.rmtree(home)
+    known.copy(home)
+    return home
+
+
+def forget(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["forget", *arguments], catch_exceptions=False)
+
+
+def holding(home: Path) -> Iterator[str]:
+    """Where the id still is: bytes of every file in two encodings, and every text of the tables."""
+    wanted = [USER.encode(), USER.encode("utf-16-le"), USER.encode("utf-16-be")]
+    for file in sorted(path for path in home.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        if any(form in content for form in wanted):
+            yield str(file.relative_to(home))
+    with duckdb.connect(str(home / "warehouse" / "movierec.duckdb"), read_only=True) as tables:
+        for (table,) in tables.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            for row in tables.execute(f"SELECT * FROM {table}").fetchall():
+                if USER in str(row):
+                    yield f"{table}: {row}"
+
+
+def check_forgotten(platform: Platform) -> None:
+    assert list(holding(platform.home)) == []
+    assert {one.number for one in platform.model_registry.versions()} == {1, 2, 3, 4, 7, 8}
+    assert [one.gate for one in platform.model_registry.versions()[-2:]] == ["passed", "passed"]
+    for number in (5, 6):
+        record = platform.model_registry.records.get(number)
+        assert record.removed.startswith("forget, ")
+        assert record.removed.endswith("asked by mail")
+    assert platform.model_registry.production().number == 8
+    for day, chunks in platform.warehouse.chunks().items():
+        for chunk in chunks:
+            assert platform.chunk_archive.read(day, chunk.sha256)
+            assert chunk.rows == chunk.validated + chunk.rejected + chunk.superseded
+    assert [one.identical for one in verify(settings(), 8, since=LATER[0])] == [True, True]
+    entries = [json.loads(x) for x in (platform.root / "erasures.jsonl").read_text().splitlines()]
+    assert {(entry["day"], entry["records_removed"]) for entry in entries} == {
+        (day, 12) for day in LATER
+    }
+    assert not (platform.root / "forget.id").exists()
+
+
+def test_nothing_of_a_forgotten_user_is_left_and_the_others_are_served(
+    home_of_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(home_of_user, monkeypatch) as platform:
+        before = dict(
+            platform.query("SELECT user_id, count(*) FROM validated_ratings GROUP BY user_id")
+        )
+        done = forget(USER, "--reason", "asked by mail")
+        assert done.exit_code == 0, done.output
+        assert USER not in done.output
+        check_forgotten(platform)
+        after = dict(
+            platform.query("SELECT user_id, count(*) FROM validated_ratings GROUP BY user_id")
+        )
+        assert after == {user: count for user, count in before.items() if user != USER}
+        assert "was removed: forget" in CliRunner().invoke(app, ["lineage", "6"]).stderr
+        assert CliRunner().invoke(app, ["recover"]).output == "nothing is lost\n"
+        assert platform.run(*LATER).success
+        assert platform.model_registry.versions()[-1].number == 8
+    endpoint = EndpointProcess(home_of_user, TOKEN).start()
+    try:
+        assert endpoint.reload(8).status_code == 200
+        assert endpoint.client.get(f"/recommend/{USER}").json()["source"] == "popular"
+        assert endpoint.client.get("/recommend/u1").json()["source"] == "als"
+    finally:
+        endpoint.stop()
+
+
+KILLED = """
+import os, sys
+from movierec_assets.cli import forgetting as it
+from movierec_assets.maintenance import erasure, prune
+after = sys.argv[1]
+where = {"_audit": erasure, "remove_folder": prune}.get(after, it)
+whole = getattr(where, after)
+def killed(*given, **named):
+    whole(*given, **named)
+    os.kill(os.getpid(), 9)
+setattr(where, after, killed)
+from movierec_assets.cli.app import app
+app(["forget", sys.argv[2], "--reason", "asked by mail"])
+"""
+
+
+@pytest.mark.parametrize(
+    "after", ["_audit", "remove_folder", "erase_rows", "replay", "scrub_databases"]
+)
+def test_an_erasure_that_was_killed_goes_on(
+    home_of_user: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    with opened(home_of_user, monkeypatch) as platform:
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, after, USER],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == -9, done.stderr
+        assert (platform.root / "forget.id").stat().st_mode & 0o777 == 0o600
+        refused = forget("somebody-else", "--reason", "asked, too")
+        assert refused.exit_code == 1
+        assert "unfinished" in refused.stderr
+        resumed = forget("--resume")
+        assert resumed.exit_code == 0, resumed.output
+        check_forgotten(platform)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        ((USER,), "with --reason why"),
+        ((USER, "--reason", " "), "with --reason why"),
+        ((USER, "--reason", f"{USER} asked"), "the reason names the user"),
+        (("--resume",), "there is no unfinished erasure"),
+        ((), "expected a user"),
+        ((USER, "--resume"), "expected a user"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    home: Path, arguments: tuple[str, ...], cause: str
+) -> None:
+    refused = forget(*arguments)
+    assert refused.exit_code == 1
+    assert cause in refused.stderr
+    assert not (home / "warehouse" / "forget.id").exists()

@@ -1,0 +1,99 @@
+"""Each store of a home is lost once: what is said, and that what is said heals it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from movierec_assets.cli.app import app
+from movierec_assets.cli.recovering import all_losses
+from movierec_serving.bundle import PublishedModel
+from tests.conftest import Platform
+from tests.support.homes import DAYS, Home, opened, state
+
+
+def said(platform: Platform) -> list[str]:
+    return [str(loss) for loss in all_losses(platform.wired, platform.instance)]
+
+
+def recover() -> Result:
+    return CliRunner().invoke(app, ["recover", "--apply"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("store", "cause"),
+    [
+        ("nothing", ""),
+        ("movierec.duckdb", "5 archived chunks are not in the ledger"),
+        ("bundles", "the bundles of 4 versions are missing"),
+        ("twins", "the gate has nothing to compare with"),
+        ("models", "version 3, production, is not published"),
+        ("mlflow.db", "MLflow's registry was lost or replaced: version 4"),
+        ("dagster", "Dagster has no event of production, which is version 3"),
+    ],
+)
+def test_a_lost_store_is_named_and_made_again(
+    whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch, store: str, cause: str
+) -> None:
+    shutil.rmtree(home)
+    whole.copy(home, without=store)
+    with opened(home, monkeypatch) as platform:
+        losses = said(platform)
+        assert any(cause in line for line in losses) if cause else losses == [], losses
+        done = recover()
+        assert done.exit_code == 0, done.output
+        assert said(platform) == []
+        assert state(platform) == whole.state
+        production = PublishedModel.open(platform.root / "models", 3, verify=True)
+        assert production.bundle.manifest.identity == whole.state["models"][DAYS[2]]
+        platform.deliver(day := "1998-04-03")
+        assert platform.run(day).success
+        assert platform.model_registry.versions()[-1].number == 5
+
+
+@pytest.mark.parametrize(
+    ("store", "cause"),
+    [
+        ("twins", "the bundle or twin of 1998-04-02's model was lost"),
+        ("bundles", "the bundle or twin of 1998-04-02's model was lost"),
+        ("mlflow.db", "MLflow's registry was lost or replaced"),
+    ],
+)
+def test_nothing_is_made_in_the_place_of_what_was_lost(
+    whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch, store: str, cause: str
+) -> None:
+    """No cold model for a warm one, no number for another model: the day fails and says why."""
+    shutil.rmtree(home)
+    whole.copy(home, without=store)
+    with opened(home, monkeypatch) as platform:
+        platform.model_registry.initialise()
+        before = [one.number for one in platform.model_registry.versions()]
+        platform.deliver(day := "1998-04-03")
+        run = platform.run(day)
+        assert not run.success
+        failures = [str(event.event_specific_data) for event in run.all_node_events]
+        assert any(cause in failure and "movierec recover" in failure for failure in failures)
+        assert [one.number for one in platform.model_registry.versions()] == before
+        records = platform.model_registry.records
+        assert records.numbers() == [1, 2, 3, 4]
+
+
+def test_a_registry_of_other_models_is_set_aside(
+    whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An MLflow database of elsewhere has the same numbers, of other models."""
+    shutil.rmtree(home)
+    whole.copy(home, without="mlflow.db")
+    with opened(home, monkeypatch) as platform:
+        platform.model_registry.initialise()
+        client = platform.model_registry.client()
+        for number in range(1, 7):
+            tags = {"identity": f"other-{number}", "data_until": DAYS[0], "gate": "passed"}
+            client.create_model_version("movierec", source=str(home), tags=tags)
+        assert any("version 4 is" in line for line in said(platform))
+        assert recover().exit_code == 0
+        assert state(platform) == whole.state
+        assert len(client.search_model_versions("name='movierec-replaced-1'")) == 6
