@@ -4,8 +4,6 @@ days.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import pytest
 
@@ -13,10 +11,10 @@ from movierec_assets.defs.monitoring.prequential import so_far
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
 from movierec_assets.promotion.policy import Candidate
 from movierec_assets.ratings.interactions import Interactions, interactions_of
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import Model
 from tests.conftest import Platform
 from tests.support.generate import days_from
-from tests.support.models import SMALL, ratings, trained
+from tests.support.models import ratings, trained
 
 DAYS = days_from("1998-03-30", 5)  # over the end of a month
 BIG = {"users": 200, "movies": 120, "ratings": 1500}
@@ -24,9 +22,8 @@ TABLE = "SELECT * FROM prequential_evaluation ORDER BY day"
 
 
 @pytest.fixture(scope="module")
-def production() -> Bundle:
-    model = trained(interactions_of(ratings(4)))
-    return replace(model, manifest=replace(model.manifest, parameters=SMALL))
+def production() -> Model:
+    return trained(interactions_of(ratings(4)))
 
 
 def today(*rows: tuple[str, int, float]) -> Interactions:
@@ -45,13 +42,13 @@ def taste(of: int, known: set[int] = frozenset()) -> list[int]:  # type: ignore[
     return [movie for movie in range(of, 120, 4) if movie not in known]
 
 
-def unseen(model: Bundle, user: str) -> list[int]:
+def unseen(model: Model, user: str) -> list[int]:
     """The user's own taste, without what the model has seen of them."""
     seen = {int(model.item_id(row)[1:]) for row in model.seen(model.user_row(user))}
     return taste(int(user[1:]) % 4, seen)
 
 
-def test_a_newcomer_is_folded_in_from_the_first_half_of_the_session(production: Bundle) -> None:
+def test_a_newcomer_is_folded_in_from_the_first_half_of_the_session(production: Model) -> None:
     session = [("stranger", movie, 5.0) for movie in taste(2)[:12]]
     found = next_day("1998-03-05", today(*session), production, None)
     assert found.users == 1
@@ -59,12 +56,12 @@ def test_a_newcomer_is_folded_in_from_the_first_half_of_the_session(production: 
     assert found.month_before is None
 
 
-def test_a_newcomer_with_a_single_rating_gets_popular_movies(production: Bundle) -> None:
+def test_a_newcomer_with_a_single_rating_gets_popular_movies(production: Model) -> None:
     found = next_day("1998-03-05", today(("stranger", taste(2)[0], 5.0)), production, production)
     assert found.production == found.popularity == found.month_before
 
 
-def test_only_new_likes_of_known_movies_in_the_second_half_count(production: Bundle) -> None:
+def test_only_new_likes_of_known_movies_in_the_second_half_count(production: Model) -> None:
     own = unseen(production, "u3")
     seen = int(production.item_id(int(production.seen(production.user_row("u3"))[0]))[1:])
     rated_again, disliked, unheard = ("u3", seen, 5.0), ("u3", own[1], 3.0), ("u3", 999, 5.0)
@@ -149,7 +146,7 @@ def test_later_days_change_nothing_and_a_range_gives_what_daily_runs_give(
     assert platform.query(TABLE)[:4] == once
 
 
-def test_what_else_is_rated_later_in_the_session_does_not_help_to_rank(production: Bundle) -> None:
+def test_what_else_is_rated_later_in_the_session_does_not_help_to_rank(production: Model) -> None:
     own = taste(2)
     first = [("stranger", movie, 5.0) for movie in own[:3]]
     scores = []
