@@ -73,7 +73,7 @@ def test_the_newest_data_that_passed_is_production_and_once_is_enough(platform: 
     register(platform, DAYS[3], gate="refused")
     assert [reconcile(platform) for _ in range(3)] == [3, 3, 3]
     assert moves(platform) == [(0, 3)]
-    assert statuses(platform) == [None, None, "production", None]
+    assert statuses(platform) == ["archived", "archived", "production", "archived"]
 
 
 def test_an_older_day_never_displaces_a_newer_one(platform: Platform) -> None:
@@ -101,7 +101,7 @@ def test_a_crash_between_alias_and_tags_is_healed(platform: Platform) -> None:
     register(platform, DAYS[2])
     platform.model_registry.client().set_registered_model_alias(MODEL_NAME, ALIAS, "3")
     reconcile(platform)
-    assert statuses(platform) == [None, "archived", "production"]
+    assert statuses(platform) == ["archived", "archived", "production"]
     assert moves(platform) == [(0, 2), (2, 3)]
 
 
@@ -115,7 +115,7 @@ def test_a_crash_between_tags_and_report_is_reported(platform: Platform) -> None
 
     with pytest.raises(CrashError):
         platform.model_registry.reconcile(lambda: None, crash)
-    assert (statuses(platform), moves(platform)) == ([None, "production"], [])
+    assert (statuses(platform), moves(platform)) == (["archived", "production"], [])
     assert reconcile(platform) == 2
     assert moves(platform) == [(0, 2)]
 

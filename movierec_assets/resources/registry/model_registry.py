@@ -311,7 +311,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._point_alias_at(wanted)
             for version in versions:
                 status = "production" if version is production else "archived"
-                if version.tags.get("status", "archived") != status:
+                if version.tags.get("status") != status:
                     self._tag(version.number, status=status)
             before = reported()
             if before != wanted:
