@@ -41,7 +41,8 @@ def _pages(value: Any, docs: Path) -> Any:
     pages: list[Any] = []
     for one in value:
         if isinstance(one, str) and "*" in one:
-            pages += sorted(str(path.relative_to(docs)) for path in docs.glob(one))
+            found = sorted(str(path.relative_to(docs)) for path in docs.glob(one))
+            pages += [page for page in found if page not in value]
         else:
             pages.append(_expanded(one, docs))
     return pages
