@@ -192,7 +192,12 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             run = mlflow.active_run()
             assert run is not None, "register() is called inside an MLflow run"
             model = log_bundle(client, run.info.run_id, bundle, metrics or {})
-            given = {"identity": manifest.identity, "data_until": manifest.data_until, **tags}
+            given = {
+                "identity": manifest.identity,
+                "data_until": manifest.data_until,
+                "status": "archived",  # until it is production
+                **tags,
+            }
             while True:
                 version = _version(
                     client.create_model_version(
