@@ -39,8 +39,9 @@ def references(challenger: Candidate, versions: Sequence[Candidate]) -> dict[str
 
     Production is the newest eligible one whose data ends before the challenger's: a verdict does
     not depend on what came after. The anchor is the newest cold one of them, fixed for a month: a
-    chain of small losses, each within the margin, ends there. It is left out where it is production
-    itself.
+    chain of small losses, each within the margin, ends there. Where a family knows no warm fit, all
+    are cold, and the anchor is the first of the month that follow each other. It is left out where
+    it is production itself.
     """
     earlier = [
         version
@@ -48,11 +49,28 @@ def references(challenger: Candidate, versions: Sequence[Candidate]) -> dict[str
         if version.eligible and version.data_until < challenger.data_until
     ]
     production = _newest(earlier)
-    anchor = _newest([version for version in earlier if version.fit == "cold"])
+    anchor = _anchor(earlier)
     named = {"production": production, "anchor": None if anchor == production else anchor}
     return {name: number for name, number in named.items() if number is not None}
 
 
+def _anchor(versions: Sequence[Candidate]) -> int | None:
+    """The newest cold version, or the first of those before it in its month that are all cold."""
+    anchor: Candidate | None = None
+    for version in sorted(versions, key=_age, reverse=True):
+        another_month = anchor and version.data_until[:7] != anchor.data_until[:7]
+        if anchor and (another_month or version.fit != "cold"):
+            break
+        if version.fit == "cold":
+            anchor = version
+    return None if anchor is None else anchor.version
+
+
 def _newest(versions: Sequence[Candidate]) -> int | None:
-    newest = max(versions, key=lambda one: (one.data_until, one.version), default=None)
+    newest = max(versions, key=_age, default=None)
     return None if newest is None else newest.version
+
+
+def _age(version: Candidate) -> tuple[str, int]:
+    """By the data, then by the number."""
+    return version.data_until, version.version

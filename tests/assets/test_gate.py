@@ -238,7 +238,7 @@ def replace_seen(twin: Model, challenger: Day) -> Model:
     own = training_pairs(twin, twin.user_ids, twin.item_ids).packed
     seen = np.union1d(own, everything.packed[everything.users % 2 == 0])
     indptr = np.searchsorted(seen // width, np.arange(len(twin.user_ids) + 1))
-    return replace(twin, seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))
+    return twin.with_arrays(seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))
 
 
 def test_a_challenger_is_compared_with_what_passed_before_its_day() -> None:
@@ -253,3 +253,16 @@ def test_a_challenger_is_compared_with_what_passed_before_its_day() -> None:
     assert references(versions[4], versions) == {"production": 2, "anchor": 1}
     assert references(versions[1], versions) == {"production": 1}
     assert references(versions[0], versions) == {}
+
+
+def test_where_all_models_are_cold_the_anchor_is_the_first_of_the_month() -> None:
+    """Else each would only be compared with the day before, and small losses would add up."""
+    days = ["1998-02-27", "1998-02-28", "1998-03-01", "1998-03-02", "1998-03-03"]
+    versions = [
+        Candidate(number, day, "passed", fit="cold") for number, day in enumerate(days, start=1)
+    ]
+    assert references(versions[4], versions) == {"production": 4, "anchor": 3}
+    assert references(versions[3], versions) == {"production": 3}
+    assert references(versions[2], versions) == {"production": 2, "anchor": 1}
+    after_warm_ones = [replace(version, fit="warm") for version in versions[:3]] + versions[3:]
+    assert references(versions[4], after_warm_ones) == {"production": 4}

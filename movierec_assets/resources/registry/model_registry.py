@@ -90,7 +90,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
     def create_model(self) -> None:
         """Create the registered model, without a version."""
         self.client().create_registered_model(
-            MODEL_NAME, description="Daily ALS recommender; versions are never overwritten."
+            MODEL_NAME, description="Daily recommender; versions are never overwritten."
         )
 
     def client(self) -> MlflowClient:
