@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movierec_assets.defs import promotion as gate
+from movierec_assets.defs.shared import challengers as gate
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from tests.conftest import Platform
