@@ -95,8 +95,17 @@ class Settings(BaseSettings):
         description="EASE: how stars become the weight of an interaction, as `MOVIEREC_WEIGHTING`",
     )
     factors: int = Field(default=64, ge=1, le=1024, description="ALS: number of latent factors")
-    regularization: float = Field(
-        default=15.0, gt=0, description="ALS: weight of the L2 penalty on factors"
+    dislike_confidence: float = Field(
+        default=2.0,
+        ge=0,
+        description="how strongly a disliked movie counts against movies like it, where an unseen "
+        "one counts 1; 0: stars are never evidence against",
+    )
+    regularization: float | None = Field(
+        default=None,
+        gt=0,
+        description="ALS: weight of the L2 penalty on factors; empty: by the number of ratings, "
+        "0.46 x ratings^(1/3), at most 20",
     )
     alpha: float = Field(default=5.0, gt=0, description="ALS: confidence of one unit of weight")
     weighting: str = Field(
@@ -183,6 +192,7 @@ class Settings(BaseSettings):
         "partition_end",
         "window_days",
         "half_life_days",
+        "regularization",
         "mlflow_tracking_uri",
         "reload_token",
         "webhook",

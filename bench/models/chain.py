@@ -16,11 +16,14 @@ from movierec_assets.training.als import ALS
 from movierec_assets.training.trainer import Trainer, fitted
 from movierec_serving.bundle import Model
 
+RATINGS = 100_000  # what parameters that follow from the size are set for
+
 
 def defaults(trainer: Trainer) -> dict[str, Any]:
     """The parameters that the settings give a trainer where nothing is set."""
     fields = Settings.model_fields
-    return {name: fields[setting].default for name, setting in trainer.settings.items()}
+    values = {name: fields[setting].default for name, setting in trainer.settings.items()}
+    return trainer.sized(values, RATINGS)
 
 
 PARAMETERS = defaults(ALS)

@@ -26,13 +26,14 @@ from bench.goals import goal, wilson
 from bench.models.chain import PARAMETERS, Day, movielens, train, train_day
 from bench.models.generator import frame, generate
 from movierec_assets.evaluation.metrics import ndcg
-from movierec_assets.evaluation.offline import RELEVANT_STARS, evaluate, rows_of
+from movierec_assets.evaluation.offline import evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.promotion.comparison import K, compare, overlap, usual_overlap
 from movierec_assets.promotion.gate import judge
 from movierec_assets.promotion.interval import interval
 from movierec_assets.ratings.interactions import SECONDS_A_DAY, Interactions, interactions_of
 from movierec_serving.bundle import Evidence, Model, top_items
+from movierec_serving.bundle.taste import SURELY_LIKED
 
 REPLICATES = int(os.environ.get("BENCH_REPLICATES", "300"))
 STUDIED = 60  # replicates of the other design
@@ -368,11 +369,11 @@ def folded_in(given: World, model: Model, space: Model, out: Mask) -> NDArray[np
         mine = np.flatnonzero(data.users == user)
         late = given.held[mine]
         first, last = mine[~late], mine[late]
-        liked = data.movies[last[data.ratings[last] >= RELEVANT_STARS]]
+        liked = data.movies[last[data.ratings[last] >= SURELY_LIKED]]
         if len(liked := liked[counts[liked]]):
             known = first[there[data.movies[first]]]
             weights = model.family.weigh(data.ratings[known].astype(np.float64))
-            vectors.append(Evidence(model, rows[data.movies[known]], weights).vector())
+            vectors.append(Evidence(model, rows[data.movies[known]], weights, weights > 0).vector())
             exclude.append(data.movies[first])
             relevant.append(np.sort(liked))
     factors = np.where(there[:, None], model.item_vectors[rows], 0).astype(np.float32)

@@ -16,9 +16,10 @@ from scipy.special import ndtr
 from bench.goals import goal
 from bench.models.chain import train
 from movierec_assets.evaluation.metrics import ndcg
-from movierec_assets.evaluation.offline import RELEVANT_STARS, evaluate
+from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.interactions import Interactions, interactions_of
+from movierec_serving.bundle.taste import SURELY_LIKED
 
 GENRES = 8
 NICHES = 4  # in each genre: which of its movies a user prefers
@@ -104,7 +105,7 @@ def optimal_ndcg(
     scores = []
     for user in np.random.default_rng(0).permutation(len(data.user_ids))[:sample]:
         mine = data.users == user
-        liked = data.movies[mine & held & (data.ratings >= RELEVANT_STARS)]
+        liked = data.movies[mine & held & (data.ratings >= SURELY_LIKED)]
         liked = liked[trained[liked]]
         if len(liked):
             nth = int(data.rated_at[mine & held].min()) // 86_400 - first

@@ -17,6 +17,7 @@ from movierec_assets.training.als import ALS
 from movierec_assets.training.ease import EASE, check_size
 from movierec_assets.training.trainer import Arrays, Parameters, Trainer, Weights
 from movierec_serving.bundle import Model
+from movierec_serving.bundle.taste import liked, overall_mean, popular_scores, user_means
 
 NEIGHBOURS = 100  # of each movie, in item-kNN
 
@@ -28,9 +29,13 @@ def popularity(
     seed: int = 0,
     parent: Model | None = None,
 ) -> Arrays:
-    """The same list for everybody. One factor: a movie's number of ratings, and 1 for each user."""
+    """The same list for everybody. One factor: how popular a movie is, and 1 for each user."""
     users = np.ones((len(data.user_ids), 1), np.float32)
-    return {"user_factors": users, "item_factors": data.popularity().reshape(-1, 1)}
+    means = user_means(data.ratings, data.indptr, overall_mean(data.ratings))[data.users]
+    praised = data.movies[liked(data.ratings, means)]
+    likes = np.bincount(praised, minlength=len(data.movie_ids)).astype(np.float32)
+    scores = popular_scores(likes, data.popularity())
+    return {"user_factors": users, "item_factors": scores.reshape(-1, 1)}
 
 
 def bpr(

@@ -72,7 +72,7 @@ def _tune(
     if found == recipe.parameters:
         metadata["verdict"] = "the current parameters are the best found"
         return dg.MaterializeResult(metadata=metadata)
-    proposed = replace(now, recipe=replace(recipe, parameters=found))
+    proposed = replace(now, recipe=replace(recipe, parameters=found, by_size=frozenset()))
     trained = train_day(proposed, interactions, None)
     bundle_store.write(trained)
     bundle = Bundle.open(bundle_store.served(proposed.identity))

@@ -70,6 +70,7 @@ class Judged:
     """The B users who have a relevant movie, judged by the lists that they are shown."""
 
     relevant: Pairs
+    disliked: Pairs | None = None  # held-out movies that these and other users disliked
 
     @cached_property
     def users(self) -> NDArray[np.int64]:
@@ -88,7 +89,15 @@ class Judged:
 
     def hits(self, lists: NDArray[np.int32]) -> NDArray[np.bool_]:
         """(B, K) whether the movie at each place of (B, K) lists is relevant; -1 is no movie."""
-        keys = self.users[:, None] * self.relevant.movies + lists
-        packed = self.relevant.packed
-        places = np.minimum(np.searchsorted(packed, keys), len(packed) - 1)
-        return np.asarray((packed[places] == keys) & (lists >= 0))
+        return self._among(self.relevant, lists)
+
+    def dislikes(self, lists: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """(B, K) whether the user disliked the movie at each place of (B, K) lists."""
+        if self.disliked is None or not len(self.disliked):
+            return np.zeros(lists.shape, np.bool_)
+        return self._among(self.disliked, lists)
+
+    def _among(self, pairs: Pairs, lists: NDArray[np.int32]) -> NDArray[np.bool_]:
+        keys = self.users[:, None] * pairs.movies + lists
+        places = np.minimum(np.searchsorted(pairs.packed, keys), len(pairs) - 1)
+        return np.asarray((pairs.packed[places] == keys) & (lists >= 0))

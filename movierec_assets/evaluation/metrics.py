@@ -64,6 +64,26 @@ def means(hits: Hits, relevant: Counts) -> dict[str, float]:
     return found
 
 
+def against_dislikes(hits: Hits, dislikes: Hits, relevant: Counts, k: int = 10) -> dict[str, float]:
+    """Metrics that punish recommending what the user then disliked; over the judged users.
+
+    `disliked_at_10` is the mean number of disliked movies among the first 10.
+    `disliked_share_at_10` is their share of the movies among them that were rated at all, liked or
+    disliked. `net_ndcg_at_10` is NDCG@10 in which a disliked movie gains -1.
+
+    Args:
+        dislikes: (B, K) whether the user disliked the movie at this rank.
+    """
+    liked_there, disliked_there = hits[:, :k].sum(), dislikes[:, :k].sum()
+    judged = max(int(liked_there + disliked_there), 1)
+    net = ndcg(hits, relevant, k) - ndcg(dislikes, relevant, k)
+    return {
+        "disliked_at_10": float(disliked_there / max(len(hits), 1)),
+        "disliked_share_at_10": float(disliked_there / judged),
+        "net_ndcg_at_10": float(net.mean()) if len(net) else 0.0,
+    }
+
+
 def coverage(recommended: NDArray[np.int32], movies: int, k: int) -> float:
     """Share of the `movies` that stand in the first k of anybody's list; -1 marks an empty
     place.

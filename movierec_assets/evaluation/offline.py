@@ -15,6 +15,7 @@ from movierec_assets.evaluation.metrics import (
     MOVIE_SEGMENTS,
     USER_SEGMENTS,
     Hits,
+    against_dislikes,
     coverage,
     means,
     movie_segments,
@@ -23,9 +24,7 @@ from movierec_assets.evaluation.metrics import (
 )
 from movierec_assets.evaluation.splits import sample
 from movierec_assets.ratings.interactions import Interactions
-from movierec_serving.bundle import Model, popular, recommend
-
-RELEVANT_STARS = 4.0
+from movierec_serving.bundle import MOST_DISLIKED, Model, liked, popular, recommend
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,10 @@ Rank = Callable[[NDArray[np.int64]], NDArray[np.int32]]
 def evaluate(model: Model, held: Interactions, rank: Rank | None = None) -> Evaluation:
     """Rank each user's unseen movies and compare with what the user liked later, beside popularity.
 
-    Relevant is a held-out rating of 4 stars or more of a movie seen in training; users without one
-    are left out, and of more than `MAX_USERS` users a sample is taken. Lists hold only movies that
-    the user has not rated in training. In a segment of movies only these are relevant, in the same
-    lists.
+    Relevant is a held-out movie that the user liked (`taste.liked`) and that training has seen;
+    users without one are left out, and of more than `MAX_USERS` users a sample is taken. Lists hold
+    only movies that the user has not rated in training. In a segment of movies only these are
+    relevant, in the same lists.
 
     Args:
         model: trained without `held`.
@@ -84,10 +83,17 @@ def _judged(model: Model, held: Interactions) -> Judged:
     movies, known_movie = rows_of(model.item_ids, encode(held.movie_ids))
     sampled = np.zeros(len(model.user_ids), bool)
     sampled[sample(model.user_ids)] = True
-    liked = (known_user & sampled[users])[held.users] & known_movie[held.movies]
-    liked &= held.ratings >= RELEVANT_STARS
-    pairs = Pairs.of(users[held.users[liked]], movies[held.movies[liked]], len(model.item_ids))
-    return Judged(pairs)
+    asked = (known_user & sampled[users])[held.users] & known_movie[held.movies]
+    means = model.user_means[users[held.users]]
+
+    def pairs(chosen: NDArray[np.bool_]) -> Pairs:
+        among = asked & chosen
+        return Pairs.of(users[held.users[among]], movies[held.movies[among]], len(model.item_ids))
+
+    return Judged(
+        relevant=pairs(liked(held.ratings, means)),
+        disliked=pairs(held.ratings <= MOST_DISLIKED),
+    )
 
 
 def _popular_lists(model: Model, users: NDArray[np.int64], width: int) -> NDArray[np.int32]:
@@ -104,6 +110,7 @@ def _means(model: Model, judged: Judged, lists: NDArray[np.int32], hits: Hits) -
     popularity = np.asarray(model.popularity)
     found = {
         **means(hits, judged.liked),
+        **against_dislikes(hits, judged.dislikes(lists), judged.liked),
         "coverage_at_10": coverage(lists, len(model.item_ids), 10),
         "novelty_at_10": novelty(lists, popularity, len(model.user_ids), 10),
     }

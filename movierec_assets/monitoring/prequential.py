@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from movierec_assets.evaluation.judged import Judged, Pairs
 from movierec_assets.evaluation.metrics import ndcg
-from movierec_assets.evaluation.offline import RELEVANT_STARS, encode, rows_of
+from movierec_assets.evaluation.offline import encode, rows_of
 from movierec_assets.promotion.comparison import K, rank
 from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import Interactions
 from movierec_serving.bundle import Evidence, Model
+from movierec_serving.bundle.taste import SURELY_LIKED
 
 RESAMPLES = 1000
 
@@ -55,7 +56,7 @@ def next_day(day: str, today: Interactions, production: Model, month_before: Mod
     first = _in_first_half(today)
     rows, here = rows_of(production.item_ids, encode(today.movie_ids))
     seen = _seen_by(production, today)
-    liked = ~first & here[today.movies] & (today.ratings >= RELEVANT_STARS)
+    liked = ~first & here[today.movies] & (today.ratings >= SURELY_LIKED)
     width = len(production.item_ids)
     rated = Pairs.ascending(
         np.repeat(np.arange(len(seen)), [len(movies) for movies in seen]),

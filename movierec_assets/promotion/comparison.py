@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from movierec_assets.evaluation.judged import Judged, Pairs
 from movierec_assets.evaluation.metrics import coverage, ndcg
-from movierec_assets.evaluation.offline import RELEVANT_STARS, rows_of
+from movierec_assets.evaluation.offline import rows_of
 from movierec_assets.evaluation.splits import sample
 from movierec_serving.bundle import Model, top_items
 
@@ -63,7 +63,7 @@ class Holdout:
         movies, rows = twin.item_ids, sample(twin.user_ids)
         users = twin.user_ids[rows]
         trained = training_pairs(twin, users, movies)
-        held = training_pairs(served, users, movies, RELEVANT_STARS).without(trained)
+        held = training_pairs(served, users, movies, liked=True).without(trained)
         known = Pairs.union([trained, *(training_pairs(one, users, movies) for one in references)])
         judged = Judged(held.without(known))
         excluded = known.by_user(judged.users)
@@ -77,7 +77,7 @@ def compare(served: Model, twin: Model, references: Mapping[str, Model]) -> dict
     """Rank the challenger's twin and the references' twins on the challenger's holdout.
 
     The holdout is what `served` was trained on and `twin` was not, of a sample of the twin's users;
-    relevant is a rating of 4 stars or more of a movie in the twin's training set. All rank the
+    relevant is a movie that the user liked, of those in the twin's training set. All rank the
     movies of that set without those that the user rated in any of the compared training sets: one
     list of candidates, the same for all. A held-out pair that a reference was trained on (a late,
     repaired or second rating moved the holdout) is no candidate, so it counts for nobody. A
@@ -135,9 +135,10 @@ def training_pairs(
     model: Model,
     user_ids: NDArray[np.bytes_],
     movie_ids: NDArray[np.bytes_],
-    least_stars: float = 0.0,
+    *,
+    liked: bool = False,
 ) -> Pairs:
-    """What these users rated in a model's training, of these movies and with so many stars.
+    """What these users rated in a model's training, of these movies; only what they liked if asked.
 
     Args:
         user_ids, movie_ids: ascending; the pairs are of places among them.
@@ -150,8 +151,8 @@ def training_pairs(
     places, has = rows_of(movie_ids, model.item_ids)
     rated = model.seen_items[entries]
     chosen = has[rated]
-    if least_stars:
-        chosen &= model.seen_ratings[entries] >= least_stars
+    if liked:
+        chosen &= model.liked[entries]
     users = np.repeat(np.arange(len(user_ids)), counts)
     return Pairs.ascending(users[chosen], places[rated[chosen]], len(movie_ids))
 
@@ -181,7 +182,7 @@ def rank(
 
     show(known, vectors[known], model.item_vectors)
     anybody = np.ones(((~known).sum(), 1), np.float32)
-    show(~known, anybody, model.popularity.reshape(-1, 1))
+    show(~known, anybody, model.popular_scores.reshape(-1, 1))
     return lists
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from movierec_serving.bundle import weight_of
+from movierec_serving.bundle import overall_mean, signed, user_means, weight_of
 
 SECONDS_A_DAY = 86_400
 
@@ -146,10 +146,13 @@ def confidence(
     Args:
         until: the last day of the data (ISO), at whose end ages are counted.
         parameters: alpha, 1 where a family has none; weighting, see `weight_of`; half_life_days,
-            the age at which an interaction has half its weight, or None.
+            the age at which an interaction has half its weight, or None; dislike_confidence, the
+            weight of a dislike, which is negative here (none in models of 0.2.0).
     """
-    weights = weight_of(interactions.ratings, parameters["weighting"])
-    result = parameters.get("alpha", 1.0) * weights
+    stars, indptr = interactions.ratings, interactions.indptr
+    weights = parameters.get("alpha", 1.0) * weight_of(stars, parameters["weighting"])
+    means = user_means(stars, indptr, overall_mean(stars))[interactions.users]
+    result = signed(weights, stars, means, parameters.get("dislike_confidence"))
     if parameters["half_life_days"] is not None:
         end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
         age_days = np.maximum(int(end.timestamp()) - interactions.rated_at, 0) / SECONDS_A_DAY

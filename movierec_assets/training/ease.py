@@ -29,7 +29,7 @@ def fit(
         TooManyMoviesError: more than `MAX_MOVIES`.
     """
     check_size(data)
-    matrix = data.matrix(weights)
+    matrix = data.matrix(np.maximum(weights, 0))  # a dislike is no vote
     gram = (matrix.T @ matrix).toarray().astype(np.float64)
     gram[np.diag_indices_from(gram)] += parameters["regularization"]
     with threadpool_limits(1, "blas"):
@@ -55,6 +55,7 @@ EASE = Trainer(
     settings={
         "regularization": "ease_regularization",
         "weighting": "ease_weighting",
+        "dislike_confidence": "dislike_confidence",
         "window_days": "window_days",
         "half_life_days": "half_life_days",
     },

@@ -25,6 +25,7 @@ class Recipe:
     trainer: Trainer
     parameters: Mapping[str, Any]
     seed: int
+    by_size: frozenset[str] = frozenset()  # parameters that follow from the number of ratings
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def _start(recipe: Recipe, until: str, parent: DayModel | None, stored: Stored) 
             f"makes it again, or materialize {recipe.arm}_model of its month up to {parent.day}"
         )
     manifest = bundle.manifest
-    fitted_by = manifest.family, manifest.training_version, dict(manifest.parameters)
+    # What follows from the number of ratings changes every day, and is no change of the recipe.
+    before = {**manifest.parameters, **{name: recipe.parameters[name] for name in recipe.by_size}}
+    fitted_by = manifest.family, manifest.training_version, before
     asked_for = recipe.trainer.family, recipe.trainer.version, dict(recipe.parameters)
     return bundle if fitted_by == asked_for else None

@@ -79,6 +79,7 @@ class Trainer:
         settings: the setting that gives each parameter, by the parameter's name.
         warm: whether a fit can start from the day before's model.
         residuals: of a model of the family, where its fit solves equations.
+        by_size: what a parameter is for so many ratings, where the settings leave it open.
         ranges: of the parameters that a search may change, beside the weighting.
     """
 
@@ -91,6 +92,12 @@ class Trainer:
     loss: Loss | None = None
     residuals: Callable[[Model], Residuals] | None = None
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    by_size: Mapping[str, Callable[[int], float]] = field(default_factory=dict)
+
+    def sized(self, parameters: Parameters, ratings: int) -> dict[str, Any]:
+        """The parameters, with those that are left open set for so many ratings."""
+        open_ones = [name for name in self.by_size if parameters.get(name) is None]
+        return {**parameters, **{name: self.by_size[name](ratings) for name in open_ones}}
 
     def parameters(self, settings: object) -> dict[str, Any]:
         """What decides a fit besides data, seed and parent, from an object that holds settings."""

@@ -22,6 +22,11 @@ from movierec_serving.bundle.publication import Movie as Movie
 from movierec_serving.bundle.publication import PublishedModel as PublishedModel
 from movierec_serving.bundle.publication import publish as publish
 from movierec_serving.bundle.selection import Ranked as Ranked
+from movierec_serving.bundle.taste import MOST_DISLIKED as MOST_DISLIKED
+from movierec_serving.bundle.taste import liked as liked
+from movierec_serving.bundle.taste import overall_mean as overall_mean
+from movierec_serving.bundle.taste import signed as signed
+from movierec_serving.bundle.taste import user_means as user_means
 from movierec_serving.bundle.weights import weight_of as weight_of
 from movierec_serving.bundle.writer import write_bundle as write_bundle
 from movierec_serving.errors import BundleError as BundleError

@@ -8,8 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.families import layout_of
-from movierec_serving.bundle.layout import Layout, encode_ids, popularity_order
+from movierec_serving.bundle.layout import (
+    Layout,
+    encode_ids,
+    popularity_of,
+    popularity_order,
+)
 from movierec_serving.bundle.model import Model
+from movierec_serving.bundle.taste import liked, overall_mean, user_means
 from movierec_serving.errors import BundleError
 
 
@@ -48,14 +54,25 @@ class BundleContent:
         for name, (dtype, axes) in self.layout.items():
             if dtype == "|S":
                 arrays[name] = encode_ids(given[name], name)
-            elif name != "popular_items":
+            elif name not in ("popular_items", "likes"):
                 arrays[name] = _numbers(np.asarray(given[name]), name, dtype, axes)
-        arrays["popular_items"] = popularity_order(arrays["popularity"])
+        arrays["likes"] = _likes(arrays)
+        arrays["popular_items"] = popularity_order(popularity_of(arrays))
         return arrays
 
     def model(self, parameters: Mapping[str, Any]) -> Model:
         """What opening the written bundle gives, without the files: to be evaluated, not served."""
         return Model.of(self.family, self.arrays(), parameters)
+
+
+def _likes(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """(I,) how many users liked each item."""
+    stars, indptr = arrays["seen_ratings"], arrays["seen_indptr"]
+    if not len(stars) == len(arrays["seen_items"]) == indptr[-1]:  # refused before it is written
+        return np.zeros(len(arrays["popularity"]), np.float32)
+    means = user_means(stars, indptr, overall_mean(stars))
+    praised = arrays["seen_items"][liked(stars, np.repeat(means, np.diff(indptr)))]
+    return np.bincount(praised, minlength=len(arrays["popularity"])).astype(np.float32)
 
 
 def _numbers(given: NDArray[Any], name: str, dtype: str, axes: tuple[str, ...]) -> NDArray[Any]:

@@ -8,21 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.model import Model
+from movierec_serving.bundle.taste import liked, own_mean
+
+LEAST_WEIGHT = 1e-6  # below it a score is rounding
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The items one user rated, (N,) rows each once, and their (N,) weights in this model."""
+    """The items one user rated: (N,) rows each once, their weights in this model, which praise."""
 
     model: Model
     rows: NDArray[np.integer[Any]]
     weights: NDArray[np.float64]
+    liked: NDArray[np.bool_]
 
     @classmethod
     def of_user(cls, model: Model, row: int) -> "Evidence":
         """What a known user rated, weighted as in training."""
         own = slice(*model.seen_indptr[row : row + 2].tolist())
-        return cls(model, model.seen_items[own], model.seen_confidence[own].astype(np.float64))
+        stars, mean = model.seen_ratings[own], float(model.user_means[row])
+        weights = model.seen_confidence[own].astype(np.float64)
+        return cls(model, model.seen_items[own], weights, liked(stars, mean))
 
     @classmethod
     def of_ratings(cls, model: Model, ratings: Mapping[int, float]) -> "Evidence":
@@ -33,7 +39,18 @@ class Evidence:
         """
         rows = np.fromiter(ratings, np.int64, len(ratings))
         stars = np.fromiter(ratings.values(), np.float64, len(ratings))
-        return cls(model, rows, model.family.weigh(stars))
+        praised = liked(stars, own_mean(stars, model.family.mean_stars))
+        return cls(model, rows, model.family.weigh(stars), praised)
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything speaks for an item; decay may leave nothing of old ratings."""
+        return bool((self.weights > LEAST_WEIGHT).any())
+
+    @property
+    def disliked(self) -> NDArray[np.integer[Any]]:
+        """The rows of the items that speak against others like them."""
+        return self.rows[self.weights < 0]
 
     def vector(self) -> NDArray[np.float32]:
         """(F,), the user's."""

@@ -113,7 +113,7 @@ def _bound_of_nth(scores: NDArray[np.float32], n: int) -> NDArray[np.float64]:
 def popular(
     model: Model, n: int, exclude: Sequence[int] | NDArray[np.integer[Any]] = ()
 ) -> NDArray[np.int32]:
-    """At most `n` item rows, the most rated first, without the excluded."""
+    """At most `n` item rows, the most popular first, without the excluded."""
     rows = np.asarray(exclude, dtype=np.int64)
     if not rows.size:
         return model.popular_items[:n]

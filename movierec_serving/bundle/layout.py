@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_serving.bundle.taste import popular_scores
 from movierec_serving.errors import BundleError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -23,8 +24,10 @@ ARRAYS: Layout = {
     "seen_ratings": ("<f4", ("interactions",)),
     "seen_confidence": ("<f4", ("interactions",)),
     "popularity": ("<f4", ("items",)),
+    "likes": ("<f4", ("items",)),
     "popular_items": ("<i4", ("items",)),
 }
+OPTIONAL = ("likes",)  # bundles of 0.2.0 have none: there, what is rated most is popular
 POINTERS = "users + 1"  # the one extent that is not counted by itself
 MAX_ID_LENGTH = 64  # characters
 MAX_VALUE = 1e15  # of a family's arrays; the product of two still fits float32 many times over
@@ -47,8 +50,15 @@ def encode_ids(ids: Sequence[str], name: str) -> NDArray[np.bytes_]:
     return array
 
 
+def popularity_of(arrays: Arrays) -> NDArray[np.float32]:
+    """(I,) how popular each item is: by likes, by the number of ratings where there are none."""
+    if arrays.get("likes") is None:
+        return arrays["popularity"]
+    return popular_scores(arrays["likes"], arrays["popularity"])
+
+
 def popularity_order(popularity: NDArray[np.float32]) -> NDArray[np.int32]:
-    """(I,) item rows, the most rated first, ties by row."""
+    """(I,) item rows, the most popular first, ties by row."""
     return np.argsort(-popularity, kind="stable").astype(np.int32)
 
 
@@ -95,9 +105,10 @@ def check_values(arrays: Arrays, layout: Layout, where: str) -> None:
     for name in layout.keys() - ARRAYS.keys():  # the family's own
         extreme = max(abs(float(arrays[name].min())), abs(float(arrays[name].max())))
         demand(extreme <= MAX_VALUE, name, f"not finite, or beyond ±{MAX_VALUE:g}")
-    for name in ("seen_ratings", "seen_confidence", "popularity"):
+    counts = {"popularity", "likes"} & layout.keys()
+    for name in ("seen_ratings", "seen_confidence", *counts):
         demand(np.isfinite(arrays[name]).all(), name, "not finite")
-    for name in ("seen_confidence", "popularity"):
+    for name in counts:
         demand((arrays[name] >= 0).all(), name, "negative")
     for name in ("user_ids", "item_ids"):
         demand(_ascending(arrays[name]), name, "not unique and ascending by UTF-8 bytes")
@@ -114,7 +125,7 @@ def check_values(arrays: Arrays, layout: Layout, where: str) -> None:
     starts = indptr[1:-1]
     rises[starts[(starts > 0) & (starts < len(seen))] - 1] = True  # a new user begins anew
     demand(rises.all(), "seen_items", "not ascending inside a user")
-    ordered = np.array_equal(arrays["popular_items"], popularity_order(arrays["popularity"]))
+    ordered = np.array_equal(arrays["popular_items"], popularity_order(popularity_of(arrays)))
     demand(ordered, "popular_items", "not the order of popularity")
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 from movierec_serving.bundle.array_files import FileEntry
 from movierec_serving.bundle.documents import Document, Strict
 from movierec_serving.bundle.families import FAMILIES, layout_of
-from movierec_serving.bundle.layout import Layout, axes_of
+from movierec_serving.bundle.layout import OPTIONAL, Layout, axes_of
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2  # 1, of 0.2.0, named no family: all were ALS
@@ -58,7 +58,9 @@ class Manifest(Document, Provenance):
     @property
     def layout(self) -> Layout:
         """The arrays of a bundle of this family."""
-        return layout_of(self.family)
+        layout = layout_of(self.family)
+        lacking = [name for name in OPTIONAL if f"{name}.npy" not in self.files]
+        return {name: kind for name, kind in layout.items() if name not in lacking}
 
     @classmethod
     def upgraded(cls, document: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.families import FAMILIES, Family
-from movierec_serving.bundle.layout import ARRAYS, Arrays
+from movierec_serving.bundle.layout import ARRAYS, Arrays, popularity_of
+from movierec_serving.bundle.taste import liked, user_means
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,23 +35,40 @@ class Model:
     seen_confidence: NDArray[np.float32] = field(repr=False)
     popularity: NDArray[np.float32] = field(repr=False)
     popular_items: NDArray[np.int32] = field(repr=False)
+    likes: NDArray[np.float32] | None = field(repr=False, default=None, kw_only=True)
 
     @classmethod
     def of(cls, family: str, arrays: Arrays, parameters: Mapping[str, Any], **more: Any) -> Self:
         """A model of these arrays, as `layout` has them; `more` are a subclass's fields."""
-        common = {name: arrays[name] for name in ARRAYS}
+        common: dict[str, Any] = {name: arrays.get(name) for name in ARRAYS}
         return cls(family=FAMILIES[family](arrays, parameters), **common, **more)
 
     def with_arrays(self, **changed: NDArray[Any]) -> Self:
         """The same model with other arrays, a family's own among them."""
         arrays = {**self.family.arrays, **changed}
-        common = {name: arrays[name] for name in ARRAYS}
+        common: dict[str, Any] = {name: arrays.get(name) for name in ARRAYS}
         return replace(self, family=type(self.family)(arrays, self.parameters), **common)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         """What the model was trained with."""
         return self.family.parameters
+
+    @cached_property
+    def popular_scores(self) -> NDArray[np.float32]:
+        """(I,) what `popular_items` are ordered by."""
+        return popularity_of(self.family.arrays)
+
+    @cached_property
+    def user_means(self) -> NDArray[np.float64]:
+        """(U,) the stars that each user gives, drawn towards everybody's mean."""
+        return user_means(self.seen_ratings, self.seen_indptr, self.family.mean_stars)
+
+    @cached_property
+    def liked(self) -> NDArray[np.bool_]:
+        """(N,) which of the ratings that it was trained on praise."""
+        means = np.repeat(self.user_means, np.diff(self.seen_indptr))
+        return liked(self.seen_ratings, means)
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:

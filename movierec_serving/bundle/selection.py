@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.kernel import popular, top_items
 from movierec_serving.bundle.publication import PublishedModel
 from movierec_serving.errors import UnknownGenreError
 
+SIMILAR_PRIOR = 2  # likes at which an item counts half as similar as it looks
 Ranked = list[tuple[int, float]]  # item rows with scores, best first
 Mask = NDArray[np.bool_]
 
@@ -86,25 +88,61 @@ def for_vectors(
 
 
 def most_popular(model: PublishedModel, part: Slice) -> Ranked:
-    """The most rated items, score the number of ratings."""
+    """The items that most people liked; the score is `taste.popular_scores`."""
     exclude = () if part.left_out is None else np.flatnonzero(part.left_out)
     rows = popular(model.bundle, part.end, exclude)[part.offset :]
-    return _pairs(rows, model.bundle.popularity[rows])
+    return _pairs(rows, model.bundle.popular_scores[rows])
 
 
 def similar(model: PublishedModel, item: int, part: Slice) -> Ranked:
-    """Other items by the cosine of their vectors; an item of zeros is similar to none."""
+    """Other items by (1 + cosine of the vectors) / 2 x L / (L + 2), L the people who liked one.
+
+    A cosine knows no support: an item that one person rated once would stand before all others. An
+    item of zeros, or that nobody liked, is similar to none.
+    """
     bundle = model.bundle
-    lengths = bundle.item_lengths * bundle.item_lengths[item]
-    scores = np.full(len(lengths), -np.inf, dtype=np.float32)
-    np.divide(
-        bundle.item_vectors @ bundle.item_vectors[item], lengths, out=scores, where=lengths > 0
-    )
+    scores = (1 + _cosines(bundle, item)) / 2 * _support(bundle)
+    scores[(scores <= 0) | (bundle.item_lengths == 0)] = -np.inf
     if part.left_out is not None:
         scores[part.left_out] = -np.inf
     scores[item] = -np.inf
     best = np.argsort(-scores, kind="stable")[part.offset : part.end]
     return _pairs(best[np.isfinite(scores[best])], scores[best])
+
+
+def away_from(
+    model: PublishedModel, rated: NDArray[np.integer], disliked: NDArray[np.integer], part: Slice
+) -> Ranked:
+    """Popular items that are unlike what somebody disliked, who liked nothing, without what was
+    rated.
+
+    The score is the popular one times (1 - the largest cosine with a disliked item, if above 0)^2.
+    """
+    bundle = model.bundle
+    nearest = np.zeros(len(bundle.item_ids), dtype=np.float32)
+    for item in disliked.tolist():
+        np.maximum(nearest, _cosines(bundle, item), out=nearest)
+    scores = bundle.popular_scores * (1 - np.minimum(nearest, 1.0)) ** 2
+    scores[rated] = -np.inf
+    if part.left_out is not None:
+        scores[part.left_out] = -np.inf
+    best = np.argsort(-scores, kind="stable")[part.offset : part.end]
+    return _pairs(best[np.isfinite(scores[best])], scores[best])
+
+
+def _cosines(bundle: Bundle, item: int) -> NDArray[np.float32]:
+    """(I,) of each item's vector with one's; -1 where one of both is zero."""
+    lengths = bundle.item_lengths * bundle.item_lengths[item]
+    cosines = np.full(len(lengths), -1.0, dtype=np.float32)
+    products = bundle.item_vectors @ bundle.item_vectors[item]
+    np.divide(products, lengths, out=cosines, where=lengths > 0)
+    return cosines
+
+
+def _support(bundle: Bundle) -> NDArray[np.float32]:
+    """(I,) L / (L + 2): how far each item's likes can be trusted, from 0 to 1."""
+    likes = bundle.popularity if bundle.likes is None else bundle.likes
+    return np.asarray(likes / (likes + SIMILAR_PRIOR), np.float32)
 
 
 def _listed(model: PublishedModel, row: int, part: Slice) -> Ranked | None:

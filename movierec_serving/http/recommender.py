@@ -27,7 +27,8 @@ from movierec_serving.http.replies import Reply, printable, reply
 from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
 from movierec_serving.model.holder import ModelHolder
 
-REASONS = 3  # rated movies that explain one recommended
+REASONS = 3  # liked movies that explain one recommended
+LEAST_SCORE = 1e-6  # below it we look whether anything speaks for a list
 
 
 class Recommender:
@@ -118,14 +119,27 @@ class Recommender:
             return self._fallback("unknown_user", user_id=user)
         row, ranked = known
         bundle = self.model.bundle
-        evidence = Evidence.of_user(bundle, row) if self._explain else None
+        unsure = bool(ranked) and ranked[0][1] <= LEAST_SCORE
+        evidence = Evidence.of_user(bundle, row) if self._explain or unsure else None
+        if unsure and evidence is not None and not evidence.usable:
+            return self._away_from_disliked(evidence, user_id=user)
         return self._list(ranked, bundle.family.name, evidence, user_id=user)
 
     def _list_of_new(self, new: tuple[Evidence, Ranked] | None) -> dict[str, Any]:
         if new is None:
             return self._fallback("no_known_movie")
         evidence, ranked = new
+        if not evidence.usable:
+            return self._away_from_disliked(evidence)
         return self._list(ranked, "fold_in", evidence)
+
+    def _away_from_disliked(self, evidence: Evidence, **about: str) -> dict[str, Any]:
+        """Popular movies for somebody for whom no rating speaks, unlike what they disliked."""
+        disliked = evidence.disliked
+        reason = "no_liked_movie" if len(disliked) else "no_usable_rating"
+        metrics.count_fallback(reason)
+        ranked = selection.away_from(self.model, evidence.rows, disliked, self._part)
+        return self._list(ranked, "popular", None, **about, fallback_reason=reason)
 
     def _fallback(self, reason: str, **about: str) -> dict[str, Any]:
         metrics.count_fallback(reason)
@@ -144,11 +158,14 @@ class Recommender:
             shares = evidence.shares(np.array([row for row, _ in ranked]))
             for item, share in zip(items, shares.T, strict=True):
                 item["because"] = self._reasons(evidence, share)
+        if not items:
+            about.setdefault("fallback_reason", "nothing_left")
         id_ = f"{self.model.version}-{secrets.token_hex(12)}"
         return {"recommendation_id": id_, **about, "source": source, "items": items}
 
     def _reasons(self, evidence: Evidence, share: NDArray[np.float64]) -> list[dict[str, Any]]:
-        """The rated movies that added most to a score; (N,) shares, one a rated movie."""
+        """The liked movies that added most to a score; (N,) shares, one a rated movie."""
+        share = np.where(evidence.liked, share, 0.0)
         largest = np.argsort(-share, kind="stable")[:REASONS].tolist()
         return [
             {**self.model.card(int(evidence.rows[i])), "share": round(float(share[i]), 4)}

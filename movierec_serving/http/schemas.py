@@ -141,6 +141,11 @@ class Stamped(BaseModel):
     data_until: str = Field(description="the last day the model has seen", examples=["1998-04-22"])
 
 
+FallbackReason = Literal[
+    "unknown_user", "no_known_movie", "no_liked_movie", "no_usable_rating", "nothing_left"
+]
+
+
 class UserList(BaseModel):
     recommendation_id: str = Field(
         description="this list's alone", examples=["14-9f2c0a7be1d24b3c8a55e0f1"]
@@ -149,8 +154,8 @@ class UserList(BaseModel):
         None, description="absent where no user was asked for", examples=["196"]
     )
     source: Source
-    fallback_reason: Literal["unknown_user", "no_known_movie"] | None = Field(
-        None, description="if popular"
+    fallback_reason: FallbackReason | None = Field(
+        None, description="why these are popular movies, or none"
     )
     items: list[ListedMovie] = Field(description="best first, without what the user has rated")
 

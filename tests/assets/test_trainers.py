@@ -139,7 +139,7 @@ class TestEveryTrainerOfThePipeline:
         assert TRAINERS[name].family == name
         assert Settings(model=name).arms[0] == name  # type: ignore[arg-type]
         parameters = TRAINERS[name].parameters(Settings())
-        assert parameters == defaults(TRAINERS[name])
+        assert TRAINERS[name].sized(parameters, 100_000) == defaults(TRAINERS[name])
         assert set(TRAINERS[name].ranges) < set(parameters)
 
     def test_starts_from_a_parent_where_it_says_so(
@@ -212,7 +212,9 @@ def test_the_loss_is_hu_koren_and_volinskys() -> None:
         np.ones((len(data.user_ids), len(data.movie_ids))),
         np.zeros((len(data.user_ids), len(data.movie_ids))),
     )
-    c[data.users, data.movies], p[data.users, data.movies] = weights, 1
+    assert (weights < 0).any()  # dislikes: preference 0 with confidence |c|
+    c[data.users, data.movies] = np.abs(weights)
+    p[data.users, data.movies] = weights > 0
     error = float((c * (p - users @ movies.T) ** 2).sum())
     norms = float((users**2).sum() + (movies**2).sum())
     found = als.loss(data, weights, model, SMALL)

@@ -101,21 +101,26 @@ def test_fallbacks_and_similar_movies_keep_the_same_rules(
 ) -> None:
     n, offset, out = wish["n"], wish["offset"], out_of(model, wish)
     may = allowed(model, wish)
-    popularity = model.bundle.popularity
+    popularity = model.bundle.popular_scores
     by_popularity = sorted(may, key=lambda row: (-popularity[row], row))
     assert [row for row, _ in most_popular(model, Slice(n, offset, out))] == by_popularity[
         offset : offset + n
     ]
     close = similar(model, item, Slice(n, offset, out))
     assert {row for row, _ in close} <= set(may) - {item}
-    assert len(close) == max(0, min(n, len(set(may) - {item}) - offset))
+    liked = {row for row in may if model.bundle.likes[row] > 0} - {item}
+    assert len(close) == max(0, min(n, len(liked) - offset))
 
 
-def test_similarity_is_the_cosine(model: PublishedModel) -> None:
+def test_similarity_is_the_cosine_damped_by_how_many_liked_the_movie(
+    model: PublishedModel,
+) -> None:
     items = model.bundle.item_vectors.astype(np.float64)
     unit = items / np.linalg.norm(items, axis=1, keepdims=True)
     for row, score in similar(model, 7, Slice(20)):
-        assert score == pytest.approx(unit[row] @ unit[7], abs=1e-5)
+        likes = float(model.bundle.likes[row])
+        damped = (1 + unit[row] @ unit[7]) / 2 * likes / (likes + 2)
+        assert score == pytest.approx(damped, abs=1e-5)
 
 
 def test_an_unknown_genre_is_named_with_those_there_are(model: PublishedModel) -> None:

@@ -16,6 +16,10 @@ def recipes(arm: str, settings: Settings, warehouse: Warehouse) -> Callable[[str
 
     def recipe(day: str) -> Recipe:
         parameters = next((found for since, found in tuned if since <= day), base)
-        return Recipe(arm, trainer, parameters, settings.seed)
+        left_open = frozenset(name for name in trainer.by_size if parameters.get(name) is None)
+        if left_open:
+            ratings = warehouse.accepted_ratings(day, settings.window_days)
+            parameters = trainer.sized(parameters, ratings)
+        return Recipe(arm, trainer, parameters, settings.seed, left_open)
 
     return recipe

@@ -41,6 +41,17 @@ class TrainingData(DuckDBFile):
             ).fetchnumpy()
         return latest(ids[0], ids[1], rows)
 
+    def accepted_ratings(self, until: str, window_days: int | None) -> int:
+        """How many accepted ratings there are in (until - window, until], by the ledger."""
+        rows = self._rows(
+            """SELECT coalesce(sum(validated), 0) FROM chunks
+               WHERE current AND verdict = 'accepted'
+                 AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)""",
+            since(until, window_days),
+            until,
+        )
+        return int(rows[0][0])
+
     def accepted_pairs(self, until: str, window_days: int | None) -> int:
         """How many pairs of user and movie have an accepted rating in (until - window, until]."""
         rows = self._rows(

@@ -2,7 +2,8 @@
 
 Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets": with item
 factors Y fixed, a user's are x = A^-1 Y'c over the rated items, A = B + Y'(C - I)Y, B = (all
-items') Y'Y + regularization I.
+items') Y'Y + regularization I. A disliked item has a negative weight: |c| stands in A, and nothing
+on the right side, as in implicit.
 """
 
 from functools import cached_property
@@ -33,19 +34,19 @@ class Als(Family):
         return self.arrays["user_factors"][rows]
 
     def weigh(self, stars: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._positive("alpha") * self._weight_of(stars)
+        return self._weigh(stars, self._positive("alpha"))
 
     def fold_in(self, items: Rows, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """One half-step of ALS, items fixed; all zeros where nothing was rated."""
         rated = self._factors(items)
-        return self._solve(rated, weights, rated.T @ weights).astype(np.float32)
+        return self._solve(rated, weights, rated.T @ np.maximum(weights, 0)).astype(np.float32)
 
     def contributions(
         self, items: Rows, weights: NDArray[np.float64], wanted: Rows
     ) -> NDArray[np.float64]:
         rated = self._factors(items)
         lifted = self._solve(rated, weights, self._factors(wanted).T)
-        return np.asarray(weights[:, None] * (rated @ lifted))
+        return np.asarray(np.maximum(weights, 0)[:, None] * (rated @ lifted))
 
     def _factors(self, items: Rows) -> NDArray[np.float64]:
         return np.asarray(self.item_vectors[items], dtype=np.float64)
@@ -56,13 +57,13 @@ class Als(Family):
         weights: NDArray[np.float64],
         right: NDArray[np.float64],
     ) -> NDArray[np.floating[Any]]:
-        """A^-1 `right`. A is positive definite: B has every rated item once, so that c - 1 > -1
+        """A^-1 `right`. A is positive definite: B has every rated item once, so that |c| - 1 >= -1
         takes less away.
 
         Few ratings change B by a small rank, so its inverse serves all: with V = Y B^-1,
         A^-1 = B^-1 - V'(I + (C - I) Y V')^-1 (C - I) V (Woodbury).
         """
-        inverse, extra = self._inverse, weights - 1.0
+        inverse, extra = self._inverse, np.abs(weights) - 1.0
         if len(rated) > len(inverse):
             return np.linalg.solve(self._base + (rated.T * extra) @ rated, right)
         lifted = rated @ inverse

@@ -12,7 +12,7 @@ from movierec_serving.bundle.families.family import Family, Rows
 
 
 class Ease(Family):
-    """A user's vector is their weights, so F is the number of items.
+    """A user's vector is their weights, so F is the number of items; a disliked one has none.
 
     `item_weights` is B transposed: row j holds what a unit of weight of each item adds to the score
     of item j.
@@ -30,19 +30,20 @@ class Ease(Family):
         vectors = np.zeros((len(rows), len(self.item_vectors)), np.float32)
         for vector, row in zip(vectors, rows, strict=True):
             own = slice(indptr[row], indptr[row + 1])
-            vector[self.arrays["seen_items"][own]] = self.arrays["seen_confidence"][own]
+            weights = self.arrays["seen_confidence"][own]
+            vector[self.arrays["seen_items"][own]] = np.maximum(weights, 0)
         return vectors
 
     def weigh(self, stars: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._weight_of(stars)
+        return self._weigh(stars, 1.0)
 
     def fold_in(self, items: Rows, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         vector = np.zeros(len(self.item_vectors), np.float32)
-        vector[items] = weights
+        vector[items] = np.maximum(weights, 0)
         return vector
 
     def contributions(
         self, items: Rows, weights: NDArray[np.float64], wanted: Rows
     ) -> NDArray[np.float64]:
         between = self.item_vectors[np.ix_(wanted, items)].astype(np.float64)
-        return np.asarray(weights[:, None] * between.T)
+        return np.asarray(np.maximum(weights, 0)[:, None] * between.T)

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.layout import Arrays, Layout
+from movierec_serving.bundle.taste import overall_mean, own_mean, signed
 from movierec_serving.bundle.weights import weight_of
 from movierec_serving.errors import BundleError
 
@@ -32,6 +34,11 @@ class Family(ABC):
     def __init__(self, arrays: Arrays, parameters: Mapping[str, Any]) -> None:
         self.arrays, self.parameters = arrays, parameters
 
+    @cached_property
+    def mean_stars(self) -> float:
+        """The mean of all ratings that the model was trained on."""
+        return overall_mean(self.arrays["seen_ratings"])
+
     @property
     @abstractmethod
     def item_vectors(self) -> NDArray[np.float32]:
@@ -43,7 +50,10 @@ class Family(ABC):
 
     @abstractmethod
     def weigh(self, stars: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N,) weight of ratings given just now, as training weighs those of the last day."""
+        """(N,) weight of somebody's ratings, given just now, as training weighs them.
+
+        Negative where the user disliked the item, if the model was trained so.
+        """
 
     @abstractmethod
     def fold_in(self, items: Rows, weights: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -58,8 +68,11 @@ class Family(ABC):
         The sum over the rated items is the score that `fold_in` gives.
         """
 
-    def _weight_of(self, stars: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(weight_of(stars, str(self.parameters.get("weighting", "rating"))))
+    def _weigh(self, stars: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+        """The common rule; `unit` is what a unit of weight counts in the family."""
+        weights = unit * weight_of(stars, str(self.parameters.get("weighting", "rating")))
+        dislike = self.parameters.get("dislike_confidence")
+        return np.asarray(signed(weights, stars, own_mean(stars, self.mean_stars), dislike))
 
     def _positive(self, name: str) -> float:
         """A parameter that answers need.
