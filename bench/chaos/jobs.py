@@ -22,7 +22,7 @@ from movierec_assets.defs.deployment import UNFINISHED
 from movierec_assets.errors import EndpointError
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.platform import Platform, wired
-from movierec_assets.resources.serving_client import Reload
+from movierec_assets.resources.serving_client import Reload, ServedVersion
 from movierec_assets.settings import settings
 from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.errors import ReloadRefusedError
@@ -50,11 +50,18 @@ class DirectClient:
         self.store = settings().warehouse / "models"
 
     def served(self, url: str) -> int | None:
+        found = self.model(url)
+        return found.version if found is not None else None
+
+    def model(self, url: str) -> ServedVersion | None:
         version = Pointer.open(self.store / f".serving-{url}").load()
+        if not version:
+            return None
         try:
-            return PublishedModel.open(self.store, version).version if version else None
+            opened = PublishedModel.open(self.store, version)
         except BundleError as error:
             raise EndpointError(str(error)) from error
+        return ServedVersion(opened.version, opened.bundle.manifest.identity)
 
     def reload(self, url: str, version: int) -> Reload:
         try:
