@@ -148,7 +148,7 @@ POINTS = [
         "tick: before it looks",
         "tick",
         "movierec_assets.defs.deployment",
-        "reported_production",
+        "reported_model",
         "before",
     ),
     Point("tick: decided, no run yet", "tick", SENSORS, "create_run", "before"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -86,7 +87,9 @@ def test_a_wrong_setting_is_named(
 def test_the_demo_touches_no_data_that_is_not_its_own(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    for name in ("MOVIEREC_HOME", "MOVIEREC_GATE_MARGIN", "MOVIEREC_ENDPOINTS"):
+    for name in [one for one in os.environ if one.startswith("MOVIEREC_GATE_")]:
+        monkeypatch.delenv(name)
+    for name in ("MOVIEREC_HOME", "MOVIEREC_ENDPOINTS"):
         monkeypatch.delenv(name, raising=False)
     if file == "ratings":
         platform.landing_zone.deliver(DAY, as_csv(ratings_of_day(DAY)))
