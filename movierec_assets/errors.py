@@ -6,6 +6,7 @@ caller that expects an error of this page does not swallow a typo.
     MovierecError
     ├── NotReadyError          a day was asked for before what it needs
     ├── ChunkError             a delivered file cannot be read as a whole
+    ├── DeclarationError       a source's declaration says something that cannot be
     ├── MissingChunkError      a file should lie in the landing zone and does not
     ├── AlteredChunkError      an archived chunk no longer has its sha256
     ├── UnavailableError       a copy of a data set cannot be had now
@@ -62,6 +63,10 @@ class ChunkError(MovierecError):
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}, line {self.line}"
         return f"{where}: {self.cause}"
+
+
+class DeclarationError(MovierecError):
+    """A source's declaration cannot be understood; the message names the file and the field."""
 
 
 class MissingChunkError(MovierecError, FileNotFoundError):

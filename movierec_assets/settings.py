@@ -76,6 +76,25 @@ class Settings(BaseSettings):
         le=1,
         description="a day with a larger share of rejected rows is refused",
     )
+    max_chunk_mb: int = Field(
+        default=256,
+        ge=1,
+        description="a delivered file with more megabytes, packed or unpacked, is refused before "
+        "it is read",
+    )
+    max_gone_movies: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="a catalogue from which a larger share of the movies is gone is refused",
+    )
+    max_surprise: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="a day whose share of ratings outside the catalogue, of new users or of new "
+        "movies is this much above the usual one gives a warning",
+    )
     model: Arm = Field(
         default="als",
         description="whose models are registered, judged and served: `als` is implicit ALS, `ease` "

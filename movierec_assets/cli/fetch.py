@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from movierec_assets.errors import ChunkError, FetchError, MovierecError
-from movierec_assets.ratings.chunks import parse_movies
+from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
 from movierec_assets.sources.movielens import reader as movielens

@@ -61,7 +61,8 @@ def replay(platform: Platform, receipts: Sequence[Receipt]) -> list[str]:
     problems: list[str] = []
     for rounds in _rounds(receipts):
         with tempfile.TemporaryDirectory(prefix="movierec-replay-") as folder:
-            landing = LandingZone(path=folder)
+            declared = str(platform.landing_zone.declared_in)
+            landing = LandingZone(path=folder, declarations=declared)
             for receipt in rounds:
                 target = Path(folder) / receipt.path
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,12 @@ import pandas as pd
 from movierec_assets.errors import AlteredChunkError, VerifyError
 from movierec_assets.platform import Platform
 from movierec_assets.ratings.chunks import parse_chunk
+from movierec_assets.ratings.declaration import PLAIN
 from movierec_assets.ratings.interactions import interactions_of
-from movierec_assets.ratings.schema import SCHEMA_VERSION
+from movierec_assets.ratings.ledger import DEFAULT_SOURCE
+from movierec_assets.ratings.schema import OLDEST_VERSION, SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings
 from movierec_assets.training.identity import model_identity, partitions_digest
 from movierec_assets.training.machine import blas_kernel
@@ -82,17 +84,32 @@ def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator
         chain.insert(0, bundle)
     else:
         rebuilt = None
-    files = {one.sha256: one.file for some in adapters.warehouse.chunks().values() for one in some}
+    chunks = [one for some in adapters.warehouse.chunks().values() for one in some]
+    files = {(one.day, one.data_version): one.file for one in chunks}
     days: dict[tuple[str, str], pd.DataFrame] = {}
     for bundle in chain:
         manifest = bundle.manifest
         trainer = _trainer(manifest)
         for partition in manifest.partitions:
             if partition not in days:
-                days[partition] = _ratings(adapters.chunk_archive, files, *partition)
-        chunks = [days[partition] for partition in manifest.partitions]
-        rebuilt = _rebuild(trainer, manifest, chunks, rebuilt)
+                file = files.get(partition, f"{partition[0]}.csv")
+                days[partition] = _ratings(adapters.chunk_archive, file, *partition)
+        places = _places(manifest.partitions)
+        ratings = [
+            days[one].assign(record=days[one]["record"] + places[one])
+            for one in manifest.partitions
+        ]
+        rebuilt = _rebuild(trainer, manifest, ratings, rebuilt)
         yield compare(bundle, rebuilt)
+
+
+def _places(partitions: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """What is added to a chunk's numbers of records, as the warehouse does: they are distinct in a
+    day that several sources deliver.
+    """
+    source = {one: "/".join(one[1].split("/")[2:3]) or DEFAULT_SOURCE for one in partitions}
+    order = {name: place for place, name in enumerate(sorted(set(source.values())))}
+    return {one: order[source[one]] << 40 for one in partitions}
 
 
 def _trainer(manifest: Manifest) -> Trainer:
@@ -124,18 +141,24 @@ def _trainer(manifest: Manifest) -> Trainer:
     return trainer
 
 
-def _ratings(archive: Any, files: Mapping[str, str], day: str, data_version: str) -> pd.DataFrame:
-    sha256, _, schema = data_version.partition("/")
-    if schema != SCHEMA_VERSION:
+def _ratings(archive: ChunkArchive, file: str, day: str, data_version: str) -> pd.DataFrame:
+    sha256, schema, *of = data_version.split("/")
+    if schema not in (OLDEST_VERSION, SCHEMA_VERSION):
         raise VerifyError(f"{day}: validated by schema {schema}, this program has {SCHEMA_VERSION}")
     try:
         content = archive.read(day, sha256)
+        declared = archive.declaration(of[0], of[1]) if of and of[1] else PLAIN
     except (OSError, AlteredChunkError) as error:
         raise VerifyError(f"{day}: {error}") from error
-    raw = parse_chunk(content, files.get(sha256, f"{day}.csv"))
-    valid = validate_chunk(raw, date.fromisoformat(day)).valid
-    seconds = valid["rated_at"].astype("datetime64[s]").astype("int64")
-    return valid.assign(day=day, rated_at=seconds)
+    raw = parse_chunk(content, file, declared)
+    outcome = validate_chunk(raw, date.fromisoformat(day), declared)
+    if outcome.schema_version != schema:
+        raise VerifyError(
+            f"{day}: validated by schema {schema}; by {SCHEMA_VERSION}, which this program has, "
+            "some of its ids are mended or rejected"
+        )
+    seconds = outcome.valid["rated_at"].astype("datetime64[s]").astype("int64")
+    return outcome.valid.assign(day=day, rated_at=seconds)
 
 
 def _rebuild(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 
@@ -9,12 +10,15 @@ from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, daily_asset
 from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.refusals import refusals
-from movierec_assets.errors import ChunkError
-from movierec_assets.ratings.chunks import parse_chunk, parse_movies
-from movierec_assets.ratings.ledger import Chunk, held
-from movierec_assets.resources.stores.chunk_archive import ChunkArchive
+from movierec_assets.errors import ChunkError, DeclarationError
+from movierec_assets.ratings.catalogue import parse_movies
+from movierec_assets.ratings.chunks import parse_chunk
+from movierec_assets.ratings.declaration import PLAIN
+from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, by_source, held
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive, digest_of
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_assets.settings import Settings
 
 LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end
 
@@ -34,32 +38,46 @@ def raw_ratings(
     landing_zone: LandingZone,
     chunk_archive: ChunkArchive,
     warehouse: Warehouse,
+    settings: dg.ResourceParam[Settings],
 ) -> Results:
-    """The day's chunk as delivered: archived by its sha256, its records in DuckDB as text.
+    """The day's chunks as delivered: archived by sha256, their records in DuckDB as text.
 
-    A chunk that cannot be read is refused and named; what was current for the day stays. A day
-    without a file fails with the path.
+    Each source may deliver one, and each is accepted or refused by itself. A chunk that cannot be
+    read is refused and named; what was current for the day stays. A day without a file fails with
+    the path.
     """
     ledger = warehouse.chunks(context.partition_keys)
-    delivered: dict[str, str] = {}
+    limit = settings.max_chunk_mb << 20
+    delivered: dict[str, dict[str, str]] = {}  # sha256 by source, by day
 
     def ingest(day: str) -> None:
-        path, content = landing_zone.read(day)
-        delivered[day] = digest = chunk_archive.store(day, content)
-        name = path.relative_to(landing_zone.path).as_posix()
-        chunk_archive.receipts.enter(day, digest, name)
-        known = ledger.get(day, [])
-        if any(one.sha256 == digest for one in held(known)):
-            if known[-1].sha256 != digest:  # the good file again, after one that was refused
-                warehouse.touch_chunk(day, digest)
-            return
-        try:
-            rows = parse_chunk(content, path.name)
-        except ChunkError as error:
-            context.log.error(f"{day} is refused: {error}")
-            warehouse.refuse_chunk(day, digest, path.name, str(error))
-        else:
-            warehouse.load_chunk(day, digest, path.name, rows)
+        known = by_source(ledger.get(day, []))
+        sources = landing_zone.sources_of(day) or [DEFAULT_SOURCE]  # which names the missing path
+        for source in sources:
+            path = landing_zone.find(day, source)
+            delivered.setdefault(day, {})[source] = sha256 = digest_of(path)
+            declared = None
+            try:
+                _check_size(path, limit)
+                declared = landing_zone.declaration(source)
+                meaning = None
+                if declared is not None:
+                    meaning = chunk_archive.store_declaration(source, declared)
+                content = path.read_bytes()
+                delivered[day][source] = sha256 = chunk_archive.store(day, content)
+                name = path.relative_to(landing_zone.path).as_posix()
+                chunk_archive.receipts.enter(day, sha256, name)
+                mine = [one for one in held(known.get(source, [])) if one.sha256 == sha256]
+                if any(one.declaration == meaning for one in mine):
+                    if known[source][-1].sha256 != sha256:
+                        warehouse.touch_chunk(day, sha256, source)  # after one that was refused
+                    continue
+                rows = parse_chunk(content, path.name, declared or PLAIN, limit=limit)
+            except (ChunkError, DeclarationError) as error:
+                context.log.error(f"{day} of {source} is refused: {error}")
+                warehouse.refuse_chunk(day, sha256, path.name, str(error), source)
+            else:
+                warehouse.load_chunk(day, sha256, path.name, rows, source, meaning)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         chunks = warehouse.chunks(days)
@@ -73,28 +91,63 @@ def raw_ratings(
     yield from each_day(context, ingest, describe, check=check)
 
 
-def _metadata(chunks: list[Chunk], delivered: str) -> Metadata:
-    chunk = next(one for one in chunks if one.sha256 == delivered)
+def _check_size(path: Path, limit: int) -> None:
+    if (size := path.stat().st_size) > limit:
+        raise ChunkError(
+            path.name, f"{size:,} bytes, at most {limit:,} are read (MOVIEREC_MAX_CHUNK_MB)"
+        )
+
+
+def _metadata(chunks: list[Chunk], delivered: Mapping[str, str]) -> Metadata:
+    found = [one for one in chunks if delivered.get(one.source) == one.sha256]
+    current = [one.sha256 for one in chunks if one.current]
     return {
-        "dagster/row_count": chunk.rows,
-        "file": chunk.file,
-        "sha256": chunk.sha256,
-        "status": _status(chunk),
-        "current chunk": next((one.sha256 for one in chunks if one.current), "none"),
+        "dagster/row_count": sum(one.rows for one in found),
+        "file": ", ".join(one.file for one in found),
+        "sha256": ", ".join(one.sha256 for one in found),
+        "status": "; ".join(_status(one) for one in found),
+        "current chunk": ", ".join(current) or "none",
         "chunks delivered": len(chunks),
     }
 
 
 def _status(chunk: Chunk) -> str:
+    of = "" if chunk.source == DEFAULT_SOURCE else f"{chunk.source}: "
     if chunk.verdict is None:
-        return "to be validated"
-    return "current" if chunk.current else f"refused: {chunk.reason}"
+        return f"{of}to be validated"
+    return f"{of}current" if chunk.current else f"{of}refused: {chunk.reason}"
 
 
 @dg.asset(group_name=GROUP, owners=OWNERS, kinds={"duckdb"}, pool=POOL)
-def movies(landing_zone: LandingZone, warehouse: Warehouse) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """The catalogue: id, title, year, genres of each movie, from the landing zone's movies.csv."""
+def movies(
+    context: dg.AssetExecutionContext,
+    landing_zone: LandingZone,
+    warehouse: Warehouse,
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The catalogue: id, title, year, genres of each movie, from the landing zone's movies.csv.
+
+    One that is empty or lacks too many movies of the one before is refused: a torn export would
+    take every title away.
+    """
     path, content = landing_zone.read_movies()
     catalogue = parse_movies(content, path.name)
+    exchange = warehouse.exchange(catalogue)
+    if reason := exchange.refused(settings.max_gone_movies):
+        raise dg.Failure(
+            f"{path.name} is refused, the catalogue before stays: {reason}. If it is meant, set "
+            "MOVIEREC_MAX_GONE_MOVIES=1 for one run",
+            allow_retries=False,
+        )
     warehouse.replace_movies(catalogue)
-    return dg.MaterializeResult(metadata={"dagster/row_count": len(catalogue)})
+    unnamed = warehouse.rated_outside_catalogue()
+    if unnamed:
+        context.log.warning(f"{unnamed:,} movies that ratings name are not in {path.name}")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(catalogue),
+            "movies before": exchange.before,
+            "gone": exchange.gone,
+            "rated, and not in the catalogue": unnamed,
+        }
+    )

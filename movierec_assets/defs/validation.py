@@ -14,9 +14,20 @@ from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import histogram
 from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import NotReadyError
-from movierec_assets.ratings.ledger import Chunk, DaySummary, Judgement, held, in_force
+from movierec_assets.ratings.declaration import PLAIN, Declaration
+from movierec_assets.ratings.ledger import (
+    DEFAULT_SOURCE,
+    Chunk,
+    DaySummary,
+    Judgement,
+    by_source,
+    data_version,
+    held,
+    in_force,
+)
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 
@@ -32,6 +43,7 @@ from movierec_assets.settings import Settings
 )
 def validated_ratings(
     context: dg.AssetExecutionContext,
+    chunk_archive: ChunkArchive,
     warehouse: Warehouse,
     settings: dg.ResourceParam[Settings],
 ) -> Results:
@@ -51,7 +63,10 @@ def validated_ratings(
         for chunk in held(ledger[day]):
             by = chunk.schema_version, chunk.max_rejected_share
             if chunk.verdict is None or by != (SCHEMA_VERSION, limit):
-                warehouse.judge(chunk, partial(_judgement, chunk, limit))
+                declared = PLAIN
+                if chunk.declaration is not None:
+                    declared = chunk_archive.declaration(chunk.source, chunk.declaration)
+                warehouse.judge(chunk, partial(_judgement, chunk, declared, limit))
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         chunks, summaries = warehouse.chunks(days), warehouse.summaries(days)
@@ -65,38 +80,51 @@ def validated_ratings(
     yield from each_day(context, validate, describe, check=check)
 
 
-def _judgement(chunk: Chunk, limit: float, raw: pd.DataFrame) -> Judgement:
-    outcome = validate_chunk(raw, date.fromisoformat(chunk.day))
+def _judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFrame) -> Judgement:
+    outcome = validate_chunk(raw, date.fromisoformat(chunk.day), declared)
     share = len(outcome.rejected) / len(raw) if len(raw) else 0.0
-    version = f"{chunk.sha256}/{SCHEMA_VERSION}"
+    version = data_version(chunk, outcome)
     if share <= limit:
         return Judgement(outcome, "accepted", None, limit, version)
     reason = (
         f"{len(outcome.rejected)} of {len(raw)} rows rejected ({share:.1%}, at most "
         f"{limit:.1%} are tolerated)"
     )
+    if outcome.hint:
+        reason += f"; {outcome.hint}"
     return Judgement(outcome, "refused", reason, limit, version)
 
 
 def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
-    (chunk,) = in_force(chunks)
-    newest = chunks[-1]
-    refused = [] if newest is chunk else [f"the newest chunk is refused: {newest.reason}"]
-    if chunk.reason:
-        refused.append(chunk.reason)
+    counted, newest = in_force(chunks), [some[-1] for some in by_source(chunks).values()]
+    refused = [f"{_of(one)}{one.reason}" for one in counted if one.reason]
+    refused += [
+        f"{_of(one)}the newest chunk is refused: {one.reason}"
+        for one in newest
+        if one not in counted
+    ]
+    mended: dict[str, int] = {}
+    for one in counted:
+        for kind, rows in one.mended.items():
+            mended[kind] = mended.get(kind, 0) + rows
     return {
         "ratings by stars": histogram(summary.stars),
-        "dagster/row_count": chunk.validated if chunk.current else 0,
-        "verdict": chunk.verdict or "",
+        "dagster/row_count": sum(one.validated for one in counted if one.current),
+        "verdict": ", ".join(f"{_of(one)}{one.verdict or ''}" for one in counted),
         **({"reason": "; ".join(refused)} if refused else {}),
-        "raw": chunk.rows,
-        "rejected": chunk.rejected,
-        "superseded": chunk.superseded,
-        "late": chunk.late,
+        "raw": sum(one.rows for one in counted),
+        "rejected": sum(one.rejected for one in counted),
+        "superseded": sum(one.superseded for one in counted),
+        "late": sum(one.late for one in counted),
+        "mended": table(("id", "rows"), mended.items()),
         "users": summary.users,
         "movies": summary.movies,
         "not in catalogue": summary.not_in_catalogue,
         "mean rating": round(summary.mean, 4) if summary.mean is not None else "none",
-        "data version": chunk.data_version or "none",
+        "data version": ", ".join(one.data_version or "none" for one in counted),
         "rejected by reason": table(("reason", "rows"), summary.reasons.items()),
     }
+
+
+def _of(chunk: Chunk) -> str:
+    return "" if chunk.source == DEFAULT_SOURCE else f"{chunk.source}: "

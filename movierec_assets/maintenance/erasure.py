@@ -24,6 +24,7 @@ from movierec_assets.maintenance.prune import finish_removals, remove_folder
 from movierec_assets.maintenance.scrub import scrub_sqlite
 from movierec_assets.maintenance.traces import Traces, same_id
 from movierec_assets.platform import Platform
+from movierec_assets.ratings.declaration import PLAIN
 from movierec_assets.ratings.rewriting import Layout, without_records
 from movierec_assets.resources.stores.receipts import Receipt
 from movierec_serving.bundle import Bundle, BundleError
@@ -42,7 +43,8 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
     root, archive = platform.settings.warehouse, Path(platform.chunk_archive.path)
     for receipt in platform.chunk_archive.receipts.all():
         content = platform.chunk_archive.file(receipt.day, receipt.sha256).read_bytes()
-        rest, count = _rest(content, receipt.path, journal.user_id)
+        source = Path(receipt.path).parts[0]
+        rest, count = _rest(content, receipt.path, journal.user_id, _layout(platform, source))
         if rest == content:
             continue
         if receipt.day not in journal.days:
@@ -55,18 +57,25 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
     for file in sorted(Path(platform.landing_zone.path).rglob("*")):
         if file.is_file() and not file.is_symlink() and file.name != "movies.csv":
             content = file.read_bytes()
-            rest, _ = _rest(content, file.name, journal.user_id)
+            layout = _layout(platform, file.parent.name)
+            rest, _ = _rest(content, file.name, journal.user_id, layout)
             if rest is None:
                 file.unlink()
             elif rest != content:
                 replace_file(file, rest)
 
 
-def _rest(content: bytes, name: str, user_id: str) -> tuple[bytes | None, int]:
+def _layout(platform: Platform, source: str) -> Layout:
+    """Where the files of a source name the user, by its declaration."""
+    declared = platform.landing_zone.declaration(source) or PLAIN
+    return Layout(declared.separator, declared.columns.user_id, declared.header)
+
+
+def _rest(content: bytes, name: str, user_id: str, layout: Layout) -> tuple[bytes | None, int]:
     """The content without the user's records and their number; None where it cannot be kept."""
     traces = Traces(user_id)
     try:
-        rest, count = without_records(content, name, partial(same_id, user_id=user_id), Layout())
+        rest, count = without_records(content, name, partial(same_id, user_id=user_id), layout)
     except ChunkError:
         return (None, 0) if traces.in_bytes(content) else (content, 0)
     if traces.distinctive and traces.in_bytes(rest):  # in another field, of a record that is torn

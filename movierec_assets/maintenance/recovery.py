@@ -33,9 +33,10 @@ def restore_chunks(platform: Platform) -> list[str]:
     lost = recorded_chunks(platform) - archived(platform)
     days = []
     for day in sorted({day for day, _ in lost} & set(platform.landing_zone.days())):
-        _, content = platform.landing_zone.read(day)
-        if (day, platform.chunk_archive.store(day, content)) in lost:
-            days.append(day)
+        for source in platform.landing_zone.sources_of(day):
+            _, content = platform.landing_zone.read(day, source)
+            if (day, platform.chunk_archive.store(day, content)) in lost:
+                days.append(day)
     return days
 
 

@@ -71,4 +71,4 @@ def same_id(written: str, user_id: str) -> bool:
     or as `12.0`.
     """
     plain = "".join(sign for sign in written if sign.isprintable()).strip()
-    return plain == user_id or (user_id.isdigit() and plain == f"{user_id}.0")
+    return plain == user_id or mend(plain)[0] == mend(user_id)[0]

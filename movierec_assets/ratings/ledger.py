@@ -93,3 +93,15 @@ class DaySummary:
     mean: float | None = None
     stars: dict[float, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
+
+
+def data_version(chunk: Chunk, outcome: Outcome) -> str:
+    """Name what a chunk's accepted rows are: its bytes, the rules, and a declaration if it has one.
+
+    Of the default source without a declaration it is `<sha256>/<schema version>`; of another also
+    `/<source>/<digest of the declaration>`.
+    """
+    version = f"{chunk.sha256}/{outcome.schema_version}"
+    if chunk.declaration is None and chunk.source == DEFAULT_SOURCE:
+        return version
+    return f"{version}/{chunk.source}/{chunk.declaration or ''}"

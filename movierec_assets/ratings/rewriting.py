@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,13 +38,33 @@ def without_records(
     Raises:
         ChunkError: the file cannot be read, or has no such column.
     """
+    if name.lower().endswith((".jsonl", ".jsonl.gz")):
+        text_without = _json_without
+    else:
+        text_without = _text_without
     if content.startswith(PARQUET):
         return _parquet_without(content, name, is_theirs, layout)
     if content.startswith(GZIP):
         plain = gzip.decompress(content)
-        rest, count = _text_without(plain, name, is_theirs, layout)
+        rest, count = text_without(plain, name, is_theirs, layout)
         return (gzip.compress(rest, mtime=0), count) if count else (content, 0)
-    return _text_without(content, name, is_theirs, layout)
+    return text_without(content, name, is_theirs, layout)
+
+
+def _json_without(
+    content: bytes, name: str, is_theirs: Callable[[str], bool], layout: Layout
+) -> tuple[bytes, int]:
+    kept, count = [], 0
+    for number, line in enumerate(io.BytesIO(content), start=1):
+        try:
+            found = json.loads(line, parse_int=str, parse_float=str)
+        except ValueError as error:
+            raise ChunkError(name, f"not JSON: {error}", number) from error
+        if isinstance(found, dict) and is_theirs(str(found.get(layout.column))):
+            count += 1
+        else:
+            kept.append(line)
+    return b"".join(kept), count
 
 
 def _text_without(

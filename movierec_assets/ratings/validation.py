@@ -2,20 +2,31 @@
 
 import datetime
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
 from movierec_assets.ratings.chunks import COLUMNS
-from movierec_assets.ratings.schema import NULL, Ratings
+from movierec_assets.ratings.declaration import PLAIN, UNITS, Declaration
+from movierec_assets.ratings.ids import mend_all
+from movierec_assets.ratings.meaning import seconds_of, stars_of
+from movierec_assets.ratings.schema import (
+    NULL,
+    NULL_AS_TEXT,
+    OLDEST_VERSION,
+    SCHEMA_VERSION,
+    Ratings,
+)
 
-# float() reads more than people mean: "nan", "inf", " 4 ", "1_0", full-width digits.
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-# Whole seconds that nanoseconds in 64 bits can hold; a later one is after any day all the same.
-_LAST_SECOND = pd.Timestamp.max.value // 1_000_000_000
+AT_ONCE = 200_000  # rows; Pandera copies what it checks
+_LENGTHS = {"ms": 13, "us": 16, "ns": 19}  # digits of a point in time since 2001
+_UNIT_NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_TEXT_TIME = re.compile(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}")
+_COMMA = re.compile(r"[0-9]+,[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -30,15 +41,21 @@ class Outcome:
             order of the schema, by record.
         superseded: how many valid rows gave way to a later one of the same user and movie.
         late: how many of `valid` were rated before the day began.
+        mended: rows whose id was written otherwise than it is kept, by column and kind.
+        schema_version: the oldest version of the schema that judges these rows the same.
+        hint: what all of the rejected rows seem to have in common, if anything.
     """
 
     valid: pd.DataFrame
     rejected: pd.DataFrame
     superseded: int
     late: int
+    mended: Mapping[str, int]
+    schema_version: str
+    hint: str | None
 
 
-def validate_chunk(raw: pd.DataFrame, day: datetime.date) -> Outcome:
+def validate_chunk(raw: pd.DataFrame, day: datetime.date, declared: Declaration = PLAIN) -> Outcome:
     """Judge each row by `Ratings`, then keep the last valid rating of each user and movie.
 
     Last is by (rated_at, record), and decided after validating: a bad last row does not take a good
@@ -47,10 +64,12 @@ def validate_chunk(raw: pd.DataFrame, day: datetime.date) -> Outcome:
     Args:
         raw: `record` (integers, distinct) and `COLUMNS` as text, as of `parse_chunk`; None counts
             as "".
-        day: the day that the chunk was delivered for, UTC.
+        day: the day that the chunk was delivered for, in its source's time zone.
+        declared: what the chunk's source says of its values.
     """
-    raw = raw[["record", *COLUMNS]].sort_values("record", ignore_index=True).fillna("")
-    typed = _typed(raw, day)
+    raw = _in_order(raw)
+    begins, ends = (_utc(moment) for moment in declared.day_bounds(day))
+    typed, mended = _typed(raw, ends, declared)
     reasons = _reasons(typed)
     bad = np.zeros(len(raw), dtype=bool)
     bad[list(reasons)] = True
@@ -58,52 +77,112 @@ def validate_chunk(raw: pd.DataFrame, day: datetime.date) -> Outcome:
     in_order = dict(enumerate(reasons[row] for row in sorted(reasons)))
     rejected["reasons"] = pd.Series(in_order, dtype=object)
 
-    good = typed[~bad].drop(columns="day")
-    # The sort is stable and rows are in order of record, which so settles ties.
-    in_time = good.sort_values("rated_at", kind="stable")
-    last = ~in_time.duplicated(["user_id", "movie_id"], keep="last").sort_index()
-    valid = good[last].reset_index(drop=True)
-    late = int((valid["rated_at"] < pd.Timestamp(day)).sum())
-    return Outcome(valid, rejected, len(good) - len(valid), late)
-
-
-def _typed(raw: pd.DataFrame, day: datetime.date) -> pd.DataFrame:
-    """Give each column its type; what cannot be read becomes null, and no row is lost."""
-    number = {
-        text: float(text) if _NUMBER.fullmatch(text) else np.nan for text in raw["rating"].unique()
-    }
-    seconds = [_seconds(text) for text in raw["timestamp"]]
-    return pd.DataFrame(
-        {
-            "record": raw["record"].astype("int64"),
-            "user_id": raw["user_id"],
-            "movie_id": raw["movie_id"],
-            "rating": raw["rating"].map(number).astype("float64"),
-            "rated_at": np.array(seconds, dtype="datetime64[s]").astype("datetime64[ns]"),
-            "day": np.full(len(raw), np.datetime64(day, "ns")),
-        }
+    del typed["ends"]
+    good = typed
+    if bad.any():
+        good = good[~bad].reset_index(drop=True)
+    kept = _last_of_each_pair(good)
+    valid = good if kept.all() else good[kept].reset_index(drop=True)
+    newer = bool(mended) or any(
+        reason.endswith(NULL_AS_TEXT) for some in reasons.values() for reason in some
+    )
+    return Outcome(
+        valid=valid,
+        rejected=rejected,
+        superseded=len(good) - len(valid),
+        late=int((valid["rated_at"] < begins).sum()),
+        mended=mended,
+        schema_version=SCHEMA_VERSION if newer else OLDEST_VERSION,
+        hint=_hint(rejected, ends),
     )
 
 
-def _seconds(text: str) -> int | None:
-    if not (text.isascii() and text.isdigit()):
+def _in_order(raw: pd.DataFrame) -> pd.DataFrame:
+    """The columns that are judged, by record and without nulls; not copied where they are so."""
+    columns = ["record", *COLUMNS]
+    if list(raw.columns) != columns:
+        raw = raw[columns]
+    if not raw["record"].is_monotonic_increasing:
+        raw = raw.sort_values("record")
+    if any(raw[column].isna().any() for column in COLUMNS):
+        raw = raw.fillna("")
+    return raw if raw.index.equals(pd.RangeIndex(len(raw))) else raw.reset_index(drop=True)
+
+
+def _last_of_each_pair(good: pd.DataFrame) -> NDArray[np.bool_]:
+    """(N,) whether a row is the last by time, then record, of its user and movie.
+
+    Rows are in order of record, and the sort is stable, which so settles ties.
+    """
+    users, _ = pd.factorize(good["user_id"])
+    movies, names = pd.factorize(good["movie_id"])
+    pairs = users.astype(np.int64) * max(len(names), 1) + movies
+    order = np.argsort(good["rated_at"].to_numpy(), kind="stable")
+    again = pd.Series(pairs[order]).duplicated(keep="last").to_numpy()
+    kept = np.ones(len(good), dtype=bool)
+    kept[order[again]] = False
+    return kept
+
+
+def _utc(moment: datetime.datetime) -> pd.Timestamp:
+    return pd.Timestamp(moment).tz_convert("UTC").tz_localize(None)
+
+
+def _typed(
+    raw: pd.DataFrame, ends: pd.Timestamp, declared: Declaration
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Give each column its type, and ids their form; what cannot be read becomes null, and no row
+    is lost.
+    """
+    mended: dict[str, int] = {}
+    kept = {}
+    for column in ("user_id", "movie_id"):
+        kept[column] = raw[column]
+        if declared.ids == "mended":
+            kept[column], counts = mend_all(raw[column])
+            mended |= {f"{column}: {kind}": count for kind, count in counts.items()}
+    stars = {text: stars_of(text, declared) for text in raw["rating"].unique()}
+    times = seconds_of(raw["timestamp"], declared)
+    frame = pd.DataFrame(
+        {
+            "record": raw["record"].astype("int64"),
+            **kept,
+            "rating": raw["rating"].map(stars).astype("float64"),
+            "rated_at": times.astype("datetime64[s]").astype("datetime64[ns]"),
+            "ends": np.full(len(raw), ends.to_datetime64()),
+        }
+    )
+    return frame, mended
+
+
+def _hint(rejected: pd.DataFrame, ends: pd.Timestamp) -> str | None:
+    """Timestamps in another unit or as text, a decimal comma: said once, of the first rejected."""
+    if rejected.empty:
         return None
-    # Never int() of what may be a megabyte of digits.
-    return min(int(text), _LAST_SECOND) if len(text) < 19 else _LAST_SECOND
+    first = rejected.iloc[0]
+    stamp, end = str(first["timestamp"]), int(ends.timestamp())
+    for unit, length in _LENGTHS.items():
+        if stamp.isdigit() and len(stamp) == length and int(stamp) // UNITS[unit] < end:
+            return f"the timestamps seem to be in {_UNIT_NAMES[unit]}, expected seconds"
+    if _TEXT_TIME.match(stamp):
+        return f"the timestamps are text such as {stamp[:30]!r}: declare the source's time"
+    if _COMMA.fullmatch(str(first["rating"])):
+        return "the ratings have a decimal comma: declare the source's decimal mark"
+    return None
 
 
 def _reasons(typed: pd.DataFrame) -> dict[int, list[str]]:
     """Name, by row, all that the schema holds against it; rows without fault are absent."""
-    try:
-        Ratings.validate(typed, lazy=True)
-    except SchemaErrors as errors:
-        reasons: dict[int, list[str]] = {}
-        for error in errors.schema_errors:
-            reason = _in_words(error)
-            for row in dict.fromkeys(_rows(error)):
-                reasons.setdefault(row, []).append(reason)
-        return reasons
-    return {}
+    reasons: dict[int, list[str]] = {}
+    for start in range(0, max(len(typed), 1), AT_ONCE):
+        try:
+            Ratings.validate(typed.iloc[start : start + AT_ONCE], lazy=True)
+        except SchemaErrors as errors:
+            for error in errors.schema_errors:
+                reason = _in_words(error)
+                for row in dict.fromkeys(_rows(error)):
+                    reasons.setdefault(row, []).append(reason)
+    return reasons
 
 
 def _in_words(error: SchemaError) -> str:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movierec_assets.errors import ChunkError
-from movierec_assets.ratings.chunks import COLUMNS, parse_chunk, parse_movies
+from movierec_assets.ratings.catalogue import parse_movies
+from movierec_assets.ratings.chunks import COLUMNS, parse_chunk
 
 HEADER = b"user_id,movie_id,rating,timestamp\n"
 

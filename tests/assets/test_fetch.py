@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from movierec_assets.cli import fetch as command
 from movierec_assets.cli.fetch import Delivery, fetch, fetch_command
 from movierec_assets.errors import ChunkError, FetchError
-from movierec_assets.ratings.chunks import parse_chunk, parse_movies
+from movierec_assets.ratings.catalogue import parse_movies
+from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
 from movierec_assets.sources.movielens import reader as movielens

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from contextlib import AbstractContextManager
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,8 @@ import pytest
 from movierec_assets.errors import NewerWarehouseError
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.interactions import Interactions, interactions_of
+from movierec_assets.ratings.ledger import Judgement
+from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.warehouse.duckdb_file import MIGRATIONS
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from tests.conftest import ROOT
@@ -36,9 +39,17 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def load(warehouse: Warehouse, sha256: str, ratings: int) -> None:
-    """Make so many rows the day's, from a chunk of this name."""
+    """Make so many rows the day's, from a chunk of this name that is accepted; as one unit."""
     rows = parse_chunk(as_csv(ratings_of_day(DAY, ratings=ratings)), f"{DAY}.csv")
-    warehouse.load_chunk(DAY, sha256, f"{DAY}.csv", rows)
+    with warehouse.connect():
+        warehouse.load_chunk(DAY, sha256, f"{DAY}.csv", rows)
+        (chunk,) = [one for one in warehouse.chunks()[DAY] if one.sha256 == sha256]
+        warehouse.judge(chunk, accept)
+
+
+def accept(raw: pd.DataFrame) -> Judgement:
+    outcome = validate_chunk(raw, date.fromisoformat(DAY))
+    return Judgement(outcome, "accepted", None, 0.05, "of a test")
 
 
 def rows(warehouse: Warehouse, table: str = "raw_ratings") -> int:

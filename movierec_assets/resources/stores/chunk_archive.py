@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from movierec_assets.errors import AlteredChunkError
+from movierec_assets.ratings.declaration import Declaration, digest
 from movierec_assets.resources.stores.receipts import Receipts
 from movierec_serving.bundle.files import replace_file
 
@@ -27,33 +28,63 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         A copy that was altered is put right, and the log says so.
         """
-        digest = hashlib.sha256(content).hexdigest()
-        target = self.file(day, digest)
+        sha256 = hashlib.sha256(content).hexdigest()
+        target = self.file(day, sha256)
         if target.exists():
             if target.read_bytes() == content:
-                return digest
+                return sha256
             logger.warning("%s: the archived chunk was changed; it is put right", target)
         target.parent.mkdir(parents=True, exist_ok=True)
         replace_file(target, content)
-        return digest
+        return sha256
 
     @property
     def receipts(self) -> Receipts:
         """When and under which name each chunk was delivered."""
         return Receipts(Path(self.path))
 
-    def read(self, day: str, digest: str) -> bytes:
+    def store_declaration(self, source: str, declared: Declaration) -> str:
+        """Keep what a source declares, and return its digest: a chunk's rows follow from both."""
+        name = digest(declared)
+        target = self._declaration(source, name)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(target, declared.model_dump_json(indent=1).encode())
+        return name
+
+    def declaration(self, source: str, name: str) -> Declaration:
+        """What a source declared, by its digest; FileNotFoundError where it was not kept.
+
+        Raises:
+            AlteredChunkError: it no longer has this digest.
+        """
+        target = self._declaration(source, name)
+        declared = Declaration.model_validate_json(target.read_bytes())
+        if digest(declared) != name:
+            raise AlteredChunkError(f"{target}: the archived declaration was changed")
+        return declared
+
+    def _declaration(self, source: str, name: str) -> Path:
+        return Path(self.path) / "sources" / source / f"{name}.json"
+
+    def read(self, day: str, sha256: str) -> bytes:
         """The chunk's bytes.
 
         Raises:
             FileNotFoundError: it is not in the archive.
             AlteredChunkError: its bytes no longer have this sha256.
         """
-        content = self.file(day, digest).read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise AlteredChunkError(f"{self.file(day, digest)}: the archived chunk was changed")
+        content = self.file(day, sha256).read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise AlteredChunkError(f"{self.file(day, sha256)}: the archived chunk was changed")
         return content
 
-    def file(self, day: str, digest: str) -> Path:
+    def file(self, day: str, sha256: str) -> Path:
         """Where a chunk is kept, if it is."""
-        return Path(self.path) / day / digest
+        return Path(self.path) / day / sha256
+
+
+def digest_of(path: Path) -> str:
+    """sha256 (hex) of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,65 +8,124 @@ from pathlib import Path
 
 import dagster as dg
 
-from movierec_assets.errors import ChunkError, MissingChunkError
+from movierec_assets.errors import ChunkError, DeclarationError, MissingChunkError
+from movierec_assets.ratings.chunks import SUFFIXES
+from movierec_assets.ratings.declaration import Declaration, parse_declaration
+from movierec_assets.ratings.ledger import DEFAULT_SOURCE
 from movierec_serving.bundle.files import replace_file
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NEARLY = re.compile(  # 2026-1-5.csv, 2026_01_05.csv, 20260105.CSV, 2026-02-30.csv
-    r"([0-9]{4})[-_. ]?([0-9]{1,2})[-_. ]?([0-9]{1,2})(\.(?:csv|parquet)(?:\.gz)?)",
+    r"([0-9]{4})[-_. ]?([0-9]{1,2})[-_. ]?([0-9]{1,2})(\.(?:csv|jsonl|parquet)(?:\.gz)?)",
     re.IGNORECASE | re.ASCII,
 )
-_SUFFIXES = (".csv", ".parquet")
+_SOURCE = re.compile(r"(?!movies$)[a-z0-9][a-z0-9_-]{0,63}")  # a folder's name
 
 
 class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The one door for data: `ratings/YYYY-MM-DD.csv` or `.parquet`, and `movies.csv`.
+    """The one door for data: `<source>/YYYY-MM-DD.csv` (or another of `SUFFIXES`) and `movies.csv`.
+
+    The source `ratings` needs no declaration. Any other has one, `sources/<source>.toml` beside
+    the landing zone: who may drop files here cannot change what they mean.
 
     Anyone may drop files here. Names that are no such file are ignored, so a writer can use a
     temporary name and rename. A link that leads out of the folder is refused.
     """
 
     path: str
+    declarations: str | None = None  # the folder; None: `sources` beside the landing zone
 
-    def days(self) -> list[str]:
-        """List the days (ISO) for which there is a chunk, ascending; readable or not."""
-        return sorted({day for day, _ in self._chunks()})
+    # -- sources -----------------------------------------------------------------------------------
+
+    def sources(self) -> list[str]:
+        """List the sources by name: the default one, then those that are declared."""
+        declared = {file.stem for file in self.declared_in.glob("*.toml")}
+        names = sorted(name for name in declared if _SOURCE.fullmatch(name))
+        return [DEFAULT_SOURCE, *(name for name in names if name != DEFAULT_SOURCE)]
+
+    def declaration(self, source: str) -> Declaration | None:
+        """What a source declares; None where it has no declaration.
+
+        Raises:
+            DeclarationError: the file cannot be understood.
+        """
+        file = self.declared_in / f"{source}.toml"
+        if not file.is_file():
+            return None
+        try:
+            return parse_declaration(file.read_text(encoding="utf-8"), file.name)
+        except UnicodeDecodeError as error:
+            raise DeclarationError(f"{file.name}: not UTF-8") from error
+
+    def days(self, source: str | None = None) -> list[str]:
+        """List the days (ISO) for which there is a chunk, ascending; readable or not.
+
+        Args:
+            source: of this one alone; else of all.
+        """
+        names = self.sources() if source is None else [source]
+        return sorted({day for name in names for day, _ in self._chunks(name)})
+
+    def sources_of(self, day: str) -> list[str]:
+        """List the sources that have delivered a day."""
+        return [
+            source
+            for source in self.sources()
+            if any((self._folder(source) / f"{day}{suffix}").is_file() for suffix in SUFFIXES)
+        ]
 
     def odd_names(self) -> list[str]:
-        """Say of each file whose name is nearly a day's what it should be called, if it is one."""
+        """Say of each file whose name is nearly a day's what it should be called, if it is one; and
+        of each folder with days that no source declares.
+        """
         found = []
-        for path in sorted(self._files()):
-            near = _NEARLY.fullmatch(path.name)
-            if near and not (path.suffix in _SUFFIXES and _is_day(path.stem)):
-                year, month, day, suffix = near.groups()
-                meant = f"{year}-{month:0>2}-{day:0>2}"
-                hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day"
-                found.append(f"{path.name} is not read, {hint} Expected YYYY-MM-DD.csv or .parquet")
+        for source in self.sources():
+            for path in sorted(_files(self._folder(source))):
+                near = _NEARLY.fullmatch(path.name)
+                if near and _day_of(path.name) is None:
+                    year, month, day, suffix = near.groups()
+                    meant = f"{year}-{month:0>2}-{day:0>2}"
+                    hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day"
+                    found.append(
+                        f"{path.name} is not read, {hint} Expected YYYY-MM-DD.csv or .parquet"
+                    )
+        for folder in sorted(_files(Path(self.path))):
+            if folder.name not in self.sources() and any(
+                _day_of(one.name) for one in _files(folder)
+            ):
+                expected = self.declared_in / f"{folder.name}.toml"
+                found.append(
+                    f"{folder.name}/ is not read, no source declares it: expected {expected}"
+                )
         return found
 
+    # -- days --------------------------------------------------------------------------------------
+
     def readable(self, day: str) -> bool:
-        """Whether a day's chunk can be read; one that cannot fails by itself, and nobody waits for
+        """Whether a day's chunks can be read; one that cannot fails by itself, and nobody waits for
         it.
         """
         try:
-            return os.access(self.find(day), os.R_OK)
+            found = [self.find(day, source) for source in self.sources_of(day)]
         except (ChunkError, OSError):
             return False
+        return bool(found) and all(os.access(path, os.R_OK) for path in found)
 
-    def find(self, day: str) -> Path:
+    def find(self, day: str, source: str = DEFAULT_SOURCE) -> Path:
         """Give the path of a day's chunk.
 
         Raises:
             ValueError: `day` is not YYYY-MM-DD.
             MissingChunkError: no file for the day.
-            ChunkError: a CSV and a Parquet file for the day, or a link out of the landing zone.
+            ChunkError: two files for the day, or a link out of the landing zone.
         """
         _check_day(day)
-        expected = [self._ratings / f"{day}{suffix}" for suffix in _SUFFIXES]
+        expected = [self._folder(source) / f"{day}{suffix}" for suffix in SUFFIXES]
         found = [path for path in expected if path.is_file()]
         if not found:
             raise MissingChunkError(
-                f"no ratings of {day}: expected {expected[0]} or {expected[1].name}"
+                f"no ratings of {day}: expected {expected[0]} or {day}.parquet "
+                f"({', '.join(SUFFIXES)} are read)"
             )
         if len(found) > 1:
             raise ChunkError(
@@ -74,11 +133,11 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
         return self._inside(found[0])
 
-    def read(self, day: str) -> tuple[Path, bytes]:
+    def read(self, day: str, source: str = DEFAULT_SOURCE) -> tuple[Path, bytes]:
         """Give the path and content of a day's chunk; raises as `find`, and OSError if
         unreadable.
         """
-        path = self.find(day)
+        path = self.find(day, source)
         return path, path.read_bytes()
 
     def movies_path(self) -> Path | None:
@@ -97,7 +156,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise MissingChunkError(f"no movies: expected {Path(self.path) / 'movies.csv'}")
         return path, path.read_bytes()
 
-    def deliver(self, day: str, content: bytes) -> bool:
+    def deliver(self, day: str, content: bytes, source: str = DEFAULT_SOURCE) -> bool:
         """Put a day's CSV where it belongs, at once or not at all; what is there already stays
         untouched.
 
@@ -106,50 +165,70 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             ValueError: `day` is not YYYY-MM-DD.
-            ChunkError: the day has a Parquet file.
+            ChunkError: the day has a file of another format.
         """
         _check_day(day)
-        rival = self._ratings / f"{day}.parquet"
-        if rival.exists():
-            raise ChunkError(
-                rival.name, f"is there already: {day}.csv would make two files of one day"
-            )
-        return _write(self._ratings / f"{day}.csv", content)
+        for suffix in SUFFIXES:
+            rival = self._folder(source) / f"{day}{suffix}"
+            if suffix != ".csv" and rival.exists():
+                raise ChunkError(
+                    rival.name, f"is there already: {day}.csv would make two files of one day"
+                )
+        return _write(self._folder(source) / f"{day}.csv", content)
 
     def deliver_movies(self, content: bytes) -> bool:
         """Put the catalogue of movies where it belongs, as `deliver` does a day."""
         return _write(Path(self.path) / "movies.csv", content)
 
     def fingerprints(self) -> dict[str, str]:
-        """Map each day to a text that changes when its file does: time of change (ns) and size."""
+        """Map each day to a text that changes when a file of it does, or what its source declares:
+        time of change (ns) and size.
+        """
         parts: dict[str, list[str]] = {}
-        for day, path in sorted(self._chunks()):
-            try:
-                status = path.stat()
-            except FileNotFoundError:  # taken away meanwhile
-                continue
-            parts.setdefault(day, []).append(f"{status.st_mtime_ns}-{status.st_size}")
+        for source in self.sources():
+            file = self.declared_in / f"{source}.toml"
+            meaning = [f"{file.stat().st_mtime_ns}"] if file.is_file() else []
+            for day, path in sorted(self._chunks(source)):
+                try:
+                    status = path.stat()
+                except FileNotFoundError:  # taken away meanwhile
+                    continue
+                parts.setdefault(day, []).append(
+                    "-".join([f"{status.st_mtime_ns}-{status.st_size}", *meaning])
+                )
         return {day: ",".join(of) for day, of in parts.items()}
 
     @property
-    def _ratings(self) -> Path:
-        return Path(self.path) / "ratings"
+    def declared_in(self) -> Path:
+        """The folder of the sources' declarations."""
+        return Path(self.declarations or Path(self.path).parent / "sources")
 
-    def _files(self) -> list[Path]:
-        try:
-            return [Path(entry.path) for entry in os.scandir(self._ratings)]
-        except FileNotFoundError:  # nothing has been delivered yet
-            return []
+    def _folder(self, source: str) -> Path:
+        return Path(self.path) / source
 
-    def _chunks(self) -> Iterator[tuple[str, Path]]:
-        for path in self._files():
-            if path.suffix in _SUFFIXES and _is_day(path.stem) and os.path.isfile(path):  # noqa: PTH113 - False on any error
-                yield path.stem, path
+    def _chunks(self, source: str) -> Iterator[tuple[str, Path]]:
+        for path in _files(self._folder(source)):
+            day = _day_of(path.name)
+            if day is not None and os.path.isfile(path):  # noqa: PTH113 - False on any error
+                yield day, path
 
     def _inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(Path(self.path).resolve()):
             raise ChunkError(path.name, "a link that leads out of the landing zone")
         return path
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder)]
+    except (FileNotFoundError, NotADirectoryError):  # nothing has been delivered yet
+        return []
+
+
+def _day_of(name: str) -> str | None:
+    """The day that a file's name says, None if it is no chunk's name."""
+    day, suffix = name[:10], name[10:]
+    return day if suffix in SUFFIXES and _is_day(day) else None
 
 
 def _is_day(text: str) -> bool:

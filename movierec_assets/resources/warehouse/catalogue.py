@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import pandas as pd
 
+from movierec_assets.ratings.catalogue import Exchange
 from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
 
 
 class Catalogue(DuckDBFile):
     """The table `movies`, replaced as a whole when movies.csv is news."""
 
+    def exchange(self, movies: pd.DataFrame) -> Exchange:
+        """What it would do to make `movies` the catalogue."""
+        kept = set(movies["movie_id"])
+        before = [movie_id for movie_id, _, _ in self.movies()]
+        return Exchange(len(before), len(kept), sum(one not in kept for one in before))
+
+    def rated_outside_catalogue(self) -> int:
+        """How many movies have accepted ratings and are not in the catalogue."""
+        sql = """SELECT count(DISTINCT movie_id) FROM validated_ratings
+                 ANTI JOIN movies USING (movie_id)"""
+        return int(self._rows(sql)[0][0])
+
     def replace_movies(self, movies: pd.DataFrame) -> None:
-        """Make `movies` (movie_id, title, year, genres) the whole catalogue."""
+        """Make `movies` (as of `parse_movies`) the whole catalogue."""
         with self.connect() as connection:
             connection.execute("DELETE FROM movies")
             connection.register("delivered", movies)

@@ -72,6 +72,11 @@ class Ledger(DuckDBFile):
     ) -> None:
         """Enter a chunk and its rows (as delivered), to be judged; what is current stays so."""
         with self.connect() as connection:
+            # Also of these bytes: what their source declares has changed, they are judged anew.
+            connection.execute(
+                "UPDATE chunks SET current = false WHERE day = ? AND source = ? AND sha256 = ?",
+                [day, source, sha256],
+            )
             self._drop_rows(day, source)
             connection.execute(
                 """INSERT INTO raw_ratings BY NAME
@@ -106,11 +111,13 @@ class Ledger(DuckDBFile):
         """
         key = [chunk.day, chunk.source, chunk.sha256]
         with self.connect() as connection:
-            raw = connection.execute(
+            held = connection.sql(
                 """SELECT record, user_id, movie_id, rating, "timestamp" FROM raw_ratings
                    WHERE day = ? AND source = ? AND sha256 = ? ORDER BY record""",
-                key,
-            ).df()
+                params=key,
+            ).to_arrow_table()
+            raw = held.to_pandas()  # a text that repeats is there once
+            del held
             judgement = judge(raw)
             outcome, accepted = judgement.outcome, judgement.verdict == "accepted"
             connection.execute(
@@ -149,6 +156,7 @@ class Ledger(DuckDBFile):
                 "rejected": len(outcome.rejected),
                 "superseded": outcome.superseded,
                 "late": outcome.late,
+                "mended": json.dumps(outcome.mended),
             }
             columns = ", ".join(f"{name} = ?" for name in found)
             connection.execute(

@@ -16,7 +16,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv  # type: ignore[import-untyped]
 
 from movierec_assets.errors import ChunkError
-from movierec_assets.ratings.chunks import COLUMNS, MOVIE_COLUMNS
+from movierec_assets.ratings.catalogue import MOVIE_COLUMNS
+from movierec_assets.ratings.chunks import COLUMNS
 
 Files = Mapping[str, Callable[[], IO[bytes]]]  # what there is, by path inside the source
 

@@ -1,0 +1,163 @@
+"""What a source declares of its files: how they are written, and what their values mean.
+
+A declaration is a small TOML, `warehouse/sources/NAME.toml`. Every field has the meaning of the
+default source, so that a declaration says only what is different. Unknown fields are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from movierec_assets.errors import DeclarationError
+
+UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}  # ticks in a second
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone: expected one such as Europe/Paris") from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Columns(_Strict):
+    """The source's names of the four columns, found by the header and never by position."""
+
+    user_id: str = "user_id"
+    movie_id: str = "movie_id"
+    rating: str = "rating"
+    timestamp: str = "timestamp"
+
+
+class Stars(_Strict):
+    """Ratings are stars, 0.5 to 5.0 in halves."""
+
+    kind: Literal["stars"] = "stars"
+
+
+class Range(_Strict):
+    """Ratings are numbers from `low` to `high`: 5 · rating / high stars, to the nearest half."""
+
+    kind: Literal["range"]
+    low: float = 0
+    high: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError("low is not below high")
+        return self
+
+
+class Thumbs(_Strict):
+    """Ratings are one of two words; each is worth the stars that are declared."""
+
+    kind: Literal["thumbs"]
+    up: tuple[str, ...] = ("1", "up", "like", "true", "True")
+    down: tuple[str, ...] = ("0", "-1", "down", "dislike", "false", "False")
+    up_stars: float = Field(default=4.5, ge=0.5, le=5)
+    down_stars: float = Field(default=1.0, ge=0.5, le=5)
+
+
+class Counts(_Strict):
+    """Ratings count plays, views or purchases: one is 3.5 stars, each doubling half a star more."""
+
+    kind: Literal["counts"]
+
+
+class Events(_Strict):
+    """Rows are events without any rating: each is worth the same stars."""
+
+    kind: Literal["events"]
+    stars: float = Field(default=4.0, ge=0.5, le=5)
+
+
+class Time(_Strict):
+    """How points in time are written: a number of `unit` since 1970, or text of a `format`.
+
+    `format` is `iso` or one of strptime's; a text that names no offset is in `zone`.
+    """
+
+    unit: Literal["s", "ms", "us", "ns"] = "s"
+    format: str | None = None
+    zone: Zone = "UTC"
+
+
+class Declaration(_Strict):
+    """One source's files and what their values mean.
+
+    Attributes:
+        header: the columns of files without a header line; None where the first line has them.
+        other_columns: what becomes of columns that are not among the four.
+        decimal: the mark before a rating's fraction.
+        day_zone: where the business day of a file begins and ends at midnight.
+        ids: `mended` (see `ids`), or `exact` for a source whose ids differ in what nobody sees.
+    """
+
+    separator: str = Field(default=",", min_length=1, max_length=4)
+    decimal: Literal[".", ","] = "."
+    header: tuple[str, ...] | None = None
+    other_columns: Literal["refused", "ignored"] = "refused"
+    columns: Columns = Columns()
+    scale: Stars | Range | Thumbs | Counts | Events = Field(default=Stars(), discriminator="kind")
+    time: Time = Time()
+    day_zone: Zone = "UTC"
+    ids: Literal["mended", "exact"] = "mended"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The source's column by ours; without `rating` where rows are events."""
+        named = self.columns.model_dump()
+        if isinstance(self.scale, Events):
+            del named["rating"]
+        return named
+
+    def day_bounds(self, day: date) -> tuple[datetime, datetime]:
+        """When a file's day begins, and when it has ended; both with their zone."""
+        zone = ZoneInfo(self.day_zone)
+        start, end = (
+            datetime(one.year, one.month, one.day, tzinfo=zone)
+            for one in (day, day + timedelta(days=1))
+        )
+        return start, end
+
+
+PLAIN = Declaration()  # of what needs no declaration
+
+
+def parse_declaration(text: str, name: str) -> Declaration:
+    """Read a declaration's TOML.
+
+    Raises:
+        DeclarationError: it is no TOML, or a field is unknown or wrong; the message names it.
+    """
+    try:
+        # As JSON, so that lists may be tuples in strict mode.
+        return Declaration.model_validate_json(json.dumps(tomllib.loads(text), default=str))
+    except tomllib.TOMLDecodeError as error:
+        raise DeclarationError(f"{name}: not TOML: {error}") from error
+    except ValidationError as error:
+        said = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+        )
+        raise DeclarationError(f"{name}: {said}") from error
+
+
+def digest(declaration: Declaration) -> str:
+    """sha256 (hex) of what a declaration says, however it is written; part of a data version."""
+    return hashlib.sha256(declaration.model_dump_json().encode()).hexdigest()
