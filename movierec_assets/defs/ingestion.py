@@ -88,7 +88,7 @@ def raw_ratings(
             "chunks_readable", warehouse.refused(unreadable=True), context.partition_keys
         )
 
-    yield from each_day(context, ingest, describe, check=check)
+    yield from each_day(context, ingest, describe, checks=[check])
 
 
 def _check_size(path: Path, limit: int) -> None:

@@ -26,6 +26,7 @@ from movierec_assets.ratings.ledger import (
     in_force,
 )
 from movierec_assets.ratings.schema import SCHEMA_VERSION
+from movierec_assets.ratings.surprise import surprises
 from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -38,7 +39,13 @@ from movierec_assets.settings import Settings
     check_specs=[
         dg.AssetCheckSpec(
             "few_rows_rejected", asset="validated_ratings", description="no day was refused"
-        )
+        ),
+        dg.AssetCheckSpec(
+            "days_as_usual",
+            asset="validated_ratings",
+            description="no day has unusually many ratings outside the catalogue, new users or new "
+            "movies",
+        ),
     ],
 )
 def validated_ratings(
@@ -77,7 +84,19 @@ def validated_ratings(
             "few_rows_rejected", warehouse.refused(unreadable=False), context.partition_keys
         )
 
-    yield from each_day(context, validate, describe, check=check)
+    def usual() -> dg.AssetCheckResult:
+        days = context.partition_keys
+        found = surprises(warehouse.shares(days[-1]), days, settings.max_surprise)
+        return dg.AssetCheckResult(
+            check_name="days_as_usual",
+            passed=not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(f"{day}: {said}" for day, said in list(found.items())[:3])
+            or None,
+            metadata={"unusual": table(("day", "figures"), found.items())} if found else {},
+        )
+
+    yield from each_day(context, validate, describe, checks=[check, usual])
 
 
 def _judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFrame) -> Judgement:

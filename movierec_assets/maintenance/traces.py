@@ -10,6 +10,8 @@ import json
 import re
 from functools import cached_property
 
+from movierec_assets.ratings.ids import mend
+
 MASK = "[forgotten]"
 _WORD = r"[A-Za-z0-9_\-]"  # what an id in a text may go on with
 

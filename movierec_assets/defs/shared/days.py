@@ -36,7 +36,7 @@ def each_day(
     describe: Describe,
     *,
     ordered: bool = False,
-    check: Check | None = None,
+    checks: Sequence[Check] = (),
 ) -> Results:
     """Run `work` for each day of the run's range, oldest first, and attach metadata to each day.
 
@@ -48,7 +48,7 @@ def each_day(
         describe: gives the metadata of the finished days, all at once.
         ordered: a day needs the one before, so that the range stops at the first failure; else it
             goes on.
-        check: gives the result of the asset's check, when all days are through.
+        checks: give the results of the asset's checks, when all days are through.
 
     Raises:
         dg.Failure: naming each day that is not done and why.
@@ -71,7 +71,7 @@ def each_day(
         _record(context, describe(done) if done else {}, complete)
     yield dg.MaterializeResult(
         metadata={} if complete else {_RECORDED_ALREADY: True},
-        check_results=[check()] if check else [],
+        check_results=[check() for check in checks],
     )
     if lost:
         raise _naming({day: lost[day] for day in days if day in lost}, len(days))
