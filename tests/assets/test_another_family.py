@@ -67,14 +67,14 @@ def test_ease_takes_the_place_of_als(switched: Platform) -> None:
 
 def test_an_endpoint_answers_folds_in_and_explains(switched: Platform) -> None:
     production = switched.model_registry.production()
-    switched.published_models.publish(
+    switched.wired.published_models.publish(
         switched.bundle_store.served(production.identity), production.number, {}
     )
     holder = ModelHolder(switched.root / "models", switched.root / "models" / ".serving-1")
     holder.pointer.store(production.number)
     recommender = Recommender(holder, Options(n=5, explain=True))
     bundle = recommender.model.bundle
-    known = json.loads(recommender.one(bundle.user_id(3)).body)
+    known = json.loads(recommender.for_user(bundle.user_id(3)).body)
     assert known["source"] == "ease"
     assert len(known["items"]) == 5
     for item in known["items"]:
@@ -89,7 +89,7 @@ def test_an_endpoint_answers_folds_in_and_explains(switched: Platform) -> None:
             strict=True,
         )
     ]
-    new = json.loads(recommender.one(NewUser(ratings=rated)).body)
+    new = json.loads(recommender.for_user(NewUser(ratings=rated)).body)
     assert new["source"] == "fold_in"
     ids = [[item["movie_id"] for item in answer["items"]] for answer in (known, new)]
     assert ids[0] == ids[1]  # the same ratings, whether the model knows the person or not
@@ -121,13 +121,10 @@ def test_another_family_is_trained_beside_the_served_one(
 def test_a_stage_takes_its_models_from_the_served_arm(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from movierec_assets.definitions import assemble
-    from movierec_assets.platform import wired
-
     for model in ("als", "ease"):
         monkeypatch.setenv("MOVIEREC_MODEL", model)
         settings.cache_clear()
-        graph = assemble(wired()).resolve_asset_graph()
+        graph = platform.definitions.resolve_asset_graph()
         for stage in ("registered_model", "tuned_parameters"):
             assert graph.get(dg.AssetKey(stage)).parent_keys == {dg.AssetKey(f"{model}_model")}
         assert {key.asset_key for key in graph.asset_check_keys} >= {dg.AssetKey(f"{model}_model")}

@@ -60,7 +60,6 @@ def test_a_day_with_ratings_is_fitted_warm_from_the_day_before(store: Store) -> 
         (None, RECIPE),
         (replace(PARENT, identity=None), RECIPE),  # no rating had been accepted
         (replace(PARENT, data_until="1998-02-28"), RECIPE),  # a new month
-        (replace(PARENT, identity="lost"), RECIPE),
         (PARENT, replace(RECIPE, parameters={**PARAMETERS, "alpha": 0.7})),
         (PARENT, replace(RECIPE, trainer=replace(ALS, version="2"))),
         (PARENT, replace(RECIPE, trainer=EASE)),  # it starts from none
@@ -98,6 +97,9 @@ def test_a_day_that_has_its_model_keeps_it_while_the_files_are_sound(store: Stor
 
 
 def test_days_that_must_come_first_are_named(store: Store) -> None:
+    lost = replace(PARENT, identity="lost")
+    with pytest.raises(NotReadyError, match=f"{BEFORE}'s model was lost.* als_model of its month"):
+        planned(Past(PARTITIONS, parent=lost), store)
     with pytest.raises(NotReadyError, match=f"{DAY}: .* without a verdict: 1998-03-02, {BEFORE};"):
         planned(Past(PARTITIONS, unjudged=["1998-03-02", BEFORE], parent=PARENT), store)
     gap = Past(PARTITIONS, untrained=[BEFORE])
