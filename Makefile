@@ -11,6 +11,7 @@ help:
 # A stamp is written last: a set-up that was cut short is done again.
 .venv/.ready: requirements.lock pyproject.toml deploy/install.py
 	@test -n "$(PYTHON)" || { echo "movierec needs Python 3.11 or 3.12 (or say: make PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv with pip. Debian and Ubuntu keep it in a package of its own: apt install $$(basename "$(PYTHON)")-venv (or say: make PYTHON=/path/to/another)" >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
 	$(BIN)/python deploy/install.py requirements.lock
 	@touch .venv/.ready

@@ -22,6 +22,9 @@ REEXECUTE = """mutation($params: ReexecutionParams!) { launchRunReexecution(reex
   $params) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
+UNFINISHED = """{ runsOrError(limit: 20, filter: {
+  statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING] }) {
+  __typename ... on Runs { results { runId } } ... on PythonError { message } } }"""
 LOADED = (
     "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name location "
     "{ name } } } } }"
@@ -104,3 +107,7 @@ class DagsterApi:
     def run_status(self, run: str) -> str:
         """Status of a run."""
         return str(self.query(RUN, id=run)["status"])
+
+    def unfinished_runs(self) -> list[str]:
+        """Ids of runs that wait or run, at most 20."""
+        return [run["runId"] for run in self.query(UNFINISHED)["results"]]

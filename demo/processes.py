@@ -71,8 +71,9 @@ def wait_until(
     what: str,
     seconds: float,
     process: subprocess.Popen[bytes] | None = None,
+    every_s: float = 0.25,
 ) -> T:
-    """Poll `done` until it gives something true.
+    """Poll `done` every so often until it gives something true.
 
     Raises:
         RuntimeError: it did not within `seconds`, or `process` ended; says `what`.
@@ -88,7 +89,7 @@ def wait_until(
 
     waiting = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(StillWaitingError),
-        wait=tenacity.wait_fixed(0.25),
+        wait=tenacity.wait_fixed(every_s),
         stop=tenacity.stop_after_delay(seconds),
     )
     try:

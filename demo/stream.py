@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 import numpy as np
 
-PAUSE_S = 0.01
+PAUSE_S = 0.02
 
 
 class Stream:

@@ -24,6 +24,7 @@ SETTINGS = {
     "trusted-host": ("UV_INSECURE_HOST", " "),
     "cert": ("SSL_CERT_FILE", " "),
 }
+PATHS = {"find-links", "cert"}  # these may name what is on this machine
 
 
 def pip_settings() -> dict[str, str]:
@@ -47,9 +48,11 @@ def uv_environment(settings: Mapping[str, str]) -> dict[str, str]:
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
     for name, (variable, separator) in SETTINGS.items():
-        places = [place for place in settings.get(name, "").split() if _exists(place)]
-        if places and not os.environ.get(variable):
-            variables[variable] = separator.join(places)
+        values = settings.get(name, "").split()
+        if name in PATHS:
+            values = [value for value in values if _exists(value)]
+        if values and not os.environ.get(variable):
+            variables[variable] = separator.join(values)
     return variables
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from demo.__main__ import DemoError, demo
+from demo.anew import DemoError
+from demo.story import demo
 from movierec_assets.cli.app import main
 from movierec_assets.cli.setup import set_up
 from movierec_assets.cli.status import show_status
