@@ -39,7 +39,7 @@ def test_a_range_of_days_is_ingested_trained_judged_and_promoted(platform: Platf
     assert [one.data_until for one in versions] == DAYS
     assert {one.gate for one in versions} == {"passed"}
     assert platform.model_registry.production().number == versions[-1].number
-    assert [one.tags.get("status") for one in versions] == [None] * 7 + ["production"]
+    assert [one.tags.get("status") for one in versions] == ["archived"] * 7 + ["production"]
     moves = platform.events("production_model")
     assert [event.metadata["version"].value for event in moves] == [8]
     assert moves[0].metadata["from"].value == 0
