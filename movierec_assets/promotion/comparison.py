@@ -208,9 +208,21 @@ def overlap(served: Model, twin: Model) -> float:
     return float(np.mean([len(np.intersect1d(own[own >= 0], other)) / K for own, other in pairs]))
 
 
+def same_recipe(one: Model, other: Model) -> bool:
+    """Whether two models are of one family and were trained with the same parameters.
+
+    The regularization is left out: it may follow from the number of ratings, which grows daily.
+    """
+
+    def recipe(model: Model) -> dict[str, Any]:
+        parameters = {**model.parameters, "family": model.family.name}
+        return {name: value for name, value in parameters.items() if name != "regularization"}
+
+    return recipe(one) == recipe(other)
+
+
 def usual_overlap(challenger: Model, served: Model, twin: Model) -> float | None:
     """What an earlier served bundle and its twin have in common; None if the challenger has other
     parameters.
     """
-    comparable = challenger.parameters == served.parameters
-    return overlap(served, twin) if comparable else None
+    return overlap(served, twin) if same_recipe(challenger, served) else None

@@ -16,6 +16,7 @@ from movierec_assets.promotion.comparison import (
     compare,
     kept_share,
     overlap,
+    same_recipe,
     usual_overlap,
 )
 from movierec_assets.promotion.findings import Decision, Verdict
@@ -116,7 +117,7 @@ class Gate:
             popularity=interval(
                 own, popular, margin=settings.gate_margin, level=settings.gate_level
             ),
-            new_settings=before is not None and _recipe(before) != _recipe(served),
+            new_settings=before is not None and not same_recipe(before, served),
         )
 
     def _twin(self, role: str, identity: str) -> Bundle:
@@ -147,12 +148,6 @@ def _residuals(served: Bundle, twin: Bundle) -> Residuals | None:
     """The larger ones of both; None for a family whose fit solves no equations."""
     residuals = TRAINERS[served.manifest.family].residuals
     return residuals(served).larger(residuals(twin)) if residuals else None
-
-
-def _recipe(bundle: Bundle) -> dict[str, Any]:
-    """Family and parameters, without the regularization, which may follow from the data's size."""
-    parameters = {**bundle.parameters, "family": bundle.manifest.family}
-    return {name: value for name, value in parameters.items() if name != "regularization"}
 
 
 def _ndcg_of(model: DayModel | None) -> float | None:
