@@ -53,6 +53,7 @@ def assemble(platform: Platform) -> dg.Definitions:
         jobs=[
             automation.daily_job,
             automation.catalogue_job,
+            automation.retrain_job,
             tuning.tuning_job,
             deployment.deploy_job,
             live.live_job,
@@ -68,6 +69,7 @@ def assemble(platform: Platform) -> dg.Definitions:
         ],
         sensors=[
             automation.landing_zone_watch,
+            automation.retrain_stale,
             deployment.deploy_production,
             notices.after_failure,
             notices.refused_days,

@@ -87,7 +87,8 @@ class Platform:
         """One run over the range by the job's own executor, of all its assets or of these; it may
         fail.
         """
-        tags = {RANGE_START: first, RANGE_END: last or first} if job == "daily" else {}
+        by_day = job in ("daily", "retrain")
+        tags = {RANGE_START: first, RANGE_END: last or first} if by_day else {}
         return dg.execute_job(
             dg.build_reconstructable_job("tests.support.jobs", "job_named", (job, next(RUNS))),
             self.instance,

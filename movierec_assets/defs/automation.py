@@ -1,5 +1,5 @@
-"""What asks for runs: one job for a day or a range, a schedule, and a sensor on the landing
-zone.
+"""What asks for runs: one job for a day or a range, a schedule that catches up, and sensors on the
+landing zone and on stale days.
 """
 
 import json
@@ -8,38 +8,127 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from movierec_assets.defs.shared.keys import DAILY, MODEL_OF_A_DAY, MOVIES
-from movierec_assets.errors import ChunkError, MissingChunkError
-from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily, outside_partitions
+from movierec_assets.errors import ChunkError, MissingChunkError, WarehouseHeldError
+from movierec_assets.monitoring.missed import missed_days
+from movierec_assets.monitoring.staleness import stale_days
+from movierec_assets.partitions import (
+    RANGE_END,
+    RANGE_START,
+    contiguous,
+    daily,
+    outside_partitions,
+    within,
+)
 from movierec_assets.resources.stores.landing_zone import LandingZone
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_assets.settings import Settings
+from movierec_assets.training.identity import partitions_digest
+
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in ENDED]
+TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
 
 daily_job = dg.define_asset_job(
     "daily",
     description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
     selection=dg.AssetSelection.assets(*DAILY) | dg.AssetSelection.tag(*MODEL_OF_A_DAY),
 )
+retrain_job = dg.define_asset_job(
+    "retrain",
+    description="Days whose chunks are validated: from the model to the gate's verdict.",
+    selection=dg.AssetSelection.assets(*DAILY[2:]) | dg.AssetSelection.tag(*MODEL_OF_A_DAY),
+)
 catalogue_job = dg.define_asset_job(
     "catalogue", selection=dg.AssetSelection.assets(MOVIES), description="Read movies.csv again."
 )
 
 
-@dg.schedule(job=daily_job, cron_schedule="30 0 * * *", execution_timezone="UTC")
+@dg.schedule(job=daily_job, cron_schedule="30 * * * *", execution_timezone="UTC")
 def every_day(
-    context: dg.ScheduleEvaluationContext, landing_zone: LandingZone
-) -> dg.RunRequest | dg.SkipReason:
-    """The day that has ended, if its chunk has arrived. Off until it is switched on."""
-    day = (context.scheduled_execution_time - timedelta(days=1)).astimezone(UTC).date().isoformat()
+    context: dg.ScheduleEvaluationContext, landing_zone: LandingZone, warehouse: Warehouse
+) -> dg.RunRequest | dg.SkipReason | list[dg.RunRequest]:
+    """The day that has ended, once its chunk has arrived, and days that were missed. Off until it
+    is switched on.
+
+    It looks every hour: a file that came late is asked for within the hour, and the days after it
+    that could not be trained without it are asked for again.
+    """
+    now = context.scheduled_execution_time.astimezone(UTC)
+    day = (now - timedelta(days=1)).date().isoformat()
     if not daily.has_partition_key(day):
         return dg.SkipReason(
             f"{day} is not a partition: partitions are {daily.start:%Y-%m-%d} to "
             f"{daily.get_last_partition_key()}"
         )
+    missed = set() if _under_way(context.instance) else _missed(landing_zone, warehouse, day)
+    if missed - {day}:
+        stamp = f"{now:%Y%m%dT%H}"
+        return [
+            dg.RunRequest(
+                run_key=f"missed-{first}-{last}-{stamp}", tags={RANGE_START: first, RANGE_END: last}
+            )
+            for first, last in contiguous(daily.get_partition_keys(), missed)
+        ]
     try:
-        landing_zone.find(day)
+        if not landing_zone.sources_of(day):
+            landing_zone.find(day)
     except MissingChunkError as missing:
         return dg.SkipReason(str(missing))
     except ChunkError as error:
         context.log.error(str(error))  # the run fails with it, and is told of
     return dg.RunRequest(run_key=day, partition_key=day)
+
+
+def _missed(landing_zone: LandingZone, warehouse: Warehouse, until: str) -> set[str]:
+    """Days that have a file and were never asked for, or not trained; none while DuckDB is held."""
+    try:
+        with Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).connect(read_only=True):
+            ledger, models = warehouse.chunks(), warehouse.models()
+    except WarehouseHeldError:
+        return set()
+    missed = missed_days(within(landing_zone.days()), within(ledger), models, until)
+    return {day for day in missed if day in ledger or landing_zone.readable(day)}
+
+
+def _under_way(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
+    """A run over days that has not ended: it may be doing what would be asked for."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=100)
+    days = {RANGE_START, "dagster/partition"}
+    return next((run for run in runs if days & run.tags.keys()), None)
+
+
+@dg.sensor(
+    job=retrain_job,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Days whose models no longer follow from the ledger, trained again: after a late "
+    "or re-delivered day. On at first.",
+)
+def retrain_stale(
+    context: dg.SensorEvaluationContext,
+    warehouse: Warehouse,
+    settings: dg.ResourceParam[Settings],
+) -> dg.SensorResult | dg.SkipReason:
+    """Asks for each range of stale days, once for each state of the ledger."""
+    if run := _under_way(context.instance):
+        return dg.SkipReason(f"run {run.run_id[:8]} over days is under way")
+    try:
+        with Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).connect(read_only=True):
+            models = list(warehouse.models().values())
+            partitions = warehouse.partitions(models[-1].day, None) if models else []
+    except WarehouseHeldError as error:
+        return dg.SkipReason(f"{error}; asked again in a minute")
+    stale = set(stale_days(models, partitions, settings.window_days))
+    if not stale:
+        return dg.SkipReason("every model follows from the ledger")
+    state = f"{min(stale)} to {max(stale)}, {partitions_digest(partitions)[:16]}"
+    if context.cursor == state:  # a run that failed is told of; another one would fail, too
+        return dg.SkipReason(f"asked for already, and still stale: {state}")
+    requests = [
+        dg.RunRequest(f"stale-{first}-{last}-{state}", tags={RANGE_START: first, RANGE_END: last})
+        for first, last in contiguous(daily.get_partition_keys(), stale)
+    ]
+    return dg.SensorResult(run_requests=requests, cursor=state)
 
 
 @dg.sensor(

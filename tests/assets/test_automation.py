@@ -31,9 +31,10 @@ DAYS = days_from("1998-03-28", 8)
 # -- the schedule ----------------------------------------------------------------------------------
 
 
-def tick(platform: Platform, now: datetime) -> dg.RunRequest | dg.SkipReason:
+def tick(platform: Platform, now: datetime) -> Any:
     context = dg.build_schedule_context(platform.instance, scheduled_execution_time=now)
-    return every_day(context, landing_zone=platform.landing_zone)
+    zone, warehouse = platform.landing_zone, platform.warehouse
+    return every_day(context, landing_zone=zone, warehouse=warehouse)
 
 
 def test_the_schedule_asks_for_the_day_that_has_ended(platform: Platform) -> None:
