@@ -33,7 +33,8 @@ def start_anew(root: Path) -> None:
     """
     _refuse_settings(root)
     warehouse = root / "warehouse"
-    archived = {file.name for file in (warehouse / "chunks").glob("*/*")}
+    # Beside each archived file stands a record of it, named as it is and .json.
+    archived = {file.stem for file in (warehouse / "chunks").glob("*/*")}
     others = (archived | _digests(warehouse / "landing")) - _digests(Path(staged(warehouse).path))
     if others:
         raise DemoError(

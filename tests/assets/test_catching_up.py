@@ -95,7 +95,9 @@ def stale(platform: Platform, cursor: str | None = None) -> tuple[list[tuple[str
     context = dg.build_sensor_context(
         platform.instance, cursor=cursor, definitions=platform.definitions
     )
-    found: Any = retrain_stale(context, warehouse=platform.warehouse, settings=platform.settings)
+    found: Any = retrain_stale(
+        context, warehouse=platform.warehouse, settings=platform.wired.settings
+    )
     if isinstance(found, dg.SkipReason):
         return [], cursor
     tags = [one.tags for one in found.run_requests]

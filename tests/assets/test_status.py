@@ -25,6 +25,7 @@ AGREED = Status(
     versions=[Version(1, "m1", DAYS[1], "run", {}), VERSION],
     production=VERSION,
     endpoints=[EndpointState(URL, 2)],
+    days_behind=9,
 )
 
 

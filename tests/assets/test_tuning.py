@@ -83,6 +83,8 @@ def test_a_search_that_finds_better_parameters_leads_to_a_promotion_and_later_da
 def test_parameters_whose_model_the_gate_refuses_change_nothing(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MOVIEREC_REGULARIZATION", "15")
+    settings.cache_clear()
     platform.deliver(*DAYS[:2], **BIG)
     assert platform.run(DAYS[0], DAYS[1]).success
     set_poor(monkeypatch, 0.01)  # the best of the few trials is worse than what the defaults gave
