@@ -156,7 +156,7 @@ class Demo:
                 self._show_progress(bars, validated, trained)
                 return self._finished(ingestion) and self._filled(backfill)
 
-            wait_until(done, "history is not done", 900, self._daemon, every_s=1.0)
+            wait_until(done, "history is not done", 900, self._daemon, every_s=2.0)
             self._show_progress(bars, validated, trained)
 
     def _show_progress(self, bars: Progress, validated: TaskID, trained: TaskID) -> None:
