@@ -192,6 +192,21 @@ def test_an_endpoint_that_serves_something_else_is_deployed_to(
     assert [request.tags["movierec/version"] for request in result.run_requests or []] == ["3"]
 
 
+def test_an_endpoint_that_serves_another_model_under_the_number_is_deployed_to(
+    platform: Platform,
+) -> None:
+    """A registry that was lost counts from 1 again: the number alone would agree."""
+    metadata = {"version": 3, "identity": "a"}
+    event = dg.AssetMaterialization("production_model", metadata=metadata)
+    platform.instance.report_runless_asset_event(event)
+    with endpoint(200, {"version": 3, "identity": "b"}) as other:
+        result = compare(platform, other)
+    assert isinstance(result, dg.SensorResult)
+    assert [request.tags["movierec/version"] for request in result.run_requests or []] == ["3"]
+    with endpoint(200, {"version": 3, "identity": "a"}) as same:
+        assert compare(platform, same).run_requests == []
+
+
 PAUSES = [5, 10, 20, 40, 80, 160, *[LONGEST_PAUSE_S] * 3]
 
 
