@@ -61,17 +61,13 @@ def parse_chunk(
     elif suffix.startswith(".jsonl"):
         columns = _columns(_json_rows(content, name, wanted), range(len(wanted)), wanted)
     else:
-        rows = records(content, name, declared.separator, declared.header)
-        line, header = next(rows)
-        check_columns(
-            header,
-            list(wanted.values()),
-            name,
-            None if declared.header else line,
-            ignore_others=ignore,
-            separator=declared.separator,
-        )
-        at = [header.index(column) for column in wanted.values()]
+        separator, header = declared.separator, declared.header
+        rows = records(content, name, separator, header, quoting=declared.quoting)
+        line, names = next(rows)
+        place = None if header else line
+        names_wanted = list(wanted.values())
+        check_columns(names, names_wanted, name, place, ignore_others=ignore, separator=separator)
+        at = [names.index(column) for column in names_wanted]
         columns = _columns((fields for _, fields in rows), at, wanted)
     count = len(columns["user_id"])
     frame = pd.DataFrame({"record": pd.RangeIndex(1, count + 1).astype("int64")})

@@ -11,7 +11,12 @@ from movierec_assets.ratings import hints
 
 
 def records(
-    content: bytes, name: str, separator: str = ",", header: Sequence[str] | None = None
+    content: bytes,
+    name: str,
+    separator: str = ",",
+    header: Sequence[str] | None = None,
+    *,
+    quoting: bool = True,
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, fields) of the header, then of each record, all as long as the header.
 
@@ -19,15 +24,17 @@ def records(
     field would otherwise pass in silence. A record's line is the first that it spans.
 
     Args:
-        separator: one character with CSV's quoting, or several without any.
+        separator: one character, or several, which go without quoting.
         header: the columns of a file that has no header line.
+        quoting: whether quotation marks enclose fields; else they are text.
 
     Raises:
         ChunkError: no bytes, undecodable, torn, or a record of another length.
     """
     _check(content, name)
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
-    lines = _quoted(text, separator) if len(separator) == 1 else _plain(text, separator)
+    quoted = quoting and len(separator) == 1
+    lines = _quoted(text, separator) if quoted else _plain(text, separator)
     line = 1
     try:
         if header is None:

@@ -102,6 +102,7 @@ class Declaration(_Strict):
     """One source's files and what their values mean.
 
     Attributes:
+        quoting: whether quotation marks enclose fields, as in CSV; else they are text.
         header: the columns of files without a header line; None where the first line has them.
         other_columns: what becomes of columns that are not among the four.
         decimal: the mark before a rating's fraction.
@@ -110,6 +111,7 @@ class Declaration(_Strict):
     """
 
     separator: str = Field(default=",", min_length=1, max_length=4)
+    quoting: bool = True
     decimal: Literal[".", ","] = "."
     header: tuple[str, ...] | None = None
     other_columns: Literal["refused", "ignored"] = "refused"

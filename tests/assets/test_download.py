@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from movierec_assets.errors import UnavailableError
-from movierec_assets.sources.movielens import reader as movielens
+from movierec_assets.sources import days as movielens
 from movierec_assets.sources.movielens.download import (
     Copy,
     Published,

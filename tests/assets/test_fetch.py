@@ -1,5 +1,6 @@
 """Every MovieLens format into the landing zone, a file a day."""
 
+import gzip
 import io
 import zipfile
 from collections.abc import Mapping
@@ -16,9 +17,11 @@ from movierec_assets.cli.fetch import Delivery, fetch, fetch_command
 from movierec_assets.errors import ChunkError, FetchError
 from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.ratings.chunks import parse_chunk
+from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
-from movierec_assets.sources.movielens import reader as movielens
+from movierec_assets.sources import days as movielens
+from movierec_assets.sources.files import presets
 from movierec_assets.sources.movielens.download import read_path
 
 NOON = 1_582_977_600  # seconds, 2020-02-29T12:00:00Z
@@ -210,6 +213,113 @@ def test_titles_years_and_genres(tmp_path, row, title, year, genres):
     assert again["genres"].tolist() == [genres]
 
 
+@pytest.mark.parametrize(
+    ("ratings", "movies"),
+    [
+        (  # every field quoted, as R writes it; no newline at the end
+            '"userId","movieId","rating","timestamp"\n"1","7","3.5","{noon}"',
+            "movieId,title,genres\n7,Tin (1995),Comedy\n",
+        ),
+        (  # columns in another order, in both files
+            "timestamp,movieId,userId,rating\n{noon},7,1,3.5\n",
+            "genres,movieId,title\nComedy,7,Tin (1995)\n",
+        ),
+        (  # further columns, other letters
+            "UserID,MovieID,Rating,Timestamp,note\n1,7,3.50,{noon},x\n",
+            "movie_id,title,genres,imdb\n7,Tin (1995),Comedy,1\n",
+        ),
+        (  # Kaggle's times
+            '"userId","movieId","rating","timestamp"\n1,7,3.5,"2020-02-29 12:00:00"\n',
+            "movieId,title,genres\n7,Tin (1995),Comedy\n",
+        ),
+    ],
+)
+@pytest.mark.parametrize("names", [("ratings.csv", "movies.csv"), ("rating.csv", "movie.csv")])
+def test_columns_are_found_by_header_and_never_by_position(
+    tmp_path, landing, ratings, movies, names
+):
+    texts = (ratings.replace("{noon}", str(NOON)), movies)
+    files = {name: text.encode() for name, text in zip(names, texts, strict=True)}
+    fetch(None, write_folder(tmp_path / "data", files), landing, tmp_path, console=quiet())
+    assert chunks(landing) == {"2020-02-29": HEADER + f"1,7,3.5,{NOON}\n".encode()}
+    assert b"7,Tin (1995),1995,Comedy\n" in landing.read_movies()[1]
+
+
+def test_ids_keep_their_zeros_in_ratings_and_catalogue(tmp_path, landing):
+    files = {
+        "ratings.csv": f"userId,movieId,rating,timestamp\n01,0000008,4,{NOON}\n".encode(),
+        "movies.csv": b"movieId,title,genres\n0000008,A (1999),\n",
+    }
+    fetch(None, write_folder(tmp_path / "data", files), landing, tmp_path, console=quiet())
+    assert chunks(landing)["2020-02-29"] == HEADER + f"01,0000008,4,{NOON}\n".encode()
+    assert b"\n0000008,A (1999)," in landing.read_movies()[1]
+
+
+FILES = {
+    "movietweetings": ("ratings.dat", f"1::0114508::8::{NOON}\n", "1,0114508,4"),
+    "amazon": ("ratings.csv", f"A1,0001,5.0,{NOON}\n", "A1,0001,5"),
+    "amazon-2018": ("Movies.csv", f"0001,A1,5.0,{NOON}\n", "A1,0001,5"),
+    "amazon-reviews": (
+        "reviews.json",
+        f'{{"reviewerID":"A1","asin":"0001","overall":4.0,"unixReviewTime":{NOON}}}\n',
+        "A1,0001,4",
+    ),
+    "netflix": ("combined_data_1.txt", "1:\n1488844,3,2020-02-29\n", "1488844,1,3"),
+    "lastfm-1k": ("plays.tsv", "u1\t2020-02-29T12:00:00Z\ta\tArtist\tt\tTrack\n", "u1,Artist,4"),
+    "events": ("events.csv", f"movie_id,user_id,timestamp,page\nm,u,{NOON},3\n", "u,m,4"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_known_format_is_read_by_its_declaration(tmp_path, landing, name, packed):
+    file, content, expected = FILES[name]
+    path = tmp_path / (f"{file}.gz" if packed else file)
+    path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+    done = fetch(None, path, landing, tmp_path, console=quiet(), format_name=name)
+    assert (done.ratings, done.movies) == (1, 0)
+    (day,) = chunks(landing)
+    assert day == "2020-02-29"
+    assert chunks(landing)[day].decode().splitlines()[1].startswith(f"{expected},")
+
+
+def test_every_known_format_is_tried() -> None:
+    assert presets() == sorted(FILES)
+
+
+def test_a_declaration_of_ones_own_and_a_format_that_is_none(tmp_path, landing):
+    (tmp_path / "mine.toml").write_text('separator = ";"\nscale = { kind = "range", high = 100 }')
+    (tmp_path / "d.csv").write_text(f"user_id;movie_id;rating;timestamp\nu;m;80;{NOON}\n")
+    own = str(tmp_path / "mine.toml")
+    path = tmp_path / "d.csv"
+    assert fetch(None, path, landing, tmp_path, console=quiet(), format_name=own).ratings == 1
+    assert chunks(landing)["2020-02-29"] == HEADER + f"u,m,4,{NOON}\n".encode()
+    with pytest.raises(FetchError, match=r"no format 'mine': expected one of amazon, "):
+        fetch(None, path, landing, tmp_path, console=quiet(), format_name="mine")
+    path.write_text(f"user_id;movie_id;rating;timestamp\nu;m;101;{NOON}\n")
+    with pytest.raises(ChunkError, match=r"d\.csv, line 2: rating '101'"):
+        fetch(None, path, landing, tmp_path, console=quiet(), format_name=own)
+
+
+def test_history_in_one_go_is_the_file_of_one_day(tmp_path, landing):
+    source = write_folder(tmp_path / "data", FORMATS["tab"])
+    done = fetch(None, source, landing, tmp_path, console=quiet(), as_of=date(2020, 3, 1))
+    assert (done.days, done.ratings) == (2, 5)
+    assert landing.days() == ["2020-03-01", "2020-03-02"]
+    assert chunks(landing)["2020-03-01"].count(b"\n") == 5  # a header and four ratings
+    late = validate_chunk(parse_chunk(chunks(landing)["2020-03-01"], "d.csv"), date(2020, 3, 1))
+    assert (len(late.valid), late.late, len(late.rejected)) == (4, 4, 0)
+    with pytest.raises(FetchError, match="the first rating is of 2020-02-29, after 2019-01-01"):
+        fetch(None, source, landing, tmp_path, console=quiet(), as_of=date(2019, 1, 1))
+
+
+def test_history_may_end_before_its_day(tmp_path, landing):
+    source = write_folder(tmp_path / "data", FORMATS["tab"])
+    fetch(None, source, landing, tmp_path, console=quiet(), as_of=date(2026, 1, 1))
+    assert landing.days() == ["2026-01-01"]
+    assert chunks(landing)["2026-01-01"].count(b"\n") == 6
+
+
 def test_half_stars_over_twenty_years_with_most_days_empty(tmp_path, landing):
     stars = ["0.5", "5.0", "3.5", "4"]
     rows = [f"{at},{at + 1},{stars[at % 4]},{NOON - at * 500 * DAY}\n" for at in range(15)]
@@ -236,7 +346,7 @@ TAIL = f",{NOON}\n".encode()
 @pytest.mark.parametrize(
     ("form", "name", "content", "line", "cause"),
     [
-        ("csv", "ml/ratings.csv", b"userId,movieId,rating\n1,2,3\n", 1, "header"),
+        ("csv", "ml/ratings.csv", b"userId,movieId,rating\n1,2,3\n", 1, "missing 'timestamp'"),
         (
             "csv",
             "ml/ratings.csv",
@@ -249,14 +359,14 @@ TAIL = f",{NOON}\n".encode()
             "ml/ratings.csv",
             b"userId,movieId,rating,timestamp\n1,2,3" + TAIL + b"1,2,3\n",
             3,
-            "found 3",
+            "3 fields, expected 4",
         ),
         (
             "csv",
             "ml/ratings.csv",
             b"userId,movieId,rating,timestamp\n1,2,3" + TAIL + b"\n1,2,3" + TAIL,
             3,
-            "found 1",
+            "a blank line",
         ),
         (
             "csv",
@@ -284,21 +394,33 @@ TAIL = f",{NOON}\n".encode()
             "ml/ratings.csv",
             b"userId,movieId,rating,timestamp\n1,1,\xff" + TAIL,
             2,
-            "rating '\ufffd'",
+            "not UTF-8: byte 0xff",
         ),
         ("csv", "ml/ratings.csv", b"userId,movieId,rating,timestamp\n", None, "no ratings"),
-        ("csv", "ml/ratings.csv", b"", 1, "header"),
-        ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A\n", 2, "expected 3 fields, found 2"),
+        ("csv", "ml/ratings.csv", b"", None, "zero bytes"),
+        ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A\n", 2, "2 fields, expected 3"),
         ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A,\n1,B,\n", 3, "movie 1 again"),
         ("csv", "ml/movies.csv", b'movieId,title,genres\n1,"A,\n', 2, "not CSV"),
         ("csv", "ml/movies.csv", b"movieId,title,genres\n1,A\xe9,\n", 2, "not UTF-8"),
         ("csv", "ml/movies.csv", b"movieId,title,genres\nx,A,\n", 2, "movie id 'x'"),
-        ("colons", "ml/ratings.dat", b"1::2::3::4\n1::2:3::4\n", 2, "found 3"),
-        ("colons", "ml/movies.dat", b"1::A\n", 1, "found 2"),
+        ("colons", "ml/ratings.dat", b"1::2::3::4\n1::2:3::4\n", 2, "3 fields, expected 4"),
+        ("colons", "ml/movies.dat", b"1::A\n", 1, "2 fields, expected 3"),
         ("tab", "ml/u.data", b"1\t2\t3\t4\n1\t2\tthree\t4\n", 2, "rating 'three'"),
-        ("tab", "ml/u.item", b"1|A|B\n", 1, "expected 24 fields, found 3"),
-        ("recbole", "a/b/ml.inter", b"user_id:token\titem_id:token\n", 1, "header"),
-        ("recbole", "a/b/ml.item", b"item_id:token\n1\tA\n", 2, "expected 4 fields, found 2"),
+        ("tab", "ml/u.item", b"1|A|B\n", 1, "3 fields, expected 24"),
+        (
+            "recbole",
+            "a/b/ml.inter",
+            b"user_id:token\titem_id:token\n",
+            1,
+            "missing 'rating', 'timestamp'",
+        ),
+        (
+            "recbole",
+            "a/b/ml.item",
+            b"item_id:token\n1\tA\n",
+            1,
+            "missing 'movietitle', 'releaseyear', 'class'",
+        ),
     ],
 )
 def test_a_faulty_source_is_refused_with_file_and_line(

@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-import httpx
-import tenacity
+import pooch  # type: ignore[import-untyped]
+import requests
 from rich.console import Console
 
 from movierec_assets.errors import ChunkError, UnavailableError
+from movierec_assets.sources.days import digest
 from movierec_assets.sources.movielens import reader as movielens
 from movierec_assets.sources.movielens.reader import Dataset
 
@@ -33,7 +34,7 @@ _BROKEN = (
     RuntimeError,
     NotImplementedError,
 )
-_TIME_OUT = httpx.Timeout(10, connect=5)  # seconds
+_TIME_OUT = (5, 10)  # seconds to connect, and to wait for more
 _PIP_TIME_OUT = 120  # seconds
 
 
@@ -49,7 +50,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Published:
-    """A data set known by name. `ratings` is what `movielens.digest` says of it, from whatever
+    """A data set known by name. `ratings` is what `digest` says of it, from whatever
     copy.
     """
 
@@ -59,35 +60,14 @@ class Published:
 
 
 def download_url(url: str, to: Path) -> None:
-    """Download a file; what is transient is tried three times, an unreachable host once."""
-
-    def transient(error: BaseException) -> bool:
-        if isinstance(error, httpx.HTTPStatusError):
-            return error.response.status_code >= 500 or error.response.status_code == 429
-        return isinstance(error, httpx.TransportError) and not isinstance(
-            error,
-            httpx.ConnectError
-            | httpx.ConnectTimeout
-            | httpx.ProxyError
-            | httpx.UnsupportedProtocol,
-        )
-
-    def attempt() -> None:
-        with httpx.stream("GET", url, timeout=_TIME_OUT, follow_redirects=True) as response:
-            response.raise_for_status()
-            with to.open("wb") as file:
-                for block in response.iter_bytes():
-                    file.write(block)
-
-    retry = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(transient),
-        stop=tenacity.stop_after_attempt(3),
-        wait=tenacity.wait_exponential(multiplier=0.2),  # seconds
-        reraise=True,
+    """Download a file; a failure is tried again twice."""
+    site = pooch.create(
+        to.parent, base_url="", urls={to.name: url}, registry={to.name: None}, retry_if_failed=2
     )
+    pooch.get_logger().setLevel("ERROR")  # its own waiting is no news
     try:
-        retry(attempt)
-    except httpx.HTTPError as error:
+        site.fetch(to.name, downloader=pooch.HTTPDownloader(timeout=_TIME_OUT))
+    except (requests.RequestException, OSError) as error:
         raise UnavailableError(str(error) or type(error).__name__) from error
 
 
@@ -239,7 +219,7 @@ def _checked(path: Path, copy: Copy, published: Published) -> Dataset:
         raise ChunkError(copy.file, str(error.args[0])) from error
     except _BROKEN as error:
         raise ChunkError(copy.file, f"not a readable zip archive: {error}") from error
-    if (found := movielens.digest(dataset.ratings)) != published.ratings:
+    if (found := digest(dataset.ratings)) != published.ratings:
         count = f"{len(dataset.ratings):,} ratings"
         raise ChunkError(
             copy.file, f"other ratings than {published.name} has: {count}, digest {found}"

@@ -1,59 +1,28 @@
-"""MovieLens in each format it is published in, read strictly and cut into days."""
+"""MovieLens in each layout it is published in: found among files, read by header."""
 
-import csv
-import hashlib
-import io
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import PurePosixPath
 from typing import IO, Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.csv  # type: ignore[import-untyped]
 
 from movierec_assets.errors import ChunkError
-from movierec_assets.ratings.catalogue import MOVIE_COLUMNS
-from movierec_assets.ratings.chunks import COLUMNS
+from movierec_assets.ratings.catalogue import MOVIE_COLUMNS, NO_GENRE
+from movierec_assets.ratings.csv_text import records
+from movierec_assets.ratings.declaration import Columns, Declaration, Time
+from movierec_assets.ratings.hints import check_columns
+from movierec_assets.sources.movielens.layouts import FLAGS, LAYOUTS, Layout
+from movierec_assets.sources.reading import read_ratings
 
 Files = Mapping[str, Callable[[], IO[bytes]]]  # what there is, by path inside the source
 
-_EPOCH = date(1970, 1, 1)
-_DAY = 86_400  # seconds
-_LONGEST = 36_525  # days, a century: more means that the timestamps are not in seconds
 _ID = re.compile(r"[0-9]+")
-_STARS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _YEAR = re.compile(r"\(([0-9]{4})(?:[-–][0-9]{0,4})?\)")
-_FIELDS = (("user id", _ID), ("movie id", _ID), ("rating", _STARS), ("timestamp", _ID))
-_TYPES = {column: pa.int64() for column in COLUMNS} | {
-    "rating": pa.dictionary(pa.int32(), pa.string())
-}
-# The order of the flags at the end of a line of u.item, as u.genre gives it.
-_FLAGS = (
-    "unknown",
-    "Action",
-    "Adventure",
-    "Animation",
-    "Children's",
-    "Comedy",
-    "Crime",
-    "Documentary",
-    "Drama",
-    "Fantasy",
-    "Film-Noir",
-    "Horror",
-    "Musical",
-    "Mystery",
-    "Romance",
-    "Sci-Fi",
-    "Thriller",
-    "War",
-    "Western",
-)
-_NO_GENRE = {"", "unknown", "(no genres listed)"}
+_TEXT_TIME = re.compile(rb'"?[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}"?')  # of Kaggle's copies
 
 
 @dataclass(frozen=True)
@@ -61,42 +30,20 @@ class Dataset:
     """Ratings and movies of one source.
 
     Attributes:
-        ratings: a pyarrow Table in the order of the source: `user_id`, `movie_id`, `timestamp`
-            (int64, seconds since 1970) and `rating` (dictionary of plain text, "4" or "3.5").
+        ratings: a pyarrow Table, see `read_ratings`.
         movies: `movie_id`, `title` (with its year), `year` (int or None) and `genres` (list of
-            str).
+            str); None where the source has no movies.
     """
 
     ratings: Any
-    movies: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How one generation of MovieLens is written. A name that begins with a dot is a suffix."""
-
-    ratings: str
-    movies: str
-    separator: str  # of ratings
-    movie_separator: str
-    header: tuple[str, ...] = ()  # user, movie, rating, time; none: no header, and in this order
-    movie_fields: int = 3
-
-
-_RECBOLE = ("user_id:token", "item_id:token", "rating:float", "timestamp:float")
-_LAYOUTS = (
-    _Layout("ratings.csv", "movies.csv", ",", ",", ("userId", "movieId", "rating", "timestamp")),
-    _Layout("ratings.dat", "movies.dat", "::", "::"),
-    _Layout("u.data", "u.item", "\t", "|", movie_fields=5 + len(_FLAGS)),
-    _Layout(".inter", ".item", "\t", "\t", _RECBOLE, movie_fields=4),
-)
+    movies: pd.DataFrame | None
 
 
 def read(files: Files, source: str) -> Dataset:
     """Find a MovieLens data set anywhere among `files`, and read it whole.
 
     Args:
-        files: openers by path; the names of the files tell the format.
+        files: openers by path; the names of the files tell the layout.
         source: what to call all of it in an error.
 
     Raises:
@@ -104,76 +51,25 @@ def read(files: Files, source: str) -> Dataset:
         no ratings.
     """
     layout, ratings, movies = _detect(files, source)
-    return Dataset(
-        _ratings(layout, files[ratings], ratings), _movies(layout, files[movies], movies)
-    )
+    declared = _declared(layout, files[ratings], ratings)
+    table = read_ratings(files[ratings], ratings, declared, _ID.pattern)
+    return Dataset(table, _movies(layout, files[movies], movies))
 
 
-def digest(ratings: Any) -> str:
-    """Give the SHA-256 (hex) of the ratings as a set: in whatever order and format they came."""
-    return hashlib.sha256(b"\n".join(sorted(_csv(ratings).splitlines()))).hexdigest()
-
-
-def span(ratings: Any, since: date | None = None, until: date | None = None) -> list[date]:
-    """List the days from the first with ratings to the last, both within `since` and `until`
-    (inclusive).
-
-    Raises:
-        ChunkError: ratings more than a century apart, or of a day that no calendar has.
-    """
-    seconds = ratings["timestamp"].to_numpy()
-    first, last = int(seconds.min()) // _DAY, int(seconds.max()) // _DAY
-    if last - first > _LONGEST or last > (date.max - _EPOCH).days:
-        raise ChunkError(
-            "ratings",
-            f"they span {last - first} days, up to day {last} since 1970: are the timestamps in "
-            "seconds?",
-        )
-    low = first if since is None else max(first, (since - _EPOCH).days)
-    high = last if until is None else min(last, (until - _EPOCH).days)
-    return [_EPOCH + timedelta(days=number) for number in range(low, high + 1)]
-
-
-def cut(ratings: Any, days: Sequence[date]) -> Iterator[tuple[date, bytes]]:
-    """Cut ratings by UTC day.
-
-    Yields: Each of `days` (consecutive, as `span` gives them) with the CSV of its ratings, by
-        timestamp, then as in the source; a day without ratings is a header alone.
-    """
-    seconds = ratings["timestamp"].to_numpy()
-    order = np.argsort(seconds, kind="stable")
-    first = (days[0] - _EPOCH).days
-    cuts = np.searchsorted(seconds, np.arange(first, first + len(days) + 1) * _DAY, sorter=order)
-    for day, start, stop in zip(days, cuts, cuts[1:], strict=False):
-        yield day, f"{','.join(COLUMNS)}\n".encode() + _csv(ratings.take(order[start:stop]))
-
-
-def movies_csv(movies: pd.DataFrame) -> bytes:
-    """Write the catalogue of movies as the landing zone has it, genres separated by `|`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(MOVIE_COLUMNS)
-    for movie_id, title, year, genres in movies[list(MOVIE_COLUMNS)].itertuples(index=False):
-        writer.writerow((movie_id, title, "" if year is None else year, "|".join(genres)))
-    return text.getvalue().encode()
-
-
-def _detect(files: Files, source: str) -> tuple[_Layout, str, str]:
-    found: list[tuple[int, _Layout, str, str]] = []
+def _detect(files: Files, source: str) -> tuple[Layout, str, str]:
+    found: list[tuple[int, Layout, str, str]] = []
     for name in files:
         path = PurePosixPath(name)
-        for layout in _LAYOUTS:
+        for layout in LAYOUTS:
             any_stem = layout.ratings.startswith(".")
             if (path.suffix if any_stem else path.name) != layout.ratings:
                 continue
             movies = path.with_suffix(layout.movies) if any_stem else path.with_name(layout.movies)
             if str(movies) in files:
                 found.append((len(path.parts), layout, name, str(movies)))
-    nearest = [
-        candidate for candidate in found if candidate[0] == min(found, key=lambda one: one[0])[0]
-    ]
+    nearest = [one for one in found if one[0] == min(depth for depth, *_ in found)]
     if not nearest:
-        known = ", ".join(f"{layout.ratings} with {layout.movies}" for layout in _LAYOUTS)
+        known = ", ".join(f"{layout.ratings} with {layout.movies}" for layout in LAYOUTS)
         raise ChunkError(source, f"no MovieLens data in it: expected {known}")
     if len(nearest) > 1:
         several = ", ".join(sorted(name for _, _, name, _ in nearest))
@@ -181,118 +77,78 @@ def _detect(files: Files, source: str) -> tuple[_Layout, str, str]:
     return nearest[0][1:]
 
 
-def _ratings(layout: _Layout, opener: Callable[[], IO[bytes]], name: str) -> Any:
-    names = list(COLUMNS)
+def _declared(layout: Layout, opener: Callable[[], IO[bytes]], name: str) -> Declaration:
+    """What a file of ratings of this layout is: its header names the columns, in any order."""
     with opener() as file:
-        if layout.header:
-            line = file.readline().decode("utf-8-sig", "replace").rstrip("\r\n")
-            header = [column.strip('"') for column in line.split(layout.separator)]
-            if sorted(header) != sorted(layout.header):
-                raise ChunkError(name, f"header {header}, expected {list(layout.header)}", 1)
-            names = [COLUMNS[layout.header.index(column)] for column in header]
-        body, delimiter = file, layout.separator
-        if len(delimiter) > 1:  # pyarrow takes one byte
-            body, delimiter = io.BytesIO(file.read().replace(delimiter.encode(), b"\t")), "\t"
-        try:
-            table = pa.csv.read_csv(
-                body,
-                pa.csv.ReadOptions(column_names=names),
-                pa.csv.ParseOptions(
-                    delimiter=delimiter, quote_char=False, ignore_empty_lines=False
-                ),
-                pa.csv.ConvertOptions(column_types=_TYPES, null_values=[]),
-            ).select(COLUMNS)
-            table = (
-                table.unify_dictionaries().combine_chunks()
-            )  # picking rows out of many chunks is slow
-        except pa.ArrowInvalid as error:
-            raise _fault(layout, opener, name, names) or ChunkError(name, str(error)) from error
-    stars = table["rating"].chunk(0)
-    written = stars.dictionary.to_pylist()
-    ids = (table[column].to_numpy() for column in ("user_id", "movie_id", "timestamp"))
-    if not all(map(_STARS.fullmatch, written)) or any(values.min() < 0 for values in ids):
-        raise _fault(layout, opener, name, names) or ChunkError(name, "a row that is no rating")
-    plain = [text.rstrip("0").rstrip(".") if "." in text else text for text in written]
-    return table.set_column(2, "rating", pa.DictionaryArray.from_arrays(stars.indices, plain))
+        first, second = file.readline(), file.readline()
+    times = [field for field in second.split(layout.separator.encode()) if _TEXT_TIME.match(field)]
+    columns, names = Columns(), None
+    if layout.has_header:
+        columns = Columns(**_named(_fields(first, name, layout), layout.columns, name))
+    else:
+        names = ("user_id", "movie_id", "rating", "timestamp")
+    return Declaration(
+        separator=layout.separator,
+        quoting=layout.quoting,
+        header=names,
+        other_columns="ignored" if layout.has_header else "refused",
+        columns=columns,
+        time=Time(format="%Y-%m-%d %H:%M:%S") if times else Time(),
+    )
 
 
-def _fault(
-    layout: _Layout, opener: Callable[[], IO[bytes]], name: str, names: Sequence[str]
-) -> ChunkError | None:
-    """Find the first faulty row, or that there is no row: slow, but the fast reader does not say
-    the line.
-    """
-    expected = [_FIELDS[COLUMNS.index(column)] for column in names]
-    line = 0
+def _fields(line: bytes, name: str, layout: Layout) -> list[str]:
+    ended = line if line.endswith(b"\n") else line + b"\n"
+    return next(records(ended, name, layout.separator, quoting=layout.quoting))[1]
+
+
+def _named(header: Sequence[str], known: Mapping[str, str], name: str) -> dict[str, str]:
+    """The file's column by ours: as it is published, or written a little otherwise."""
+    plain = {re.sub("[^a-z]", "", column.lower().split(":")[0]): column for column in header}
+    found = {ours: plain.get(short) for ours, short in known.items()}
+    missing = [known[ours] for ours, column in found.items() if column is None]
+    if missing:
+        check_columns(header, missing, name, 1, ignore_others=True)
+    return {ours: column for ours, column in found.items() if column is not None}
+
+
+def _movies(layout: Layout, opener: Callable[[], IO[bytes]], name: str) -> pd.DataFrame:
     with opener() as file:
-        for line, content in enumerate(file, 1):
-            if line == 1 and layout.header:
-                continue
-            fields = content.decode("utf-8", "replace").rstrip("\r\n").split(layout.separator)
-            if len(fields) != len(COLUMNS):
-                return ChunkError(
-                    name, f"expected {len(COLUMNS)} fields, found {len(fields)}", line
-                )
-            for value, (what, pattern) in zip(fields, expected, strict=True):
-                if not pattern.fullmatch(value):
-                    return ChunkError(name, f"{what} {value!r} is not a number", line)
-    return None if line > bool(layout.header) else ChunkError(name, "no ratings")
-
-
-def _movies(layout: _Layout, opener: Callable[[], IO[bytes]], name: str) -> pd.DataFrame:
-    with opener() as file:
-        rows = _movie_rows(layout, file.read(), name)
+        content = file.read()
     movies: dict[str, tuple[str, str, int | None, list[str]]] = {}
-    for line, fields in rows:
-        if len(fields) != layout.movie_fields:
-            raise ChunkError(
-                name, f"expected {layout.movie_fields} fields, found {len(fields)}", line
-            )
-        movie_id, title, genres = fields[0], fields[1].strip(), fields[2].split("|")
-        if layout.ratings == "u.data":
-            genres = [genre for genre, flag in zip(_FLAGS, fields[5:], strict=True) if flag == "1"]
-        elif layout.ratings == ".inter":
-            # RecBole moved the year out of the title, and misspelt ml-100k's one unknown movie.
-            title = title.replace("unkonwn", "unknown")
-            year, genres = fields[2], fields[3].split(" ")
-            if re.fullmatch("[0-9]{4}", year) and f"({year})" not in title:
-                title = f"{title} ({year})"
+    for line, row in _movie_rows(layout, content, name):
+        title, genres = row["title"].strip(), row["genres"].split(layout.genre_separator)
+        if layout.flags:
+            genres = [genre for genre in FLAGS if row[genre] == "1"]
+        if re.fullmatch("[0-9]{4}", row.get("year", "")) and f"({row['year']})" not in title:
+            title = f"{title} ({row['year']})"  # RecBole moved the year out of the title
+        title = layout.misspelt.get(title, title)
+        movie_id = row["movie_id"]
         if not _ID.fullmatch(movie_id) or not title:
             raise ChunkError(name, f"movie id {movie_id!r} with title {title!r}", line)
         if movie_id in movies:
             raise ChunkError(name, f"movie {movie_id} again", line)
         years = _YEAR.findall(title)
-        named = [genre for genre in genres if genre not in _NO_GENRE]
+        named = [genre for genre in genres if genre not in (*NO_GENRE, "unknown")]
         movies[movie_id] = (movie_id, title, int(years[-1]) if years else None, named)
     return pd.DataFrame(list(movies.values()), columns=list(MOVIE_COLUMNS), dtype=object)
 
 
-def _movie_rows(layout: _Layout, content: bytes, name: str) -> list[tuple[int, list[str]]]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if layout.header:
-            raise ChunkError(name, "not UTF-8", content.count(b"\n", 0, error.start) + 1) from error
+def _movie_rows(layout: Layout, content: bytes, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    if not layout.has_header:
         # The older sets; Latin-1 with accents is practically never valid UTF-8.
-        text = content.decode("latin-1")
-    if layout.movie_separator == ",":
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
-            rows = [(reader.line_num, row) for row in reader]
-        except csv.Error as error:
-            raise ChunkError(name, f"not CSV: {error}", reader.line_num) from error
-    else:
-        lines = text.removesuffix("\n").split("\n")
-        rows = [
-            (at, line.rstrip("\r").split(layout.movie_separator))
-            for at, line in enumerate(lines, 1)
-        ]
-    return rows[1:] if layout.header else rows
-
-
-def _csv(ratings: Any) -> bytes:
-    rating = ratings["rating"].cast(pa.string())
-    table = ratings.select(COLUMNS).set_column(COLUMNS.index("rating"), "rating", rating)
-    out = io.BytesIO()
-    pa.csv.write_csv(table, out, pa.csv.WriteOptions(include_header=False, quoting_style="none"))
-    return out.getvalue()
+            content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            content = content.decode("latin-1").encode()
+    content = content if content.endswith(b"\n") else content + b"\n"
+    rows = records(
+        content, name, layout.movie_separator, layout.movie_header, quoting=layout.quoting
+    )
+    _, header = next(rows)
+    at = {column: place for place, column in enumerate(header)}
+    if layout.has_header:
+        named = _named(header, layout.movie_columns, name)
+        at = {ours: header.index(theirs) for ours, theirs in named.items()}
+    for line, fields in rows:
+        yield line, {ours: fields[place] for ours, place in at.items()}
