@@ -44,6 +44,8 @@ def read_ratings(
     with tempfile.TemporaryDirectory(prefix="movierec-fetch-") as folder:
         plain = Path(folder) / "ratings"
         lines = _copied(opener, plain)
+        if not lines:
+            raise ChunkError(name, "zero bytes, not even a header")
         header = _header(plain, name, declared)
         try:
             with duckdb.connect() as connection:

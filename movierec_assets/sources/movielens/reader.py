@@ -81,6 +81,8 @@ def _declared(layout: Layout, opener: Callable[[], IO[bytes]], name: str) -> Dec
     """What a file of ratings of this layout is: its header names the columns, in any order."""
     with opener() as file:
         first, second = file.readline(), file.readline()
+    if not first:
+        raise ChunkError(name, "zero bytes, not even a header")
     times = [field for field in second.split(layout.separator.encode()) if _TEXT_TIME.match(field)]
     columns, names = Columns(), None
     if layout.has_header:
