@@ -31,7 +31,7 @@ demo: setup ## real MovieLens ratings, from the first day to a reload under load
 	@$(BIN)/python -m demo
 
 test: develop ## the tests, on real components
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 up: setup ## Dagster's UI and daemon, the endpoint and MLflow's UI, until Ctrl-C
 	@$(BIN)/movierec up

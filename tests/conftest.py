@@ -154,3 +154,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def platform(home: Path) -> Iterator[Platform]:
     with dg.DagsterInstance.get() as instance:
         yield Platform(home, instance)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: several processes share the files, and end at about the same time."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
