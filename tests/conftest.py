@@ -157,5 +157,5 @@ def platform(home: Path) -> Iterator[Platform]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first: several processes share the files, and end at about the same time."""
+    """The longest files first: processes that share the files then end at about the same time."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
