@@ -1,6 +1,6 @@
 # Each target sets up what it needs: .venv from requirements.lock, .env, the databases.
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo test up check docs bench clean lock
+.PHONY: help setup develop demo test up check docs bench images materials audit clean lock
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo "$$p" && break; done)
@@ -36,11 +36,13 @@ test: develop ## the tests, on real components
 up: setup ## Dagster's UI and daemon, the endpoint and MLflow's UI, until Ctrl-C
 	@$(BIN)/movierec up
 
-check: develop docs ## ruff, mypy, import rules, Dagster's definitions, the documents
+check: develop docs ## ruff, mypy, import rules, workflows, Dagster's definitions, the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --quiet --offline .github/workflows
+	$(BIN)/kubernetes-validate --quiet --strict deploy/kubernetes/endpoint.yaml
 	$(BIN)/dg check defs
 
 docs: .venv/.ready-dev ## the documents, into site/; a warning is an error
@@ -51,10 +53,24 @@ bench: develop ## the benchmarks; one of them: make bench ONLY=name
 	$(BIN)/python -m bench $(ONLY)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-lock: .venv/.ready ## both lock files anew from pyproject.toml
+lock: .venv/.ready ## the lock files anew from pyproject.toml
 	$(LOCK) --extra assets --extra setup --output-file requirements.lock pyproject.toml
 	$(LOCK) --constraint requirements.lock --extra assets --extra setup --extra dev --extra docs --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra setup --output-file deploy/serving.lock pyproject.toml
+
+images: ## the container images, by buildah; one with a version in it: make images MODEL=15
+	@"$(PYTHON)" -m deploy.images $(if $(MODEL),serving)
+	@$(if $(MODEL),$(MAKE) --no-print-directory setup && $(BIN)/python -m deploy.bake $(MODEL))
+
+# Tools of their own, pinned here, since neither the platform nor its tests need them.
+materials: setup ## what the platform is made of, in build/: CycloneDX, and the licences
+	@mkdir -p build
+	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/movierec.cdx.json .venv
+	$(BIN)/uv tool run pip-licenses==5.5.5 --python $(BIN)/python --format csv --with-urls --output-file build/licences.csv
+
+audit: setup ## packages with known vulnerabilities; it fails where no advisories can be reached
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --requirement requirements.lock --no-deps --disable-pip
 
 clean: ## remove what set-up and tools made; the warehouse is kept
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis site
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build site
 	find movierec_assets movierec_serving tests bench demo docs -name __pycache__ -type d -prune -exec rm -rf {} +

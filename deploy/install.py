@@ -1,6 +1,7 @@
 """Install a lock file into the environment that runs this, by uv, honouring what pip is told.
 
 `python deploy/install.py requirements.lock`; standard library only, since nothing is installed yet.
+With `--no-checkout` it leaves this checkout itself to the caller, as the Containerfile does.
 uv itself is in the lock: pip installs it first and checks its hash as well. uv then installs the
 rest several times faster than pip. uv does not read pip's configuration, so an index, a
 certificate or a folder of wheels that is set for pip is handed on; neither is written down here.
@@ -71,7 +72,7 @@ def block_of(package: str, lock: Path) -> str:
     return match[0] + "\n"
 
 
-def main(lock: Path) -> None:
+def main(lock: Path, *, checkout: bool = True) -> None:
     """Install uv by pip, then everything by uv, then this checkout itself."""
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
@@ -84,9 +85,10 @@ def main(lock: Path) -> None:
     uv = [sys.executable, "-m", "uv", "--quiet", "pip", "install", "--python", sys.executable]
     command = [*uv, "--no-deps", "--require-hashes", "-r", str(lock)]
     subprocess.run(command, env=environment, check=True)
-    command = [*uv, "--no-deps", "--no-build-isolation", "--editable", "."]
-    subprocess.run(command, env=environment, check=True)
+    if checkout:
+        command = [*uv, "--no-deps", "--no-build-isolation", "--editable", "."]
+        subprocess.run(command, env=environment, check=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), checkout="--no-checkout" not in sys.argv[2:])

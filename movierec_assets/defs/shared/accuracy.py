@@ -76,7 +76,7 @@ def accuracy_since(
     if since is None:
         return None
     return checked(
-        context, notifier, "live_accuracy", lambda: _accuracy(warehouse, served.client, since)
+        context, notifier, "live_accuracy", lambda: measure(warehouse, served.client, since)
     )
 
 
@@ -104,7 +104,8 @@ def report_accuracy(
         context.log.exception("the accuracy of what was served is not known")
 
 
-def _accuracy(warehouse: Warehouse, client: ServingClient, since: Since) -> Outcome:
+def measure(warehouse: Warehouse, client: ServingClient, since: Since) -> Outcome:
+    """NDCG@10 of the first endpoint's answers to those who rated since, beside popularity's."""
     bundle, known = since.bundle, since.bundle.manifest.data_until
     days = (date.fromisoformat(since.until) - date.fromisoformat(known)).days
     ratings = unseen(bundle, warehouse.interactions(since.until, days))
