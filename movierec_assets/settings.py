@@ -44,7 +44,16 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = Field(
         default=None,
         validation_alias="MLFLOW_TRACKING_URI",
-        description="address of an MLflow server; empty: SQLite in the warehouse",
+        description="address of an MLflow server, or of a PostgreSQL database as "
+        "`postgresql+psycopg2://user@host/mlflow` with the password in `PGPASSWORD`; empty: SQLite "
+        "in the warehouse",
+    )
+    dagster_database: str | None = Field(
+        default=None,
+        pattern=r"^postgresql\+psycopg2://[^:@/]+@",
+        description="PostgreSQL database of Dagster's runs and events, as "
+        "`postgresql+psycopg2://user@host/dagster` with the password in `PGPASSWORD`; empty: "
+        "SQLite in the warehouse",
     )
     webserver_port: int = Field(
         default=3000,
@@ -213,6 +222,7 @@ class Settings(BaseSettings):
         "half_life_days",
         "regularization",
         "mlflow_tracking_uri",
+        "dagster_database",
         "reload_token",
         "webhook",
         mode="before",
@@ -226,8 +236,17 @@ class Settings(BaseSettings):
     def _without_credentials(cls, value: str | None) -> str | None:
         if value and urlsplit(value).password:  # it would be shown in Dagster's UI
             raise ValueError(
-                "put user and password into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+                "put a server's user and password into MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, a database's password into PGPASSWORD"
             )
+        return value
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def _with_a_driver(cls, value: str | None) -> str | None:
+        if value and value.startswith(("postgres://", "postgresql://")):
+            # SQLAlchemy takes it for psycopg 3, which is not installed.
+            raise ValueError("begin a PostgreSQL database with postgresql+psycopg2://")
         return value
 
     @field_validator("endpoints", "also_train", mode="before")
@@ -259,6 +278,18 @@ class Settings(BaseSettings):
     def warehouse(self) -> Path:
         """Folder of all that the platform writes."""
         return self.home / "warehouse"
+
+    @property
+    def mlflow_is_elsewhere(self) -> bool:
+        """Whether a server that others run keeps MLflow's records and artifacts."""
+        return (self.mlflow_tracking_uri or "").startswith(("http://", "https://"))
+
+    @property
+    def kept_elsewhere(self) -> tuple[str, ...]:
+        """What keeps records of the platform outside its home: no backup and no erasure of ours
+        reaches it.
+        """
+        return tuple(place for place in (self.dagster_database, self.mlflow_tracking_uri) if place)
 
     @property
     def tracking_uri(self) -> str:

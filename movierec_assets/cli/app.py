@@ -48,13 +48,22 @@ def main() -> None:
 
 
 @app.command("setup")
-def setup_command() -> None:
+def setup_command(
+    databases_only: Annotated[
+        bool,
+        typer.Option(help="write no .env: all settings are in the environment, as in a container"),
+    ] = False,
+) -> None:
     """Write .env and create the databases, once. Running it again changes nothing."""
-    from movierec_assets.cli.setup import home_folder, set_up
+    from movierec_assets.cli.setup import create_databases, home_folder, set_up
     from movierec_assets.errors import HomeError
+    from movierec_assets.settings import settings
 
     try:
-        chosen = set_up(home_folder())
+        if databases_only:
+            create_databases(chosen := settings())
+        else:
+            chosen = set_up(home_folder())
     except HomeError as error:
         typer.echo(f"setup: {error}", err=True)
         raise typer.Exit(1) from error

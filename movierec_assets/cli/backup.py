@@ -19,11 +19,14 @@ def backup_command(
     from movierec_assets.maintenance.backup import back_up
     from movierec_assets.platform import wired
 
+    platform = wired()
     try:
-        manifest = back_up(wired(), file, secrets=with_secrets)
+        manifest = back_up(platform, file, secrets=with_secrets)
     except (MovierecError, OSError) as error:
         typer.echo(f"backup: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{file}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB")
+    for place in platform.settings.kept_elsewhere:
+        typer.echo(f"{place} is not in it: back it up by its own means at the same time")
     if not with_secrets:
         typer.echo("no secret is in it: `movierec setup` writes a new token after a restore")

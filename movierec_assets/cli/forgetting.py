@@ -87,6 +87,8 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     for file in left[:SHOWN]:
         say(f"the id may still be in {file}: look at it, and remove the file or the line")
     journal.shred(warehouse)
+    for place in platform.settings.kept_elsewhere:
+        say(f"{place} was not searched: look there for the id yourself")
     say("backups made before hold the user still: delete them")
     say("downloads in warehouse/cache/, endpoints' own logs and other machines are yours to clean")
 

@@ -48,7 +48,7 @@ def ports_of(settings: Settings) -> list[Port]:
         Port("the endpoint", settings.serving_port, "MOVIEREC_SERVING_PORT"),
         Port("Dagster's UI", settings.webserver_port, "DAGSTER_WEBSERVER_PORT"),
     ]
-    if settings.mlflow_tracking_uri is None:
+    if not settings.mlflow_is_elsewhere:
         ports.append(Port("MLflow's UI", settings.mlflow_port, "MOVIEREC_MLFLOW_PORT"))
     return ports
 

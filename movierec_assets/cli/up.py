@@ -100,8 +100,8 @@ def _run(root: Path, chosen: Settings, signals: queue.SimpleQueue[int], console:
     calls = commands(
         chosen.webserver_port, chosen.serving_port, chosen.mlflow_port, chosen.tracking_uri
     )
-    if chosen.mlflow_tracking_uri is not None:
-        del calls["mlflow"]  # a server of the user's own
+    if chosen.mlflow_is_elsewhere:
+        del calls["mlflow"]
     ui = f"http://127.0.0.1:{chosen.webserver_port}"
     console.print(_addresses(chosen, ui, logs, list(calls)), markup=False)
     started: list[LoggedProcess] = []
@@ -144,7 +144,8 @@ def _watch(
 def _addresses(chosen: Settings, ui: str, logs: Path, names: Sequence[str]) -> str:
     """What runs where, and where each writes its log."""
     endpoint = f"http://127.0.0.1:{chosen.serving_port}"
-    mlflow = chosen.mlflow_tracking_uri or f"http://127.0.0.1:{chosen.mlflow_port}"
+    own = f"http://127.0.0.1:{chosen.mlflow_port}"
+    mlflow = chosen.tracking_uri if chosen.mlflow_is_elsewhere else own
     return (
         f"Dagster   {ui}\n"
         f"endpoint  {endpoint}   its routes: {endpoint}/docs\n"

@@ -6,6 +6,7 @@ from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.errors import ChangeError
 from movierec_assets.ports import Registry
 from movierec_assets.promotion.decisions import Action
+from movierec_assets.resources.dagster_instance import USER
 
 
 class Change(dg.Config):
@@ -28,7 +29,9 @@ def change_production(
     except ChangeError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     what = f"{config.action} version {config.version} ({config.reason})"
-    by = f"set_production: {what}, run {context.run_id}"
+    user = context.run.tags.get(USER)
+    asked = f"set_production by {user}" if user else "set_production"
+    by = f"{asked}: {what}, run {context.run_id}"
     production = reconcile_production(context.instance, model_registry, by)
     context.log.info(f"{by}; production is {production or 'none'}")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import dagster as dg
 import httpx
 import pytest
 
@@ -43,7 +44,7 @@ def started(home: Path) -> Iterator[tuple[DagsterApi, str]]:
     with ExitStack() as stack:
         for name in ("endpoint", "webserver", "daemon"):
             if name == "daemon":
-                api = DagsterApi(f"http://127.0.0.1:{ui}")
+                api = DagsterApi(f"http://127.0.0.1:{ui}", user="ann")
                 wait_until(api.location, "code location", DEADLINE_S)
                 api.launch_job("catalogue", {})
                 assets = (
@@ -92,3 +93,12 @@ def test_days_become_answers_and_a_new_day_moves_the_endpoint_under_load(
         stream.run_on(50)
     assert stream.failures == []
     assert stream.versions == {5, 6}
+    pin = {"action": "pin", "version": 5, "reason": "complaints"}
+    api.launch_job("set_production", {}, config={"ops": {"change_production": {"config": pin}}})
+    wait_until(lambda: served_at(endpoint) == 5, "the endpoint serves what was pinned", DEADLINE_S)
+    with dg.DagsterInstance.get() as instance:
+        moved = instance.get_latest_materialization_event(dg.AssetKey("production_model"))
+        assert moved is not None
+        assert moved.asset_materialization is not None
+        by = str(moved.asset_materialization.metadata["by"].value)
+    assert by.startswith("set_production by ann: pin version 5 (complaints), run ")

@@ -12,12 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from movierec_assets.defs.shared.metadata import Metadata, table
 
-# The one private name of Dagster's that the product uses. On an output it keeps Dagster from
-# recording all of the range's days, so that what a step that fails has finished is recorded day by
-# day. Dagster's own use of it is for source assets that log their events themselves. Without it a
-# stage would yield no output, and everything after it would be skipped; skippable outputs record
-# days as exactly, but only where the whole chain of stages is one step, whose resources all start
-# for each part of it, and after which nothing of the same run is started.
+# A private name of Dagster's; the others are in resources/dagster_instance.py. On an output it
+# keeps Dagster from recording all of the range's days, so that what a step that fails has finished
+# is recorded day by day. Dagster's own use of it is for source assets that log their events
+# themselves. Without it a stage would yield no output, and everything after it would be skipped;
+# skippable outputs record days as exactly, but only where the whole chain of stages is one step,
+# whose resources all start for each part of it, and after which nothing of the same run is started.
 _RECORDED_ALREADY = "__source_asset_observation__"
 # Stages go on when the one before them has handed over what it finished, although it ends as
 # failed.

@@ -53,10 +53,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 relocate(self._database, EXPERIMENT, Path(self.root))
             client = self.client()
             if client.get_experiment_by_name(EXPERIMENT) is None:
-                local = self.tracking_uri.startswith("sqlite:")
-                client.create_experiment(
-                    EXPERIMENT, (Path(self.root).resolve() / "mlflow").as_uri() if local else None
-                )
+                client.create_experiment(EXPERIMENT, self._artifacts)
             try:
                 client.get_registered_model(MODEL_NAME)
             except MlflowException as error:
@@ -66,8 +63,17 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def local(self) -> bool:
-        """Whether MLflow's database and artifacts are this home's own files."""
-        return self._database is not None
+        """Whether MLflow's artifacts are this home's own files."""
+        return self._artifacts is not None
+
+    @property
+    def _artifacts(self) -> str | None:
+        """Where MLflow's artifacts go: into the home, whatever database keeps its records; None
+        where a server decides.
+        """
+        if self.tracking_uri.startswith(("http://", "https://")):
+            return None
+        return (Path(self.root).resolve() / "mlflow").as_uri()
 
     @property
     def _database(self) -> Path | None:
