@@ -10,6 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import litserve as ls  # type: ignore[import-untyped]
@@ -20,14 +21,12 @@ from pydantic import ValidationError
 
 from movierec_serving import metrics
 from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
-from movierec_serving.events.shown import ShownLog
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import Reply, invalid, problem, unknown_genre
 from movierec_serving.http.schemas import NewUser, RecommendRequest
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.orphans import die_with_parent
 from movierec_serving.runtime.putter import Putter
-from movierec_serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +44,9 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
     than objects.
     """
 
-    def __init__(self, settings: ServingSettings) -> None:
+    def __init__(self, store: Path, pointer: Path) -> None:
         super().__init__(max_batch_size=1, api_path="/recommend")
-        self._settings = settings
+        self._paths = (store, pointer)
 
     def setup(self, device: str) -> None:
         die_with_parent()
@@ -55,7 +54,7 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         configure_logging()
         multiprocessing.current_process().name = "worker"
-        self._holder = holder_of(self._settings)
+        self._holder = ModelHolder(*self._paths)
         self._holder.open_early()
 
     def decode_request(self, request: bytes) -> bytes:
@@ -78,13 +77,6 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
     def encode_response(self, output: Reply) -> Reply:
         return output
-
-
-def holder_of(settings: ServingSettings) -> ModelHolder:
-    """What a process answers from, and writes down what it showed to."""
-    share = settings.shown_share
-    shown = ShownLog(settings.shown, share, metrics.count_lost_lists) if share else None
-    return ModelHolder(settings.store, settings.pointer, shown=shown)
 
 
 def _recommend(holder: ModelHolder, request: RecommendRequest) -> Reply:

@@ -16,12 +16,11 @@ from movierec_serving.http.schemas import Options
 from movierec_serving.model.holder import ModelHolder
 
 PREFIX = "/recommend/"
-PLAIN = re.compile(rb"(?:n=([1-9][0-9]?|100)(?=&|$))?((?:^|&)shown=false)?")
+ONLY_N = re.compile(rb"n=([1-9][0-9]?|100)")
 
 
 class PlainLookup:
-    """ASGI middleware: answers `GET /recommend/{user_id}` with at most `n` and `shown=false`, and
-    passes all else on.
+    """ASGI middleware: answers `GET /recommend/{user_id}` with at most `n`, and passes all else on.
 
     FastAPI's reading of options takes longer than the answer; a wrong id or number is passed on,
     too, so that there is one place that says what is wrong.
@@ -46,13 +45,12 @@ class PlainLookup:
     def _reply(self, scope: Scope) -> Reply | None:
         path, query = scope["path"], scope["query_string"]
         user = path[len(PREFIX) :]
-        plain = PLAIN.fullmatch(query)
+        number = ONLY_N.fullmatch(query)
         if not path.startswith(PREFIX) or not 0 < len(user) <= MAX_ID_LENGTH or "\0" in user:
             return None
-        if plain is None:
+        if query and not number:
             return None
-        number, unseen = plain.groups()
-        options = Options(n=int(number), shown=not unseen) if number else Options(shown=not unseen)
+        options = Options(n=int(number[1])) if number else Options()
         try:
             return Recommender(self._holder, options).for_user(user)
         except ModelUnavailableError as error:
