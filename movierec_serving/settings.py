@@ -29,7 +29,10 @@ class ServingSettings(BaseSettings):
     serving_port: int = Field(8000, ge=1024, le=65535, description="port of the endpoint")
     serving_api_processes: int = Field(2, ge=1, le=64, description="processes that answer GET")
     serving_workers: int = Field(
-        1, ge=1, le=64, description="LitServe workers, which answer `POST /recommend`"
+        1,
+        ge=1,
+        le=64,
+        description="LitServe workers, which answer `POST /recommend` for many users",
     )
     reload_token: SecretStr | None = Field(
         None,

@@ -203,6 +203,16 @@ def _goals(name: str, found: dict[tuple[str, str, int], list[Figures]]) -> bool:
                 3,
                 at_most=False,
             ),
+            goal(
+                f"{p}fold_in_cpu_over_kernel",
+                ratio("cpu", 64, "fold-in", "fastapi kernel", "fold-in"),
+                1.1,
+            ),
+            goal(
+                f"{p}fold_in_p50_over_kernel",
+                ratio("p50", 1, "fold-in", "fastapi kernel", "fold-in"),
+                1.1,
+            ),
             goal(f"{p}not_200", wrong, 0, digits=0),
         ]
     )

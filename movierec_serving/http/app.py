@@ -39,7 +39,7 @@ def complete(
     """Everything that is asked and answered over HTTP.
 
     Args:
-        by_workers: the class of the route whose body goes to a worker.
+        by_workers: the class of the route whose body may go to a worker.
         deadline: seconds within which a worker answers, or nobody.
     """
     app.title, app.version, app.description = "movierec", version("movierec"), ABOUT

@@ -56,7 +56,7 @@ def build_server(settings: ServingSettings) -> LastingServer:
     ]
     # LitServe compresses: for ten movies that takes longer than to find them; a proxy may do it.
     app.user_middleware.clear()
-    complete(app, settings, server.holder, by_workers(server, api), DEADLINE)
+    complete(app, settings, server.holder, by_workers(server, api, server.holder), DEADLINE)
     return server
 
 

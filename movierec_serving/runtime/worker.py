@@ -1,6 +1,6 @@
 """POST /recommend: LitServe's own path, by queue to a worker process and back.
 
-What a list of movies holds is `http/recommender.py`'s; how the server is built, `server.py`'s.
+How a body is answered is `http/body.py`'s; how the server is built, `server.py`'s.
 """
 
 import asyncio
@@ -17,13 +17,10 @@ import litserve as ls  # type: ignore[import-untyped]
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
-from pydantic import ValidationError
 
 from movierec_serving import metrics
-from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
-from movierec_serving.http.recommender import Recommender
-from movierec_serving.http.replies import Reply, invalid, problem, unknown_genre
-from movierec_serving.http.schemas import NewUser, RecommendRequest
+from movierec_serving.http.body import SMALL, answer, is_for_one, read
+from movierec_serving.http.replies import Reply, problem
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.orphans import die_with_parent
 from movierec_serving.runtime.putter import Putter
@@ -39,9 +36,8 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
     One request at a time, which may ask for 1,000 users and is then one batch for the kernel:
     LitServe's own batching loop polls while it is idle, and one HTTPException in a batch answers
-    all of it. Errors are values: an exception that cannot be pickled would kill the worker. A body
-    passes two queues, four times pickled: as bytes it costs nothing, and pydantic reads JSON faster
-    than objects.
+    all of it. A body passes two queues, four times pickled: as bytes it costs nothing, and pydantic
+    reads JSON faster than objects.
     """
 
     def __init__(self, store: Path, pointer: Path) -> None:
@@ -61,41 +57,27 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
         return request
 
     def predict(self, body: bytes) -> Reply:
-        try:
-            return _recommend(self._holder, RecommendRequest.model_validate_json(body))
-        except ValidationError as error:
-            return invalid(
-                error.errors(include_url=False, include_input=False, include_context=False), "body"
-            )
-        except ModelUnavailableError as error:
-            return problem(503, str(error))
-        except UnknownGenreError as error:
-            return unknown_genre(error, "body")
-        except Exception:
-            logger.exception("no answer for %r", body[:1000])
-            return problem(500, "internal error")
+        return answer(self._holder, read(body))
 
     def encode_response(self, output: Reply) -> Reply:
         return output
 
 
-def _recommend(holder: ModelHolder, request: RecommendRequest) -> Reply:
-    recommender = Recommender(holder, request)
-    if request.users is not None:
-        return recommender.for_users(request.users)
-    if request.ratings:
-        return recommender.for_user(NewUser(ratings=request.ratings))
-    return recommender.for_user(request.user_id or "")
+def by_workers(server: ls.LitServer, api: RecommendAPI, holder: ModelHolder) -> type[APIRoute]:
+    """A route that is documented by its signature.
 
-
-def by_workers(server: ls.LitServer, api: RecommendAPI) -> type[APIRoute]:
-    """A route that is documented by its signature, and hands the body to a worker as it came."""
+    It answers a small body itself, since LitServe's queues cost three times what FastAPI does, and
+    hands another to a worker as it came, so that nobody else waits while 1,000 lists are computed.
+    """
     putter = Putter()
 
     class ByWorkers(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             async def handle(request: Request) -> Response:
-                return await _ask_worker(server, api, putter, await request.body())
+                body = await request.body()
+                if len(body) <= SMALL and is_for_one(asked := read(body)):
+                    return answer(holder, asked).response()
+                return await _ask_worker(server, api, putter, body)
 
             return handle
 

@@ -25,6 +25,7 @@ from tests.support.endpoint_process import (
     wait_until_gone,
 )
 
+MANY = {"users": ["u1"]}  # a worker answers it; a question for one is answered where it arrives
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 RELOADS = [2, 3, 1, 3, 2, 1] * 3
 
@@ -47,7 +48,8 @@ def test_a_home_may_have_any_name(tmp_path: Path) -> None:
         endpoint.start()
         assert endpoint.reload(3).json()["changed"]
         assert endpoint.client.get("/recommend/u1").status_code == 200
-        assert endpoint.client.post("/recommend", json={"user_id": "u1"}).status_code == 200
+        for body in ({"user_id": "u1"}, MANY):
+            assert endpoint.client.post("/recommend", json=body).status_code == 200
         assert endpoint.client.put("/blocklist/m1", headers=ADMIN).json()["changed"]
     finally:
         assert endpoint.stop() == 0
@@ -58,7 +60,9 @@ def test_before_a_model_is_deployed_it_says_so(tmp_path: Path) -> None:
     endpoint = EndpointProcess(tmp_path, token=None).start()
     try:
         answers = [endpoint.client.get(path) for path in ("/health", "/model", "/recommend/u1")]
-        answers.append(endpoint.client.post("/recommend", json={"user_id": "u1"}))
+        answers += [
+            endpoint.client.post("/recommend", json=body) for body in ({"user_id": "u1"}, MANY)
+        ]
         for answer in answers:
             assert answer.status_code == 503
             assert answer.json() == {"detail": "no model version has been deployed yet"}
@@ -91,7 +95,8 @@ def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(
                 if way == "GET":
                     answer = client.get("/recommend/u1")
                 else:
-                    answer = client.post("/recommend", json={"user_id": "u1"})
+                    body = {"user_id": "u1"} if way == "POST" else MANY
+                    answer = client.post("/recommend", json=body)
                 assert answer.status_code == 200, answer.text
                 version, day = answer.json()["model_version"], answer.json()["data_until"]
                 # Nothing older than what was acknowledged at sending; one reload may be under way.
@@ -105,7 +110,7 @@ def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(
         return versions
 
     with ThreadPoolExecutor(5) as pool:
-        kinds = [("GET", 0), ("GET", 1), ("GET", 1), ("POST", 0), ("POST", 1)]
+        kinds = [("GET", 0), ("GET", 1), ("POST", 0), ("POST many", 0), ("POST many", 1)]
         streams = [pool.submit(stream, number, *kind) for number, kind in enumerate(kinds)]
         try:
             for version in RELOADS:
@@ -133,7 +138,7 @@ def test_it_comes_up_on_the_committed_version(fresh: EndpointProcess) -> None:
     again = EndpointProcess(fresh.home, port=fresh.port).start()
     try:
         assert again.client.get("/model").json()["version"] == 3
-        assert again.client.post("/recommend", json={"user_id": "u1"}).json()["model_version"] == 3
+        assert again.client.post("/recommend", json=MANY).json()["model_version"] == 3
     finally:
         assert again.stop() == 0
     assert TOKEN not in fresh.log.read_text()
@@ -166,12 +171,12 @@ def test_a_worker_that_dies_is_replaced_and_nobody_waits_for_ever(fresh: Endpoin
         if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
     os.kill(worker, signal.SIGSTOP)
-    answer = fresh.client.post("/recommend", json={"user_id": "u1"})
+    answer = fresh.client.post("/recommend", json=MANY)
     assert (answer.status_code, answer.json()) == (504, {"detail": "no answer within 2 s"})
     assert fresh.client.get("/recommend/u1").status_code == 200
     os.kill(worker, signal.SIGKILL)
     wait_for(
-        lambda: fresh.client.post("/recommend", json={"user_id": "u1"}).status_code == 200,
+        lambda: fresh.client.post("/recommend", json=MANY).status_code == 200,
         "a new worker answers",
     )
 
@@ -193,7 +198,7 @@ def test_while_the_manager_hangs_everybody_has_an_answer_within_the_deadline(
     def ask(number: int) -> tuple[int, int]:
         with httpx.Client(base_url=fresh.url, timeout=5, trust_env=False) as client:
             return (
-                client.post("/recommend", json={"user_id": "u1"}).status_code,
+                client.post("/recommend", json=MANY).status_code,
                 client.get("/recommend/u1").status_code,
             )
 
@@ -208,7 +213,7 @@ def test_a_signal_ends_it_while_the_manager_hangs(fresh: EndpointProcess) -> Non
     family = descendants(fresh.process.pid)
     os.kill(manager_of(fresh), signal.SIGSTOP)
     fresh.process.send_signal(signal.SIGTERM)
-    assert fresh.process.wait(15) == 1
+    assert fresh.process.wait(15) in (0, 1)  # LitServe gives the manager up, or we do
     wait_until_gone(family)
 
 
@@ -313,7 +318,7 @@ def test_processes_that_cannot_open_what_is_committed_are_replaced(fresh: Endpoi
             with httpx.Client(base_url=again.url, timeout=10, trust_env=False) as client:
                 try:
                     assert client.get("/recommend/u1").status_code == 503
-                    assert client.post("/recommend", json={"user_id": "u1"}).status_code in (
+                    assert client.post("/recommend", json=MANY).status_code in (
                         503,
                         504,
                     )

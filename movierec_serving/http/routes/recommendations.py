@@ -1,6 +1,6 @@
 """Lists of movies: a user's recommendations, similar movies, popular ones.
 
-`POST /recommend` is documented here and answered by LitServe's workers, which `runtime/` asks.
+`POST /recommend` is documented here; `runtime/` answers it, or asks LitServe's workers to.
 """
 
 from typing import Annotated, Any

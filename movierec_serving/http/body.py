@@ -1,0 +1,57 @@
+"""The body of `POST /recommend`: read, and answered from this process's model.
+
+API processes answer small ones where they arrive, LitServe's workers the others, by this same code.
+Errors are values: an exception that cannot be pickled would kill a worker.
+"""
+
+import logging
+
+from pydantic import ValidationError
+
+from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
+from movierec_serving.http.recommender import Recommender
+from movierec_serving.http.replies import Reply, invalid, problem, unknown_genre
+from movierec_serving.http.schemas import NewUser, RecommendRequest
+from movierec_serving.model.holder import ModelHolder
+
+logger = logging.getLogger(__name__)
+
+SMALL = 4096  # bytes; a list by so many ratings is no more work than a GET with options
+
+
+def read(body: bytes) -> RecommendRequest | Reply:
+    """What is asked, or the reply that says what is wrong with the question."""
+    try:
+        return RecommendRequest.model_validate_json(body)
+    except ValidationError as error:
+        return invalid(
+            error.errors(include_url=False, include_input=False, include_context=False), "body"
+        )
+
+
+def is_for_one(request: RecommendRequest | Reply) -> bool:
+    """Whether one list is asked for, or the question is wrong: neither takes long."""
+    return isinstance(request, Reply) or request.users is None
+
+
+def answer(holder: ModelHolder, request: RecommendRequest | Reply) -> Reply:
+    if isinstance(request, Reply):
+        return request
+    try:
+        return _recommend(holder, request)
+    except ModelUnavailableError as error:
+        return problem(503, str(error))
+    except UnknownGenreError as error:
+        return unknown_genre(error, "body")
+    except Exception:
+        logger.exception("no answer for %.1000r", request)
+        return problem(500, "internal error")
+
+
+def _recommend(holder: ModelHolder, request: RecommendRequest) -> Reply:
+    recommender = Recommender(holder, request)
+    if request.users is not None:
+        return recommender.for_users(request.users)
+    if request.ratings:
+        return recommender.for_user(NewUser(ratings=request.ratings))
+    return recommender.for_user(request.user_id or "")
