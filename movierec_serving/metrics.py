@@ -80,6 +80,7 @@ REJECTED = Counter(
 DROPPED = Counter(
     "movierec_dropped_connections", "Connections closed on clients that were too slow", ["reason"]
 )
+LOST_LISTS = Counter("movierec_lost_lists", "Lists that were shown and could not be written down")
 OPENED = Gauge(
     "movierec_open_model_version",
     "The version that a process has open",
@@ -130,6 +131,11 @@ def count_rejection() -> None:
 @_unfailing
 def count_dropped(reason: str) -> None:
     DROPPED.labels(reason).inc()
+
+
+@_unfailing
+def count_lost_lists(number: int) -> None:
+    LOST_LISTS.inc(number)
 
 
 @_unfailing

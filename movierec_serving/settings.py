@@ -45,6 +45,14 @@ class ServingSettings(BaseSettings):
         "in `X-API-Key`; empty: no key is asked for",
     )
 
+    shown_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share of the users of whom it is written down what they were shown, always "
+        "the same ones; 0: nothing is written",
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
@@ -54,6 +62,11 @@ class ServingSettings(BaseSettings):
     def store(self) -> Path:
         """Where published versions lie."""
         return self.home / "warehouse" / "models"
+
+    @property
+    def shown(self) -> Path:
+        """Where it is written down what was shown."""
+        return self.home / "warehouse" / "shown"
 
     @property
     def pointer(self) -> Path:

@@ -5,6 +5,7 @@ the bundle's `selection`.
 """
 
 import secrets
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,7 @@ from movierec_serving.bundle import (
     selection,
 )
 from movierec_serving.bundle.selection import Slice
+from movierec_serving.events.shown import Impression
 from movierec_serving.http.replies import Reply, printable, reply
 from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
 from movierec_serving.model.holder import ModelHolder
@@ -45,6 +47,9 @@ class Recommender:
         left_out = selection.left_out(self.model, options.genre, options.exclude, blocked)
         self._part = Slice(options.n, options.offset, left_out)
         self._explain = isinstance(options, Options) and options.explain
+        self._log = holder.shown if options.shown else None
+        self._shown: list[Impression] = []
+        self._began = time.perf_counter()
 
     def for_user(self, asked: str | NewUser) -> Reply:
         return self._stamped(self._lists([asked])[0])
@@ -78,6 +83,8 @@ class Recommender:
         return self._stamped(self._list(self._most_popular, "popular"))
 
     def _stamped(self, content: dict[str, Any]) -> Reply:
+        if self._log is not None:
+            self._log.write(self._shown)
         return stamped(self.model, content)
 
     def _lists(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
@@ -161,7 +168,29 @@ class Recommender:
         if not items:
             about.setdefault("fallback_reason", "nothing_left")
         id_ = f"{self.model.version}-{secrets.token_hex(12)}"
+        if self._log is not None:
+            self._shown.append(self._impression(id_, source, items, about))
         return {"recommendation_id": id_, **about, "source": source, "items": items}
+
+    def _impression(
+        self, id_: str, source: str, items: list[dict[str, Any]], about: Mapping[str, str]
+    ) -> Impression:
+        """What is kept of a list that somebody is shown."""
+        shown: Impression = {
+            "recommendation_id": id_,
+            "at": round(time.time(), 3),
+            "version": self.model.version,
+            "source": source,
+            "movies": [item["movie_id"] for item in items],
+            "ms": round(1000 * (time.perf_counter() - self._began), 3),
+        }
+        if "user_id" in about:
+            shown["user_id"] = about["user_id"]
+        if "fallback_reason" in about:
+            shown["reason"] = about["fallback_reason"]
+        if self._part.offset:
+            shown["offset"] = self._part.offset
+        return shown
 
     def _reasons(self, evidence: Evidence, share: NDArray[np.float64]) -> list[dict[str, Any]]:
         """The liked movies that added most to a score; (N,) shares, one a rated movie."""

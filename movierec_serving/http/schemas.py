@@ -41,6 +41,12 @@ class Selection(Page):
     exclude: list[Id] = Field(
         [], max_length=MAX_MANY, description="ids to leave out", examples=[["181"]]
     )
+    shown: bool = Field(
+        True,
+        description="whether a person is shown the list, which is then written down; a check or "
+        "a batch that nobody sees says false",
+        examples=[True],
+    )
 
 
 class Options(Selection):

@@ -19,6 +19,7 @@ from movierec_serving.errors import (
     ModelUnavailableError,
     PointerError,
 )
+from movierec_serving.events.shown import ShownLog
 from movierec_serving.model.blocklist import Blocklist
 from movierec_serving.model.pointer import Pointer
 
@@ -48,12 +49,14 @@ class ModelHolder:
         pointer: Path,
         give_up: Callable[[], None] = give_way,
         patience: float = PATIENCE,
+        shown: ShownLog | None = None,
     ) -> None:
         try:
             self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store)
         except OSError as error:
             raise PointerError(f"{pointer}: {error.strerror or error}") from error
         self._store, self._give_up, self._patience = store, give_up, patience
+        self.shown = shown  # where it is written down what was answered; None: nowhere
         self._lock = threading.Lock()
         self._model: PublishedModel | None = None
         self._failing_since: float | None = None

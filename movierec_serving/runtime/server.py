@@ -17,11 +17,16 @@ import litserve as ls  # type: ignore[import-untyped]
 from fastapi import FastAPI
 
 from movierec_serving.http.app import complete
-from movierec_serving.model.holder import ModelHolder
 from movierec_serving.model.reload import begin_on_production
 from movierec_serving.orphans import die_with_parent, kill_children
 from movierec_serving.runtime.processes import LastingServer
-from movierec_serving.runtime.worker import DEADLINE, RecommendAPI, by_workers, configure_logging
+from movierec_serving.runtime.worker import (
+    DEADLINE,
+    RecommendAPI,
+    by_workers,
+    configure_logging,
+    holder_of,
+)
 from movierec_serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -39,7 +44,7 @@ def build_server(settings: ServingSettings) -> LastingServer:
     """The server with all routes; nothing is started, only the pointer's file is made if it is
     missing.
     """
-    api = RecommendAPI(settings.store, settings.pointer)
+    api = RecommendAPI(settings)
     server = LastingServer(
         api,
         accelerator="cpu",
@@ -49,7 +54,7 @@ def build_server(settings: ServingSettings) -> LastingServer:
     )
     server.uvicorn_graceful_timeout = DRAIN
     server.monitor_internal = 0.5  # seconds between two looks at the workers
-    server.holder = ModelHolder(settings.store, settings.pointer)
+    server.holder = holder_of(settings)
     app: FastAPI = server.app
     app.router.routes[:] = [
         route for route in app.router.routes if getattr(route, "path", None) not in LITSERVE_ROUTES

@@ -10,7 +10,6 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import litserve as ls  # type: ignore[import-untyped]
@@ -19,11 +18,13 @@ from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 
 from movierec_serving import metrics
+from movierec_serving.events.shown import ShownLog
 from movierec_serving.http.body import SMALL, answer, is_for_one, read
 from movierec_serving.http.replies import Reply, problem
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.orphans import die_with_parent
 from movierec_serving.runtime.putter import Putter
+from movierec_serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +41,9 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
     reads JSON faster than objects.
     """
 
-    def __init__(self, store: Path, pointer: Path) -> None:
+    def __init__(self, settings: ServingSettings) -> None:
         super().__init__(max_batch_size=1, api_path="/recommend")
-        self._paths = (store, pointer)
+        self._settings = settings
 
     def setup(self, device: str) -> None:
         die_with_parent()
@@ -50,7 +51,7 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         configure_logging()
         multiprocessing.current_process().name = "worker"
-        self._holder = ModelHolder(*self._paths)
+        self._holder = holder_of(self._settings)
         self._holder.open_early()
 
     def decode_request(self, request: bytes) -> bytes:
@@ -61,6 +62,13 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
     def encode_response(self, output: Reply) -> Reply:
         return output
+
+
+def holder_of(settings: ServingSettings) -> ModelHolder:
+    """What a process answers from, and writes down what it showed to."""
+    share = settings.shown_share
+    shown = ShownLog(settings.shown, share, metrics.count_lost_lists) if share else None
+    return ModelHolder(settings.store, settings.pointer, shown=shown)
 
 
 def by_workers(server: ls.LitServer, api: RecommendAPI, holder: ModelHolder) -> type[APIRoute]:

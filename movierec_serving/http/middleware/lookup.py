@@ -16,11 +16,12 @@ from movierec_serving.http.schemas import Options
 from movierec_serving.model.holder import ModelHolder
 
 PREFIX = "/recommend/"
-ONLY_N = re.compile(rb"n=([1-9][0-9]?|100)")
+PLAIN = re.compile(rb"(?:n=([1-9][0-9]?|100)(?=&|$))?((?:^|&)shown=false)?")
 
 
 class PlainLookup:
-    """ASGI middleware: answers `GET /recommend/{user_id}` with at most `n`, and passes all else on.
+    """ASGI middleware: answers `GET /recommend/{user_id}` with at most `n` and `shown=false`, and
+    passes all else on.
 
     FastAPI's reading of options takes longer than the answer; a wrong id or number is passed on,
     too, so that there is one place that says what is wrong.
@@ -45,12 +46,13 @@ class PlainLookup:
     def _reply(self, scope: Scope) -> Reply | None:
         path, query = scope["path"], scope["query_string"]
         user = path[len(PREFIX) :]
-        number = ONLY_N.fullmatch(query)
+        plain = PLAIN.fullmatch(query)
         if not path.startswith(PREFIX) or not 0 < len(user) <= MAX_ID_LENGTH or "\0" in user:
             return None
-        if query and not number:
+        if plain is None:
             return None
-        options = Options(n=int(number[1])) if number else Options()
+        number, unseen = plain.groups()
+        options = Options(n=int(number), shown=not unseen) if number else Options(shown=not unseen)
         try:
             return Recommender(self._holder, options).for_user(user)
         except ModelUnavailableError as error:

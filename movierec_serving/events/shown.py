@@ -1,0 +1,162 @@
+"""What people were shown: a line for each list, in a file of the process that answered.
+
+`<folder>/<UTC day>/<process>-<number>.jsonl`, written before the answer is sent. What becomes of
+the lines is the pipeline's business.
+"""
+
+import logging
+import mmap
+import os
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NotRequired
+
+import orjson
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+logger = logging.getLogger(__name__)
+
+SIZE = 4 << 20  # bytes of a file; a list that does not fit begins another
+DAY = 86_400  # seconds
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Impression(TypedDict):
+    """One list that was shown; what is usual is left out."""
+
+    recommendation_id: str
+    at: float  # seconds since 1970
+    version: int
+    source: str
+    movies: list[str]  # ids, in the order of their places
+    ms: float  # it took to make the list
+    user_id: NotRequired[str]  # absent where no user was asked for
+    reason: NotRequired[str]  # why these are popular movies, or none
+    offset: NotRequired[int]  # places of the ranking before the first one
+    arm: NotRequired[str]  # of the experiment under way
+    arm_failed: NotRequired[bool]  # the arm could not answer, so production did
+
+
+_LINE: TypeAdapter[Impression] = TypeAdapter(Impression)
+
+
+class ShownLog:
+    """Writes what one process shows. It never fails and never waits for a disk: an answer is worth
+    more than its record.
+
+    Each file is allocated as a whole and mapped. So a line costs a copy and no call of the kernel,
+    a process that is killed loses none, and a full disk is met where the next file begins. What is
+    not filled is zeros.
+
+    Args:
+        folder: where the days are.
+        share: of the users whose lists are written, 0 to 1; always the same ones.
+        lost: is told how many lists could not be written.
+    """
+
+    def __init__(self, folder: Path, share: float, lost: Callable[[int], None]) -> None:
+        self._folder, self._lost = folder, lost
+        self._below = round(share * 2**32)
+        self._file: _File | None = None
+
+    def write(self, shown: Sequence[Impression]) -> None:
+        """One request's lists, at the end of the newest file."""
+        lines = [orjson.dumps(one) for one in shown if self._sampled(one)]
+        if not lines:
+            return
+        content = b"\n".join([*lines, b""])
+        try:
+            now = int(time.time())
+            if self._file is None or not self._file.takes(len(content), now):
+                self._begin(len(content), now)
+            if self._file is not None:
+                self._file.append(content)
+        except (OSError, ValueError) as error:
+            self._lost(len(lines))
+            logger.debug("what was shown is not recorded: %s", error)
+
+    def _sampled(self, one: Impression) -> bool:
+        if self._below > 0xFFFFFFFF:
+            return True
+        key = one.get("user_id") or one["recommendation_id"]
+        return zlib.crc32(key.encode(errors="surrogatepass")) < self._below
+
+    def _begin(self, least: int, now: int) -> None:
+        if self._file is not None:
+            self._file.end()
+        self._file = None
+        self._file = _File(self._folder, max(SIZE, least), now)
+
+
+class _File:
+    """A mapped file of one process and one day, with zeros after its lines."""
+
+    def __init__(self, folder: Path, size: int, now: int) -> None:
+        self._pid, self._day, self._looked, self._filled = os.getpid(), now // DAY, now, 0
+        day = folder / datetime.fromtimestamp(now, UTC).date().isoformat()
+        day.mkdir(parents=True, exist_ok=True)
+        path = day / f"{self._pid}-{secrets.token_hex(6)}.jsonl"
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            # Else a full disk would end the process with SIGBUS as it writes.
+            os.posix_fallocate(self._descriptor, 0, size)
+            self._mapped = mmap.mmap(self._descriptor, size)
+        except OSError:
+            os.close(self._descriptor)
+            path.unlink(missing_ok=True)
+            raise
+
+    def takes(self, size: int, now: int) -> bool:
+        """Whether it is today's and this process's, has room, and was not removed, which is looked
+        at once a second.
+        """
+        if now != self._looked:
+            self._looked = now
+            if now // DAY != self._day or not os.fstat(self._descriptor).st_nlink:
+                return False
+        return self._filled + size <= len(self._mapped) and self._pid == os.getpid()
+
+    def append(self, lines: bytes) -> None:
+        end = self._filled + len(lines)
+        self._mapped[self._filled : end] = lines
+        self._filled = end
+
+    def end(self) -> None:
+        """Give back what is not filled; a copy that a fork left in another process is let go of."""
+        self._mapped.close()
+        if self._pid == os.getpid():
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self._filled)
+        os.close(self._descriptor)
+
+
+def days_shown(folder: Path) -> list[str]:
+    """The days (ISO) for which something was written, ascending."""
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return sorted(name for name in names if _is_day(name))
+
+
+def read_shown(folder: Path, day: str) -> Iterator[tuple[Path, list[dict[str, Any]], int]]:
+    """Each file of a day with its lists, and how many of its lines are none: torn or altered."""
+    for path in sorted((folder / day).glob("*.jsonl")):
+        shown: list[dict[str, Any]] = []
+        torn = 0
+        for line in path.read_bytes().rstrip(b"\0").splitlines():
+            try:
+                shown.append(dict(_LINE.validate_json(line)))
+            except ValidationError:
+                torn += 1
+        yield path, shown, torn
+
+
+def _is_day(name: str) -> bool:
+    try:
+        return datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat() == name
+    except ValueError:
+        return False
