@@ -20,7 +20,13 @@ from movierec_assets.defs import (
     tuning,
     validation,
 )
-from movierec_assets.defs.monitoring import live, prequential, production_age, stale_days
+from movierec_assets.defs.monitoring import (
+    live,
+    prequential,
+    production_age,
+    recommendations,
+    stale_days,
+)
 from movierec_assets.defs.shared import days
 from movierec_assets.defs.shared.keys import model_key
 from movierec_assets.platform import Platform, wired
@@ -41,6 +47,7 @@ def assemble(platform: Platform) -> dg.Definitions:
             promotion.production_model,
             deployment.served_model,
             prequential.prequential_evaluation,
+            recommendations.recommendation_log,
             tuning.tuned_parameters(served),
         ],
         asset_checks=[

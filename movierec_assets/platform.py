@@ -16,6 +16,7 @@ from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.stores.published_models import PublishedModels
+from movierec_assets.resources.stores.shown_files import ShownFiles
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
 
@@ -30,6 +31,7 @@ class Platform:
     warehouse: Warehouse
     bundle_store: BundleStore
     published_models: PublishedModels
+    shown_files: ShownFiles
     model_registry: ModelRegistry
     serving_client: ServingClient
     notifier: Notifier
@@ -45,6 +47,7 @@ class Platform:
             warehouse=Warehouse(path=str(root / "movierec.duckdb"), arm=settings.model),
             bundle_store=BundleStore(root=str(root)),
             published_models=PublishedModels(path=str(root / "models")),
+            shown_files=ShownFiles(path=str(root / "shown")),
             model_registry=ModelRegistry(tracking_uri=settings.tracking_uri, root=str(root)),
             serving_client=ServingClient(settings.endpoints, settings.reload_token),
             notifier=Notifier(settings.webhook),

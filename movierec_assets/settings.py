@@ -210,6 +210,17 @@ class Settings(BaseSettings):
         description="how many of the newest versions a prune leaves whatever they are; production, "
         "what is pinned or served, one version a month, and what these were started from stay too",
     )
+    outcome_days: int = Field(
+        default=7,
+        ge=1,
+        le=90,
+        description="days after a list was shown in which what the user does counts as its outcome",
+    )
+    keep_shown_days: int = Field(
+        default=180,
+        ge=1,
+        description="days for which it is kept what each user was shown; the rates stay",
+    )
     prune: bool = Field(
         default=False,
         description="whether the weekly job removes the versions that nothing needs, or only says "

@@ -122,7 +122,13 @@ def test_what_a_run_writes_has_a_meaning(platform: Platform) -> None:
     assert platform.run("-", job="catalogue").success
     assert platform.run("1997-09-20", "1997-09-21").success
     assets = ("raw_ratings", "movies", "validated_ratings", "als_model", "registered_model")
-    for asset in (*assets, "gate_verdict", "production_model", "prequential_evaluation"):
+    for asset in (
+        *assets,
+        "gate_verdict",
+        "production_model",
+        "prequential_evaluation",
+        "recommendation_log",
+    ):
         written = {entry for event in platform.events(asset) for entry in event.metadata}
         assert written, asset
         assert sorted(one for one in written if not has_meaning(asset, one)) == [], asset

@@ -130,6 +130,24 @@ def lineage_command(
     raise typer.Exit(0 if sound else 1)
 
 
+@app.command("explain")
+def explain_command(
+    recommendation_id: Annotated[str, typer.Argument(help="the list's id, as the answer had it")],
+) -> None:
+    """A list that somebody was shown: why each movie, and what they did with it."""
+    from rich.console import Console
+
+    from movierec_assets.cli.explain import explain
+    from movierec_assets.errors import LineageError
+    from movierec_assets.platform import wired
+
+    try:
+        explain(wired(), recommendation_id, Console(highlight=False))
+    except LineageError as error:
+        typer.echo(f"explain: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
 @app.command("verify")
 def verify_command(
     version: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="a version's number")],

@@ -8,6 +8,7 @@ VALIDATED_RATINGS = dg.AssetKey("validated_ratings")
 REGISTERED_MODEL = dg.AssetKey("registered_model")
 GATE_VERDICT = dg.AssetKey("gate_verdict")
 PREQUENTIAL_EVALUATION = dg.AssetKey("prequential_evaluation")
+RECOMMENDATION_LOG = dg.AssetKey("recommendation_log")
 PRODUCTION_MODEL = dg.AssetKey("production_model")
 SERVED_MODEL = dg.AssetKey("served_model")
 TUNED_PARAMETERS = dg.AssetKey("tuned_parameters")
@@ -19,6 +20,7 @@ DAILY = (
     REGISTERED_MODEL,
     GATE_VERDICT,
     PREQUENTIAL_EVALUATION,
+    RECOMMENDATION_LOG,
 )
 
 # The tag of the assets that make the model of a day, of each arm: the daily job takes them, too.

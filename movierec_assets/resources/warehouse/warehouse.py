@@ -8,10 +8,11 @@ from movierec_assets.resources.warehouse.ledger import Ledger
 from movierec_assets.resources.warehouse.models import Models
 from movierec_assets.resources.warehouse.scores import Scores
 from movierec_assets.resources.warehouse.served_lists import ServedLists
+from movierec_assets.resources.warehouse.shown_lists import ShownLists
 from movierec_assets.resources.warehouse.training_data import TrainingData
 
 
-class Warehouse(Ledger, Catalogue, TrainingData, Models, Scores, ServedLists, Erasing):
+class Warehouse(Ledger, Catalogue, TrainingData, Models, Scores, ServedLists, ShownLists, Erasing):
     """What was delivered, what was made of it by day, and what is served.
 
     Within `with warehouse.connect():` all that is asked is one unit of work: one transaction, and

@@ -1,0 +1,141 @@
+"""`movierec explain`: one list that somebody was shown, why each movie, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from movierec_assets.errors import LineageError
+from movierec_assets.platform import Platform
+from movierec_serving.bundle import Bundle, BundleError, Evidence
+
+REASONS = 3  # rated movies that explain one recommended
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A list as it was shown, from the table, or from the endpoint's files before it is there."""
+
+    id: str
+    user_id: str | None
+    version: int
+    arm: str | None
+    at: pd.Timestamp
+    source: str
+    reason: str | None
+    first_place: int
+    movies: list[str]
+
+
+def find_shown(platform: Platform, recommendation_id: str) -> Shown:
+    """The list of an id.
+
+    Raises:
+        LineageError: nothing is known of it, and why that may be.
+    """
+    found = platform.warehouse.shown(recommendation_id)
+    if found.empty:
+        found = platform.shown_files.find(recommendation_id)
+    if found.empty:
+        raise LineageError(
+            f"no list {recommendation_id!r} is known. It was not shown to a person "
+            "(shown=false), its user is not in MOVIEREC_SHOWN_SHARE, or it is older than "
+            "MOVIEREC_KEEP_SHOWN_DAYS"
+        )
+    row = {str(name): value for name, value in found.iloc[0].to_dict().items()}
+    return Shown(
+        id=recommendation_id,
+        user_id=_text(row["user_id"]),
+        version=int(row["version"]),
+        arm=_text(row["arm"]),
+        at=row["shown_at"],
+        source=row["source"],
+        reason=_text(row["reason"]),
+        first_place=int(row["skipped"]) + 1,
+        movies=list(row["movies"]),
+    )
+
+
+def explain(platform: Platform, recommendation_id: str, console: Console) -> None:
+    """Print the list with the reasons and what the user did with it.
+
+    Raises:
+        LineageError: nothing is known of it.
+    """
+    shown = find_shown(platform, recommendation_id)
+    titles = {movie: title for movie, title, _ in platform.warehouse.movies()}
+    made_by = f"version {shown.version}" + (f", arm {shown.arm}" if shown.arm else "")
+    console.print(
+        f"shown {shown.at:%Y-%m-%d %H:%M:%S} UTC to "
+        f"{escape(shown.user_id) if shown.user_id else 'nobody in particular'}: {shown.source}"
+        f"{f' ({shown.reason})' if shown.reason else ''}, by {made_by}",
+        soft_wrap=True,
+    )
+    because, note = _because(platform, shown)
+    done = _done(platform, shown)
+    rows = Table("place", "movie", "title", "because of", "then")
+    for place, movie in enumerate(shown.movies, shown.first_place):
+        reasons = ", ".join(titles.get(one, one) for one in because.get(movie, []))
+        cells = (movie, titles.get(movie, ""), reasons, "; ".join(done.get(movie, [])))
+        rows.add_row(str(place), *map(escape, cells))
+    console.print(rows)
+    if note:
+        console.print(note, soft_wrap=True)
+    console.print(f"movierec lineage {shown.version} has what the version was made from")
+
+
+def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], str]:
+    """The rated movies that added most to each one's score, as the version knows them; else why
+    there are none.
+    """
+    if shown.source == "popular":
+        return {}, "popular movies have no other reason"
+    if shown.user_id is None:
+        return {}, "no user was asked for: these are like the movie that was"
+    try:
+        bundle = _bundle(platform, shown.version)
+    except BundleError:
+        return {}, f"the files of version {shown.version} are gone, so the reasons are not known"
+    row = bundle.user_row(shown.user_id)
+    if row is None:
+        return {}, "the version does not know the user: the reasons were in what was asked"
+    evidence = Evidence.of_user(bundle, row)
+    rows = bundle.item_rows(shown.movies)
+    known = np.flatnonzero(rows >= 0)
+    shares = np.where(evidence.liked[:, None], evidence.shares(rows[known]), 0.0)
+    found = {}
+    for place, share in zip(known.tolist(), shares.T, strict=True):
+        best = np.argsort(-share, kind="stable")[:REASONS].tolist()
+        found[shown.movies[place]] = [
+            bundle.item_id(int(evidence.rows[i])) for i in best if share[i] > 0
+        ]
+    return found, ""
+
+
+def _bundle(platform: Platform, version: int) -> Bundle:
+    """Of a version, published or kept; BundleError where it is gone."""
+    try:
+        return platform.published_models.open(version).bundle
+    except BundleError:
+        identities = {one.number: one.identity for one in platform.model_registry.versions()}
+        return Bundle.open(platform.bundle_store.served(identities.get(version, "none")))
+
+
+def _done(platform: Platform, shown: Shown) -> dict[str, list[str]]:
+    """What the user did with each movie of the list since, in words."""
+    if shown.user_id is None:
+        return {}
+    found: dict[str, list[str]] = {}
+    for movie, stars, at in platform.warehouse.rated_since(shown.user_id, shown.movies, shown.at):
+        found.setdefault(movie, []).append(f"{stars:g} stars, {at:%Y-%m-%d %H:%M}")
+    return found
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or pd.isna(value) else str(value)

@@ -1,0 +1,119 @@
+"""What people were shown, day by day, and whether it helped them."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import dagster as dg
+import pandas as pd
+
+from movierec_assets.defs.shared.days import Results, each_day
+from movierec_assets.defs.shared.header import daily_asset
+from movierec_assets.defs.shared.keys import VALIDATED_RATINGS
+from movierec_assets.defs.shared.metadata import Metadata, table
+from movierec_assets.defs.shared.pictures import curves
+from movierec_assets.monitoring.outcomes import DIMENSIONS, RATES, K, Rate, rates
+from movierec_assets.resources.stores.shown_files import ShownFiles
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_assets.settings import Settings
+
+NOTHING = "nobody was shown a list on this day"
+
+
+@daily_asset(deps=[VALIDATED_RATINGS], kinds={"duckdb"})
+def recommendation_log(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    shown_files: ShownFiles,
+    settings: dg.ResourceParam[Settings],
+) -> Results:
+    """The lists that people were shown on the day, each exactly once, and what became of those of
+    the days before.
+
+    An action counts for a list that named the movie to the same user up to `MOVIEREC_OUTCOME_DAYS`
+    days before; so the rates of a day are final when as many days have followed. A leaf: nothing
+    waits for it.
+    """
+    within = settings.outcome_days
+    found: dict[str, dict[str, int]] = {}
+    of_day: dict[str, list[Rate]] = {}
+
+    def ingest(day: str) -> None:
+        shown, torn = shown_files.read(day)
+        new = warehouse.record_shown(day, shown)
+        lists = warehouse.lists_shown(day)
+        found[day] = {"dagster/row_count": lists, "new lists": new, "torn lines": torn}
+        of_day.update(_evaluate(warehouse, day, within))
+        oldest = _before(day, settings.keep_shown_days)
+        warehouse.forget_shown(oldest)
+        shown_files.remove(oldest)
+
+    def describe(days: list[str]) -> Mapping[str, Metadata]:
+        described = {day: {**found[day], **_metadata(of_day.get(day, []))} for day in days}
+        return {**described, days[-1]: {**described[days[-1]], **_so_far(warehouse, days[-1])}}
+
+    yield from each_day(context, ingest, describe)
+
+
+def _evaluate(warehouse: Warehouse, until: str, within: int) -> dict[str, list[Rate]]:
+    """Record what is known at the end of a day about its lists and those of the days before."""
+    first = _before(until, within)
+    days = {"first": _before(first, within), "last": until}  # a list's earlier one may be as old
+    events = _events()
+    with warehouse.connect():
+        judged = warehouse.user_days(**days, events=events, within=within, k=K)
+        movies = warehouse.movies_shown(**days, events=events, within=within, k=K)
+        catalogue = len(warehouse.movies())
+        known = {
+            day: rates(judged[judged["day"] == day], movies[movies["day"] == day], catalogue)
+            for day in sorted(map(str, judged["day"].unique()))
+            if day >= first
+        }
+        for day, of_the_day in known.items():
+            warehouse.record_outcomes(day, until, of_the_day)
+    return known
+
+
+def _events() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "user_id": pd.Series(dtype=str),
+            "movie_id": pd.Series(dtype=str),
+            "type": pd.Series(dtype=str),
+            "value": pd.Series(dtype=float),
+            "done_at": pd.Series(dtype="datetime64[ns]"),
+        }
+    )
+
+
+def _metadata(of_the_day: list[Rate]) -> Metadata:
+    if not of_the_day:
+        return {"note": NOTHING}
+    whole = [rate for rate in of_the_day if rate.dimension == "all"]
+    parts = [rate for rate in of_the_day if rate.dimension in DIMENSIONS]
+    return {
+        **{rate.rate: round(rate.middle, 5) for rate in whole},
+        "so far": table(("rate", "of the first 10 places"), [(r.rate, str(r)) for r in whole]),
+        "by what made it": table(
+            ("by", "value", "rate", "middle"),
+            [(one.dimension, one.value, one.rate, str(one)) for one in parts],
+        ),
+    }
+
+
+def _so_far(warehouse: Warehouse, until: str) -> Metadata:
+    """A picture of the rates of all days that have any."""
+    outcomes = warehouse.outcomes(until)
+    days = list(dict.fromkeys(day for day, _ in outcomes))
+    if not days:
+        return {}
+    by_name = {(day, rate.rate): rate.middle for day, rate in outcomes}
+    lines = {
+        name: [by_name.get((day, name), float("nan")) for day in days]
+        for name in RATES
+        if any((day, name) in by_name for day in days)
+    }
+    return {"all days": curves(lines, days, "what became of the lists that were shown")}
+
+
+def _before(day: str, days: int) -> str:
+    return (date.fromisoformat(day) - timedelta(days=days)).isoformat()
