@@ -6,7 +6,9 @@ MovierecError
 ├── BlocklistError            it is not known which movies are blocked
 ├── ModelUnavailableError     there is no model to answer from
 ├── ReloadRefusedError        a version was not committed, and nothing was changed
-└── UnknownGenreError         a request names a genre that the catalogue does not have
+├── UnknownGenreError         a request names a genre that the catalogue does not have
+├── EventStoreError           events can neither be kept nor read, and nothing was changed
+└── EventTypesError           the declaration of types of events cannot be understood
 
 No error is also a ValueError, LookupError or OSError: whoever catches one of those for a reason of
 their own must not swallow ours, and whoever catches ours must not swallow a typo. A new error
@@ -49,3 +51,11 @@ class ReloadRefusedError(MovierecError):
 
 class UnknownGenreError(MovierecError):
     """The catalogue has no such genre; the message names those it has."""
+
+
+class EventStoreError(MovierecError):
+    """The store of events is full, locked or not to be reached; nothing was changed."""
+
+
+class EventTypesError(MovierecError):
+    """The declaration of types of events cannot be understood; the message names the field."""

@@ -52,6 +52,11 @@ class ServingSettings(BaseSettings):
         description="share of the users of whom it is written down what they were shown, always "
         "the same ones; 0: nothing is written",
     )
+    events_url: SecretStr | None = Field(
+        None,
+        description="`postgresql://` address of the store of events, for several endpoints; empty: "
+        "SQLite in the warehouse",
+    )
 
     @field_validator("home")
     @classmethod
@@ -67,6 +72,16 @@ class ServingSettings(BaseSettings):
     def shown(self) -> Path:
         """Where it is written down what was shown."""
         return self.home / "warehouse" / "shown"
+
+    @property
+    def events(self) -> Path:
+        """Where events lie, unless `events_url` says otherwise, and who did something lately."""
+        return self.home / "warehouse" / "events"
+
+    @property
+    def declarations(self) -> Path:
+        """Where sources are declared, and types of events."""
+        return self.home / "warehouse" / "sources"
 
     @property
     def pointer(self) -> Path:

@@ -42,6 +42,29 @@ class Evidence:
         praised = liked(stars, own_mean(stars, model.family.mean_stars))
         return cls(model, rows, model.family.weigh(stars), praised)
 
+    @classmethod
+    def updated(
+        cls,
+        model: Model,
+        row: int | None,
+        ratings: Mapping[int, float],
+        taken_back: NDArray[np.integer[Any]],
+    ) -> "Evidence":
+        """What a user (None for one whom the model does not know) rated, with ratings given just
+        now in the place of older ones, and without what was taken back.
+        """
+        if row is None:
+            return cls.of_ratings(model, ratings)
+        own = slice(*model.seen_indptr[row : row + 2].tolist())
+        given = np.fromiter(ratings, np.int64, len(ratings))
+        kept = ~np.isin(model.seen_items[own], np.concatenate([given, taken_back]))
+        old = model.seen_ratings[own][kept]
+        stars = np.concatenate([old, np.fromiter(ratings.values(), np.float64, len(ratings))])
+        weights = model.family.weigh(stars)
+        weights[: len(old)] = model.seen_confidence[own][kept]  # which may have decayed
+        praised = liked(stars, own_mean(stars, model.family.mean_stars))
+        return cls(model, np.concatenate([model.seen_items[own][kept], given]), weights, praised)
+
     @property
     def usable(self) -> bool:
         """Whether anything speaks for an item; decay may leave nothing of old ratings."""

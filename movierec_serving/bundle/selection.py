@@ -56,6 +56,15 @@ def left_out(
     return out
 
 
+def without(model: PublishedModel, part: Slice, rows: NDArray[np.integer]) -> Slice:
+    """The same part of a ranking that leaves these items out, too."""
+    out = np.zeros(len(model.bundle.item_ids), dtype=np.bool_)
+    if part.left_out is not None:
+        out |= part.left_out
+    out[rows] = True
+    return part._replace(left_out=out)
+
+
 def for_users(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[Ranked]:
     """For each user row this part of the best unseen items."""
     lists = {row: _listed(model, row, part) for row in rows}

@@ -12,6 +12,7 @@ from movierec_serving.http.middleware.lookup import PlainLookup
 from movierec_serving.http.middleware.observed import Observed
 from movierec_serving.http.routes.admin import add_admin_routes
 from movierec_serving.http.routes.errors import add_error_replies
+from movierec_serving.http.routes.events import add_event_routes
 from movierec_serving.http.routes.movies import add_movie_routes
 from movierec_serving.http.routes.pages import ABOUT, add_pages
 from movierec_serving.http.routes.recommendations import (
@@ -47,6 +48,8 @@ def complete(
     register_url_convertor("id", IdConvertor())
     add_recommendations_by_workers(app, deadline, by_workers)
     plain = add_recommendation_routes(app, holder)
+    if holder.lately is not None:
+        add_event_routes(app, holder.lately.log)
     add_user_routes(app, holder)
     add_movie_routes(app, holder)
     add_admin_routes(app, settings, holder)

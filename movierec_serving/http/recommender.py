@@ -25,6 +25,7 @@ from movierec_serving.bundle import (
 )
 from movierec_serving.bundle.selection import Slice
 from movierec_serving.events.shown import Impression
+from movierec_serving.http.recent import Recent
 from movierec_serving.http.replies import Reply, printable, reply
 from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
 from movierec_serving.model.holder import ModelHolder
@@ -50,6 +51,7 @@ class Recommender:
         self._log = holder.shown if options.shown else None
         self._shown: list[Impression] = []
         self._began = time.perf_counter()
+        self._lately = holder.lately
 
     def for_user(self, asked: str | NewUser) -> Reply:
         return self._stamped(self._lists([asked])[0])
@@ -89,14 +91,30 @@ class Recommender:
 
     def _lists(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order, by two calls of the kernel at most."""
-        known = self._of_known(user for user in asked if isinstance(user, str))
+        ids = [user for user in asked if isinstance(user, str)]
+        lately = self._of_recent(ids)
+        known = self._of_known(user for user in ids if user not in lately)
         new = self._of_new({i: user for i, user in enumerate(asked) if isinstance(user, NewUser)})
-        return [
-            self._list_of_new(new.get(index))
-            if isinstance(user, NewUser)
-            else self._list_of_known(user, known.get(user))
-            for index, user in enumerate(asked)
-        ]
+
+        def listed(index: int, user: str | NewUser) -> dict[str, Any]:
+            if isinstance(user, NewUser):
+                return self._list_of_new(new.get(index))
+            if user in lately:
+                return self._list_of_recent(user, lately[user])
+            return self._list_of_known(user, known.get(user))
+
+        return [listed(index, user) for index, user in enumerate(asked)]
+
+    def _of_recent(self, users: Iterable[str]) -> dict[str, Recent]:
+        """Those who did something that the model does not know."""
+        if self._lately is None:
+            return {}
+        said = {user: self._lately.of(self.model, user) for user in users}
+        return {
+            user: Recent.of(self.model.bundle, user, its)
+            for user, its in said.items()
+            if its is not None
+        }
 
     def _of_known(self, users: Iterable[str]) -> dict[str, tuple[int, Ranked]]:
         """Row and ranking of each user whom the model knows."""
@@ -121,6 +139,22 @@ class Recommender:
             for (index, evidence), ranked in zip(rated.items(), rankings, strict=True)
         }
 
+    def _list_of_recent(self, user: str, recent: Recent) -> dict[str, Any]:
+        """Folded in from what the model knows of them and what they did since."""
+        evidence = recent.evidence
+        part = selection.without(self.model, self._part, recent.seen)
+        if not len(evidence.rows):
+            reason = "unknown_user" if recent.row is None else "no_usable_rating"
+            metrics.count_fallback(reason)
+            ranked = selection.most_popular(self.model, part)
+            return self._list(ranked, "popular", user_id=user, fallback_reason=reason)
+        if not evidence.usable:
+            return self._away_from_disliked(evidence, part, user_id=user)
+        (ranked,) = selection.for_vectors(
+            self.model, evidence.vector()[None], [recent.seen], self._part
+        )
+        return self._list(ranked, "fold_in", evidence, user_id=user)
+
     def _list_of_known(self, user: str, known: tuple[int, Ranked] | None) -> dict[str, Any]:
         if known is None:
             return self._fallback("unknown_user", user_id=user)
@@ -129,7 +163,7 @@ class Recommender:
         unsure = bool(ranked) and ranked[0][1] <= LEAST_SCORE
         evidence = Evidence.of_user(bundle, row) if self._explain or unsure else None
         if unsure and evidence is not None and not evidence.usable:
-            return self._away_from_disliked(evidence, user_id=user)
+            return self._away_from_disliked(evidence, self._part, user_id=user)
         return self._list(ranked, bundle.family.name, evidence, user_id=user)
 
     def _list_of_new(self, new: tuple[Evidence, Ranked] | None) -> dict[str, Any]:
@@ -137,15 +171,15 @@ class Recommender:
             return self._fallback("no_known_movie")
         evidence, ranked = new
         if not evidence.usable:
-            return self._away_from_disliked(evidence)
+            return self._away_from_disliked(evidence, self._part)
         return self._list(ranked, "fold_in", evidence)
 
-    def _away_from_disliked(self, evidence: Evidence, **about: str) -> dict[str, Any]:
+    def _away_from_disliked(self, evidence: Evidence, part: Slice, **about: str) -> dict[str, Any]:
         """Popular movies for somebody for whom no rating speaks, unlike what they disliked."""
         disliked = evidence.disliked
         reason = "no_liked_movie" if len(disliked) else "no_usable_rating"
         metrics.count_fallback(reason)
-        ranked = selection.away_from(self.model, evidence.rows, disliked, self._part)
+        ranked = selection.away_from(self.model, evidence.rows, disliked, part)
         return self._list(ranked, "popular", None, **about, fallback_reason=reason)
 
     def _fallback(self, reason: str, **about: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from movierec_serving.errors import (
 )
 from movierec_serving.events.shown import ShownLog
 from movierec_serving.model.blocklist import Blocklist
+from movierec_serving.model.lately import Lately
 from movierec_serving.model.pointer import Pointer
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class ModelHolder:
         give_up: Callable[[], None] = give_way,
         patience: float = PATIENCE,
         shown: ShownLog | None = None,
+        lately: Lately | None = None,
     ) -> None:
         try:
             self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store)
@@ -57,6 +60,7 @@ class ModelHolder:
             raise PointerError(f"{pointer}: {error.strerror or error}") from error
         self._store, self._give_up, self._patience = store, give_up, patience
         self.shown = shown  # where it is written down what was answered; None: nowhere
+        self.lately = lately  # what users did; None: nobody keeps it
         self._lock = threading.Lock()
         self._model: PublishedModel | None = None
         self._failing_since: float | None = None
@@ -87,6 +91,25 @@ class ModelHolder:
             self.current()
         except ModelUnavailableError:
             logger.info("no model yet")
+
+    def begin_events(self) -> None:
+        """As an endpoint starts, in the process that starts the others."""
+        if self.lately is not None:
+            self.renew_events()
+            self.lately.log.store.close()  # what is open must not be carried over a fork
+            self.lately.log.follow()
+
+    def renew_events(self, version: int | None = None) -> None:
+        """Mark anew who did something that the committed model does not know, or `version`, which
+        will take its place.
+        """
+        if self.lately is None:
+            return
+        models = []
+        for number in {self.pointer.load(), version or 0} - {0}:
+            with suppress(BundleError, OSError):  # answers will say so
+                models.append(PublishedModel.open(self._store, number))
+        self.lately.renew(models)
 
     def blocked(self, model: PublishedModel) -> NDArray[np.int64]:
         """The rows of `model` that no list may contain.

@@ -5,6 +5,7 @@ import logging
 import re
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,10 +39,18 @@ class ReloadOutcome:
     changed: bool
 
 
-def reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
+def reload(
+    store: Path,
+    pointer: Pointer,
+    version: int,
+    before: Callable[[int], None] = lambda version: None,
+) -> ReloadOutcome:
     """Make `version` the one committed in `pointer`; counted, and told by `last_reload`.
 
     One at a time, over all processes. Older versions are welcome: that is a rollback.
+
+    Args:
+        before: what else has to be done for a version that stood its check, before it is committed.
 
     Raises:
         ReloadRefusedError: the one before is untouched.
@@ -49,7 +58,7 @@ def reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
     started, at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     result, cause = "refused", None
     try:
-        done = _reload(store, pointer, version)
+        done = _reload(store, pointer, version, before)
         result = "changed" if done.changed else "unchanged"
         return done
     except ReloadRefusedError as error:
@@ -89,7 +98,9 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}.{suffix}")
 
 
-def _reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
+def _reload(
+    store: Path, pointer: Pointer, version: int, before: Callable[[int], None]
+) -> ReloadOutcome:
     try:
         with FileLock(_beside(pointer.path, "lock"), timeout=LOCK_TIMEOUT):
             if (
@@ -108,6 +119,7 @@ def _reload(store: Path, pointer: Pointer, version: int) -> ReloadOutcome:
             except BundleError as error:
                 logger.warning("refused version %d: %s", version, error)
                 raise ReloadRefusedError("refused", 409, str(error)) from error
+            before(version)
             pointer.store(version)
             try:
                 _prune(store, keep={version, previous or version})

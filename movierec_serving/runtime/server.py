@@ -76,6 +76,7 @@ def serve(settings: ServingSettings) -> None:
         "http://%s:%d serves %s", settings.serving_host, settings.serving_port, settings.store
     )
     begin_on_production(settings.store, server.holder.pointer)
+    server.holder.begin_events()
     try:
         server.run(
             host=settings.serving_host,

@@ -18,10 +18,12 @@ from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 
 from movierec_serving import metrics
+from movierec_serving.events.log import EventLog
 from movierec_serving.events.shown import ShownLog
 from movierec_serving.http.body import SMALL, answer, is_for_one, read
 from movierec_serving.http.replies import Reply, problem
 from movierec_serving.model.holder import ModelHolder
+from movierec_serving.model.lately import Lately
 from movierec_serving.orphans import die_with_parent
 from movierec_serving.runtime.putter import Putter
 from movierec_serving.settings import ServingSettings
@@ -68,7 +70,9 @@ def holder_of(settings: ServingSettings) -> ModelHolder:
     """What a process answers from, and writes down what it showed to."""
     share = settings.shown_share
     shown = ShownLog(settings.shown, share, metrics.count_lost_lists) if share else None
-    return ModelHolder(settings.store, settings.pointer, shown=shown)
+    url = settings.events_url.get_secret_value() if settings.events_url else None
+    lately = Lately(EventLog(settings.events, settings.declarations, url))
+    return ModelHolder(settings.store, settings.pointer, shown=shown, lately=lately)
 
 
 def by_workers(server: ls.LitServer, api: RecommendAPI, holder: ModelHolder) -> type[APIRoute]:

@@ -115,7 +115,8 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
         A refused version changes nothing; the one served already is answered with `changed: false`.
         """
         try:
-            return reply(reload(settings.store, holder.pointer, request.version)).response()
+            done = reload(settings.store, holder.pointer, request.version, holder.renew_events)
+            return reply(done).response()
         except ReloadRefusedError as error:
             return problem(error.status, str(error)).response()
 

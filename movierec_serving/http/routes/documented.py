@@ -43,3 +43,4 @@ KEY = [Security(_key)]
 
 UserInPath = Annotated[schemas.UserId, Path()]
 MovieInPath = Annotated[schemas.MovieId, Path()]
+EventInPath = Annotated[schemas.EventId, Path()]

@@ -1,18 +1,27 @@
 """What a caller gets when a route raises: each foreseen error as a reply, all else as a 500."""
 
+import logging
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
+from movierec_serving.errors import EventStoreError, ModelUnavailableError, UnknownGenreError
 from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
 from movierec_serving.http.replies import invalid, problem, unknown_genre
+
+logger = logging.getLogger(__name__)
 
 
 def add_error_replies(app: FastAPI) -> None:
     @app.exception_handler(ModelUnavailableError)
     async def no_model(_: Request, error: Exception) -> Response:
         return problem(503, str(error)).response()
+
+    @app.exception_handler(EventStoreError)
+    async def not_kept(_: Request, error: Exception) -> Response:
+        logger.error("%s", error)  # it may name paths or hosts, which callers must not see
+        return problem(503, "the store of events cannot be used; try again").response()
 
     @app.exception_handler(UnknownGenreError)
     async def no_genre(_: Request, error: Exception) -> Response:

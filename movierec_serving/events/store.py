@@ -1,0 +1,230 @@
+"""Where events are kept, and which ratings of files are newer than a model: one index of what users
+did lately.
+
+What differs between SQLite and PostgreSQL is `sqlite.py`'s and `postgresql.py`'s.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from movierec_serving.events.database import Database, Transaction
+from movierec_serving.events.event import Event, KeptEvent
+
+SOURCE = "events"  # whose chunks are made of events
+COLUMNS = "event_id, user_id, movie_id, type, value, timestamp, recommendation_id"
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS counter (value BIGINT NOT NULL)",
+    "INSERT INTO counter SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counter)",
+    """CREATE TABLE IF NOT EXISTS events (
+        event_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, movie_id TEXT NOT NULL,
+        type TEXT NOT NULL, value DOUBLE PRECISION, timestamp BIGINT NOT NULL,
+        recommendation_id TEXT, received_at BIGINT NOT NULL, delivery TEXT,
+        removed INTEGER NOT NULL DEFAULT 0, change BIGINT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id)",
+    "CREATE INDEX IF NOT EXISTS events_changed ON events (change)",
+    "CREATE INDEX IF NOT EXISTS events_delivered ON events (delivery, received_at)",
+    """CREATE TABLE IF NOT EXISTS accepted (
+        day TEXT NOT NULL, source TEXT NOT NULL, data_version TEXT NOT NULL,
+        change BIGINT NOT NULL, PRIMARY KEY (day, source))""",
+    """CREATE TABLE IF NOT EXISTS seen (
+        day TEXT NOT NULL, source TEXT NOT NULL, user_id TEXT NOT NULL, movie_id TEXT NOT NULL,
+        stars DOUBLE PRECISION NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS seen_by_user ON seen (user_id)",
+    "CREATE INDEX IF NOT EXISTS seen_of_day ON seen (day, source)",
+    "CREATE TABLE IF NOT EXISTS deliveries (day TEXT PRIMARY KEY, collected_at BIGINT NOT NULL)",
+)
+Status = Literal["kept", "known"]
+
+
+class SeenRating(NamedTuple):
+    """A validated rating; `day` and `data_version` name its chunk as models record it."""
+
+    movie_id: str
+    stars: float
+    day: str
+    data_version: str
+
+
+class EventStore:
+    """Events by id, in the order of their changes.
+
+    Every method raises EventStoreError where the database is full, locked or not to be reached;
+    then nothing has changed.
+
+    Args:
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._clock = database, clock
+
+    def close(self) -> None:
+        """What this thread has open; it is opened again when it is needed."""
+        self._database.close()
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[Event]) -> list[Status]:
+        """Keep events; on the disk when this returns. The same id twice is one event."""
+        with self._database.transaction() as change:
+            _count(change, 0)  # waits for whoever is writing
+            new = _unknown(change, events)
+            last = _count(change, len(new))
+            now = int(self._clock())
+            change.insert(
+                f"events ({COLUMNS}, received_at, change)",
+                [
+                    (*_row(event), now, last - len(new) + place)
+                    for place, event in enumerate(new.values(), 1)
+                ],
+            )
+        kept = set(new)
+        statuses: list[Status] = []
+        for event in events:
+            statuses.append("kept" if event.event_id in kept else "known")
+            kept.discard(event.event_id)
+        return statuses
+
+    def remove(self, event_id: str) -> str | None:
+        """Take an event back; the id of its user, None if there is no such event."""
+        with self._database.transaction() as change:
+            number = _count(change, 1)
+            rows = change.execute(
+                "UPDATE events SET removed = 1, change = ? WHERE event_id = ? AND removed = 0 "
+                "RETURNING user_id",
+                (number, event_id),
+            )
+        return rows[0][0] if rows else None
+
+    def of_user(self, user_id: str) -> list[KeptEvent]:
+        """A user's events, those taken back included, in the order of their changes."""
+        return self._kept("user_id = ?", (user_id,))
+
+    def day(self, day: str) -> list[KeptEvent]:
+        """The events that the chunk of a day (ISO) has."""
+        return self._kept("delivery = ?", (day,))
+
+    def _kept(self, where: str, values: Sequence[object]) -> list[KeptEvent]:
+        rows = self._database.read(
+            f"SELECT {COLUMNS}, received_at, removed, delivery, data_version FROM events "
+            f"LEFT JOIN accepted ON day = delivery AND source = '{SOURCE}' WHERE {where} "
+            "ORDER BY events.change",
+            values,
+        )
+        names = COLUMNS.split(", ")
+        return [
+            KeptEvent(
+                Event.model_construct(**dict(zip(names, row, strict=False))),
+                row[-4],
+                bool(row[-3]),
+                *row[-2:],
+            )
+            for row in rows
+        ]
+
+    # -- validated ratings of files ----------------------------------------------------------------
+
+    def accept(
+        self, day: str, source: str, data_version: str, ratings: Iterable[tuple[str, str, float]]
+    ) -> None:
+        """Make (user, movie, stars) all that a source's chunk of a day says, whatever it said
+        before.
+        """
+        with self._database.transaction() as change:
+            for table in ("accepted", "seen"):
+                change.execute(f"DELETE FROM {table} WHERE day = ? AND source = ?", (day, source))
+            number = _count(change, 1)
+            change.insert(
+                "accepted (day, source, data_version, change)",
+                [(day, source, data_version, number)],
+            )
+            change.insert(
+                "seen (day, source, user_id, movie_id, stars)",
+                [(day, source, *rating) for rating in ratings],
+            )
+
+    def accepted(self) -> dict[tuple[str, str], str]:
+        """The data version of each (day, source) that is in the index."""
+        rows = self._database.read("SELECT day, source, data_version FROM accepted")
+        return {(day, source): version for day, source, version in rows}
+
+    def seen_by(self, user_id: str) -> list[SeenRating]:
+        """A user's ratings of the chunks in the index, by day."""
+        rows = self._database.read(
+            "SELECT movie_id, stars, seen.day, data_version FROM seen "
+            "JOIN accepted ON accepted.day = seen.day AND accepted.source = seen.source "
+            "WHERE user_id = ? ORDER BY seen.day",
+            (user_id,),
+        )
+        return [SeenRating(*row) for row in rows]
+
+    # -- who did something lately ------------------------------------------------------------------
+
+    def changed_users(
+        self, since: int, but_types: Collection[str], learned: Collection[tuple[str, str]]
+    ) -> tuple[int, list[str]]:
+        """The last change, and whoever had one after `since`; perhaps more than once.
+
+        Args:
+            but_types: of events that change no list.
+            learned: (day, data version) of the chunks that need no notice.
+        """
+        last: int = self._database.read("SELECT value FROM counter")[0][0]
+        if last == since:
+            return last, []
+        chunks = self._database.read(
+            "SELECT day, source, data_version, change FROM accepted WHERE change <= ?", (last,)
+        )
+        known = set(learned)
+        types = list(but_types)
+        days = [
+            day
+            for day, source, version, _ in chunks
+            if source == SOURCE and (day, version) in known
+        ]
+        users = self._database.read(
+            f"SELECT DISTINCT user_id FROM events WHERE change > ? AND change <= ? "
+            f"AND type NOT IN ({_marks(types)}) "
+            f"AND (removed = 1 OR delivery IS NULL OR delivery NOT IN ({_marks(days)}))",
+            (since, last, *types, *days),
+        )
+        for day, source, version, change in chunks:
+            if change > since and (day, version) not in known:
+                users += self._database.read(
+                    "SELECT DISTINCT user_id FROM seen WHERE day = ? AND source = ?", (day, source)
+                )
+        return last, [user for (user,) in users]
+
+
+def _row(event: Event) -> tuple[object, ...]:
+    return tuple(getattr(event, name) for name in COLUMNS.split(", "))
+
+
+def _count(change: Transaction, by: int) -> int:
+    """The number of the last of so many changes.
+
+    The row is locked to the end of the transaction, so that the order of the numbers is the order
+    in which changes become visible.
+    """
+    return int(change.execute("UPDATE counter SET value = value + ? RETURNING value", (by,))[0][0])
+
+
+def _unknown(change: Transaction, events: Sequence[Event]) -> dict[str, Event]:
+    """The events that the store does not have, the first of each id."""
+    new: dict[str, Event] = {}
+    for event in events:
+        new.setdefault(event.event_id, event)
+    ids = list(new)
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        known = change.execute(
+            f"SELECT event_id FROM events WHERE event_id IN ({_marks(part)})", part
+        )
+        for (id_,) in known:
+            del new[id_]
+    return new
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values)) or "NULL"

@@ -1,0 +1,155 @@
+"""What users did: kept when it is acknowledged, and known to every list from then on."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+
+from movierec_serving.errors import EventStoreError
+from movierec_serving.events import Event, EventType
+from movierec_serving.events.log import EventLog
+from movierec_serving.events.writer import Writer
+from movierec_serving.http import schemas
+from movierec_serving.http.replies import Reply, invalid, printable, problem, reply
+from movierec_serving.http.routes.documented import (
+    BAD_BODY,
+    KEY,
+    PUBLIC,
+    EventInPath,
+    UserInPath,
+    problems,
+)
+from movierec_serving.http.schemas import EVENT
+
+DEADLINE = 5.0  # seconds that a request waits for the disk
+AHEAD = 300  # seconds that a sender's clock may be ahead of ours
+NOT_KEPT = problems(_503="The events could not be kept, nothing was; Retry-After says when again")
+
+
+def add_event_routes(app: FastAPI, log: EventLog) -> None:
+    writer = Writer(log)
+
+    class AsItCame(APIRoute):
+        """Reads the body by itself: FastAPI's way costs more than to keep an event."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            async def handle(request: Request) -> Response:
+                return (await _keep(writer, log.types, await request.body())).response()
+
+            return handle
+
+    async def post_events(request: schemas.EventsRequest | schemas.EventIn) -> None:
+        """Events are on the disk when this answers, and every list from then on knows them. The
+        same event twice is one: by its `event_id`, or by what it says where it has none. A wrong
+        one gets its error, beside its neighbours. One event may also be sent by itself, without
+        `events` around it.
+        """
+
+    app.router.add_api_route(
+        "/events",
+        post_events,
+        methods=["POST"],
+        dependencies=KEY,
+        response_model=schemas.EventResults,
+        responses={**PUBLIC, **BAD_BODY, **NOT_KEPT},
+        summary="Keep what users did, up to 1,000 events at once",
+        route_class_override=AsItCame,
+    )
+
+    @app.get(
+        "/users/{user_id:id}/events",
+        response_model=schemas.UserEvents,
+        responses={**PUBLIC, **NOT_KEPT},
+        dependencies=KEY,
+        summary="What a user did, the newest first",
+    )
+    def get_events(user_id: UserInPath, page: Annotated[schemas.Page, Query()]) -> Response:
+        kept = [one for one in log.store.of_user(user_id) if not one.removed]
+        kept.sort(key=lambda one: -one.event.timestamp)
+        items = [
+            {**one.event.model_dump(), "received_at": one.received_at, "delivered": one.delivery}
+            for one in kept[page.offset : page.offset + page.n]
+        ]
+        return reply({"user_id": user_id, "total": len(kept), "items": items}).response()
+
+    @app.delete(
+        "/events/{event_id:id}",
+        response_model=schemas.EventRemoved,
+        responses={**PUBLIC, **NOT_KEPT, **problems(_404="There is no such event")},
+        dependencies=KEY,
+        summary="Take an event back: no later list knows it",
+    )
+    def delete_event(event_id: EventInPath) -> Response:
+        if not log.remove(event_id):
+            return problem(404, "there is no such event").response()
+        return reply({"event_id": event_id, "removed": True}).response()
+
+
+async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> Reply:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return invalid(
+            [{"loc": (), "msg": f"Invalid JSON: {error}", "type": "json_invalid"}], "body"
+        )
+    alone = isinstance(content, dict) and "events" not in content
+    try:
+        sent = [content] if alone else schemas.EventsRequest.model_validate(content).events
+    except ValidationError as error:
+        return invalid(error.errors(include_url=False, include_input=False), "body")
+    results: list[dict[str, Any]] = []
+    good: list[Event] = []
+    now = int(time.time())
+    for index, one in enumerate(sent):
+        try:
+            good.append(_event(one, types, now))
+            results.append({"index": index, "event_id": good[-1].event_id})
+        except ValidationError as error:
+            if alone:
+                return invalid(error.errors(include_url=False, include_input=False), "body")
+            results.append({"index": index, "error": _cause(error)})
+        except ValueError as error:
+            if alone:
+                return invalid([{"loc": (), "msg": str(error), "type": "value_error"}], "body")
+            results.append({"index": index, "error": str(error)})
+    statuses = iter(await _kept(writer, good))
+    for result in results:
+        if "event_id" in result:
+            result["status"] = next(statuses)
+    return reply({"results": results})
+
+
+async def _kept(writer: Writer, events: Sequence[Event]) -> Sequence[str]:
+    """Raises EventStoreError if they are not known to be on the disk within the deadline."""
+    if not events:
+        return []
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(writer.append(events)), DEADLINE)
+    except TimeoutError:
+        raise EventStoreError(f"the disk took more than {DEADLINE:g} s") from None
+
+
+def _event(sent: Any, types: Mapping[str, EventType], now: int) -> Event:
+    """Raises ValueError, pydantic's among them, for what is no event."""
+    fields = EVENT.validate_python(sent)
+    kind = types.get(fields["type"])
+    if kind is None:
+        raise ValueError(f"type: {printable(fields['type'])!r} is none of {', '.join(types)}")
+    value = fields.get("value")
+    if said := kind.wrong(value):
+        raise ValueError(f"value: {said}, for the type {fields['type']}")
+    timestamp = fields.setdefault("timestamp", now)
+    if timestamp > now + AHEAD:
+        raise ValueError(f"timestamp: {timestamp} is in the future; it is in seconds, UTC")
+    return Event.of(**fields)
+
+
+def _cause(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return printable(f"{where}: {first['msg']}" if where else first["msg"])

@@ -1,0 +1,72 @@
+"""What users did lately, as answers need it: what the model does not know of them.
+
+Where it is kept is `events/`'s; how it changes a list is `http/recommender.py`'s.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from movierec_serving.bundle import PublishedModel
+from movierec_serving.errors import EventStoreError
+from movierec_serving.events import KeptEvent, Said, what_was_said
+from movierec_serving.events.log import Chunk, EventLog
+
+logger = logging.getLogger(__name__)
+
+
+class Lately:
+    """One process's view of the log, for the model that it answers from."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        self._learned: tuple[PublishedModel, frozenset[Chunk], str] | None = None
+
+    def of(self, model: PublishedModel, user_id: str) -> Said | None:
+        """What a user did that the model does not know; None if nothing, mostly without asking
+        anybody.
+
+        An unreachable store is logged, and the answer is the model's alone: a list that knows less
+        is worth more than none.
+        """
+        if not self.log.perhaps_fresh(user_id):
+            return None
+        store = self.log.store
+        try:
+            kept, seen = store.of_user(user_id), store.seen_by(user_id)
+        except EventStoreError as error:
+            logger.warning("%s: answered without what users did lately", error)
+            return None
+        chunks, oldest = self._chunks(model)
+        said = what_was_said(kept, self.log.types, lambda one: _has(one, chunks, oldest))
+        for rating in seen:
+            if rating.day >= oldest and (rating.day, rating.data_version) not in chunks:
+                said.hidden.add(rating.movie_id)
+                said.stars.setdefault(rating.movie_id, rating.stars)
+        return said or None
+
+    def renew(self, models: Sequence[PublishedModel]) -> None:
+        """Mark anew who did something that one of these models does not know.
+
+        While the store does not say who, it is asked for each user.
+        """
+        known = [frozenset(model.bundle.manifest.partitions) for model in models]
+        try:
+            self.log.renew(frozenset.intersection(*known) if known else ())
+        except EventStoreError as error:
+            logger.warning("%s: it is asked for each user", error)
+            self.log.ask_for_all()
+
+    def _chunks(self, model: PublishedModel) -> tuple[frozenset[Chunk], str]:
+        """The chunks that a model was trained on, and the first day of them."""
+        known = self._learned
+        if known is None or known[0] is not model:
+            chunks = frozenset(model.bundle.manifest.partitions)
+            self._learned = known = (model, chunks, min(chunks, default=("", ""))[0])
+        return known[1], known[2]
+
+
+def _has(one: KeptEvent, chunks: frozenset[Chunk], oldest: str) -> bool:
+    """Whether a model of these chunks has learned an event."""
+    if one.delivery is None:
+        return False
+    return one.delivery < oldest or (one.delivery, one.data_version or "") in chunks

@@ -1,0 +1,122 @@
+"""Events: kept when acknowledged, and known to every list from then on."""
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from movierec_serving.bundle import PublishedModel
+from tests.serving.test_endpoint import WAYS, ask
+from tests.support.endpoint_process import EndpointProcess
+
+NOW = int(time.time())
+
+
+@pytest.fixture
+def served(endpoint: EndpointProcess) -> PublishedModel:
+    """Version 2, live and as it lies in the store."""
+    assert endpoint.reload(2).status_code == 200
+    return PublishedModel.open(endpoint.store, 2)
+
+
+def send(endpoint: EndpointProcess, *events: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = endpoint.client.post("/events", json={"events": list(events)})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["results"])
+
+
+def did(user: str, movie: str, type_: str = "rating", value: float | None = 5.0) -> dict[str, Any]:
+    event = {"user_id": user, "movie_id": movie, "type": type_, "timestamp": NOW}
+    return event if value is None else {**event, "value": value}
+
+
+def listed(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["movie_id"] for item in answer.json()["items"]]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_somebody_did_changes_their_next_list(
+    endpoint: EndpointProcess, served: PublishedModel, way: str
+) -> None:
+    """Whoever answers: the events are in no model, and every process knows them."""
+    user = {"GET": "u1", "POST": "u2"}[way]
+    before = listed(ask(endpoint, way, user, n=100))
+    loved, passed = before[3], before[5]
+    result = send(endpoint, did(user, loved), did(user, passed, "dismiss", None))
+    assert [one["status"] for one in result] == ["kept", "kept"]
+    for _ in range(6):  # by one process or another
+        answer = ask(endpoint, way, user, n=100, explain=True)
+        assert set(listed(answer)) == set(before) - {loved, passed}
+        assert answer.json()["source"] == "fold_in"
+    reasons = {one["movie_id"] for item in answer.json()["items"] for one in item["because"]}
+    assert loved in reasons
+    assert passed not in reasons
+    for one in result:
+        removed = endpoint.client.delete(f"/events/{one['event_id']}").json()
+        assert removed == {"event_id": one["event_id"], "removed": True}
+    assert listed(ask(endpoint, way, user, n=100)) == before
+
+
+def test_somebody_unknown_becomes_known(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    assert ask(endpoint, "GET", "new").json()["fallback_reason"] == "unknown_user"
+    send(endpoint, did("new", "m3"))
+    answer = ask(endpoint, "GET", "new", n=100)
+    assert answer.json()["source"] == "fold_in"
+    given = endpoint.client.post(
+        "/recommend", json={"ratings": [{"movie_id": "m3", "rating": 5.0}], "n": 100}
+    )
+    assert listed(answer) == listed(given)
+    send(endpoint, {**did("new", "m3", "remove", None), "timestamp": NOW + 1})
+    assert ask(endpoint, "GET", "new").json()["source"] == "popular"
+    assert "m3" in listed(ask(endpoint, "GET", "new", n=100))
+
+
+def test_the_same_event_twice_is_one(endpoint: EndpointProcess, served: PublishedModel) -> None:
+    named = {**did("twice", "m4"), "event_id": "mine/1"}
+    first = send(endpoint, did("twice", "m3"), named, did("twice", "m3"))
+    assert [one["status"] for one in first] == ["kept", "kept", "known"]
+    assert [one["status"] for one in send(endpoint, named, did("twice", "m3"))] == ["known"] * 2
+    kept = endpoint.client.get("/users/twice/events").json()
+    assert kept["total"] == 2
+    assert {one["event_id"] for one in kept["items"]} == {"mine/1", first[0]["event_id"]}
+    assert endpoint.client.delete("/events/nobody's").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"),
+    [
+        ({"type": "stare"}, "type: 'stare' is none of rating, like"),
+        ({"value": 5.1}, "value: expected stars, 0.5 to 5 in halves, for the type rating"),
+        ({"type": "play", "value": 1.5}, "value: expected a share, 0 to 1, for the type play"),
+        ({"type": "like"}, "value: a value is not expected, for the type like"),
+        ({"timestamp": NOW * 1000}, "is in the future; it is in seconds"),
+        ({"user_id": ""}, "user_id: String should have at least 1 character"),
+        ({"stars": 3}, "stars: Extra inputs are not permitted"),
+        ({"movie_id": "\0"}, "movie_id: String should match pattern"),
+    ],
+)
+def test_a_wrong_event_gets_its_error_beside_its_neighbours(
+    endpoint: EndpointProcess, served: PublishedModel, wrong: dict[str, Any], cause: str
+) -> None:
+    good = {**did("beside", "m3"), "event_id": f"beside {cause}"}
+    results = send(endpoint, {**did("beside", "m3"), **wrong}, good)
+    assert cause in results[0].pop("error")
+    assert results == [
+        {"index": 0},
+        {"index": 1, "event_id": good["event_id"], "status": "kept"},
+    ]
+    alone = endpoint.client.post("/events", json={**did("beside", "m3"), **wrong})
+    assert alone.status_code == 422
+
+
+def test_what_is_no_list_of_events_is_refused_as_elsewhere(endpoint: EndpointProcess) -> None:
+    too_many = {"events": [did("many", "m3")] * 1001}
+    for content in (b"{", b"[]", b'{"events": []}', b'{"events": 3}', b'{"events": [], "x": 1}'):
+        answer = endpoint.client.post("/events", content=content)
+        assert answer.status_code == 422, content
+        assert answer.json()["detail"][0]["loc"][0] == "body"
+    assert endpoint.client.post("/events", json=too_many).status_code == 422
+    alone = endpoint.client.post("/events", json=did("alone", "m3"))
+    assert alone.json()["results"][0]["status"] == "kept"
