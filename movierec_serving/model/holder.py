@@ -96,7 +96,6 @@ class ModelHolder:
         """As an endpoint starts, in the process that starts the others."""
         if self.lately is not None:
             self.renew_events()
-            self.lately.log.store.close()  # what is open must not be carried over a fork
             self.lately.log.follow()
 
     def renew_events(self, version: int | None = None) -> None:

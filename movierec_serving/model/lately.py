@@ -55,6 +55,8 @@ class Lately:
         except EventStoreError as error:
             logger.warning("%s: it is asked for each user", error)
             self.log.ask_for_all()
+        finally:  # a fork must not carry over what is open, and a thread of a pool keeps it
+            self.log.store.close()
 
     def _chunks(self, model: PublishedModel) -> tuple[frozenset[Chunk], str]:
         """The chunks that a model was trained on, and the first day of them."""

@@ -18,7 +18,7 @@ from movierec_serving.http.middleware.body_limit import MAX_BODY, declared_lengt
 
 PATIENCE = 10.0  # seconds for a header, and for a body or an answer beside what its size takes
 RATE = 64 << 10  # bytes a second that a client has to send or to take, beyond that
-RESERVE = 44  # descriptors for what is no connection: files of two versions and of events, the loop
+RESERVE = 40  # descriptors for what is no connection: the files of two versions, the event loop
 LEAST = 8  # connections, however few descriptors there are
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
