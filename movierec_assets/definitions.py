@@ -16,6 +16,7 @@ from movierec_assets.defs import (
     production,
     promotion,
     registration,
+    tables,
     training,
     tuning,
     validation,
@@ -77,6 +78,7 @@ def assemble(platform: Platform) -> dg.Definitions:
         sensors=[
             automation.landing_zone_watch,
             automation.retrain_stale,
+            tables.table_watch,
             deployment.deploy_production,
             notices.after_failure,
             notices.refused_days,

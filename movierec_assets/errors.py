@@ -7,6 +7,7 @@ caller that expects an error of this page does not swallow a typo.
     ├── NotReadyError          a day was asked for before what it needs
     ├── ChunkError             a delivered file cannot be read as a whole
     ├── DeclarationError       a source's declaration says something that cannot be
+    ├── TableError             a source's table cannot be read, or not be trusted
     ├── MissingChunkError      a file should lie in the landing zone and does not
     ├── AlteredChunkError      an archived chunk no longer has its sha256
     ├── UnavailableError       a copy of a data set cannot be had now
@@ -67,6 +68,10 @@ class ChunkError(MovierecError):
 
 class DeclarationError(MovierecError):
     """A source's declaration cannot be understood; the message names the file and the field."""
+
+
+class TableError(MovierecError):
+    """A source's table cannot be read, or not be trusted; the message never holds the URL."""
 
 
 class MissingChunkError(MovierecError, FileNotFoundError):

@@ -14,6 +14,7 @@ from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.errors import EndpointError, ForgetError
 from movierec_assets.maintenance.erasure import (
     erase_rows,
+    erase_taken,
     left_in,
     remove_models,
     rewrite_chunks,
@@ -72,6 +73,7 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
             say(f"{name}: done")
 
     step("chunks rewritten", lambda: rewrite_chunks(platform, journal))
+    step("rows of tables deleted", lambda: erase_taken(platform, journal))
     step("models that know the user removed", lambda: _remove_models(platform, journal, say))
     step("rows deleted", lambda: erase_rows(platform, journal))
     step("days ingested again", lambda: _ingest(platform, journal))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import dagster as dg
 from movierec_assets.definitions import assemble, resources
 from movierec_assets.defs.ingestion import raw_ratings
 from movierec_assets.defs.validation import validated_ratings
+from movierec_assets.maintenance.losses import read_by
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
 from movierec_assets.platform import Platform, wired
-from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.stores.receipts import Receipt
+from movierec_assets.resources.stores.replayed_zone import ReplayedZone
 
 _runs = itertools.count()
 
@@ -59,17 +61,16 @@ def replay(platform: Platform, receipts: Sequence[Receipt]) -> list[str]:
         Why a day could not be ingested.
     """
     problems: list[str] = []
-    for rounds in _rounds(receipts):
+    archive = platform.chunk_archive
+    for rounds in _rounds(platform, receipts):
         with tempfile.TemporaryDirectory(prefix="movierec-replay-") as folder:
-            declared = str(platform.landing_zone.declared_in)
-            landing = LandingZone(path=folder, declarations=declared)
-            for receipt in rounds:
+            landing = ReplayedZone(path=folder, archive=archive.path, read_by=rounds.read_by)
+            for receipt in rounds.receipts:
                 target = Path(folder) / receipt.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                content = platform.chunk_archive.read(receipt.day, receipt.sha256)
-                target.write_bytes(content)
+                target.write_bytes(archive.read(receipt.day, receipt.sha256))
             adapters = {**resources(platform), "landing_zone": landing}
-            days = {receipt.day for receipt in rounds}
+            days = {receipt.day for receipt in rounds.receipts}
             for first, last in contiguous(daily.get_partition_keys(), days):
                 with dg.DagsterInstance.ephemeral() as instance:
                     result = dg.materialize(
@@ -83,18 +84,45 @@ def replay(platform: Platform, receipts: Sequence[Receipt]) -> list[str]:
     return problems
 
 
-def _rounds(receipts: Sequence[Receipt]) -> Iterator[list[Receipt]]:
-    """The receipts, cut so that no day and folder has two in a part; their order stays."""
-    rounds: list[list[Receipt]] = []
-    depth: dict[tuple[str, Path], int] = {}
+@dataclass
+class _Round:
+    """Receipts of which no day and folder has two, and no source two declarations.
+
+    Attributes:
+        read_by: the digest of each source's declaration; "" where it has none.
+    """
+
+    receipts: list[Receipt] = field(default_factory=list)
+    read_by: dict[str, str] = field(default_factory=dict)
+    filled: set[tuple[str, str]] = field(default_factory=set)
+
+    def takes(self, receipt: Receipt, source: str, digest: str) -> bool:
+        free = (receipt.day, source) not in self.filled
+        return free and self.read_by.get(source, digest) == digest
+
+    def add(self, receipt: Receipt, source: str, digest: str) -> None:
+        self.receipts.append(receipt)
+        self.filled.add((receipt.day, source))
+        self.read_by[source] = digest
+
+
+def _rounds(platform: Platform, receipts: Sequence[Receipt]) -> list[_Round]:
+    """The receipts in as few parts as can be; those of a day and source keep their order."""
+    rounds: list[_Round] = []
+    after: dict[tuple[str, str], int] = {}  # the first part that is free, by day and source
     for receipt in receipts:
-        key = (receipt.day, Path(receipt.path).parent)
-        place = depth.get(key, 0)
-        depth[key] = place + 1
+        source = Path(receipt.path).parts[0]
+        declared = read_by(platform, receipt)
+        digest = platform.chunk_archive.store_declaration(source, declared) if declared else ""
+        key = (receipt.day, source)
+        place = after.get(key, 0)
+        while place < len(rounds) and not rounds[place].takes(receipt, source, digest):
+            place += 1
         if place == len(rounds):
-            rounds.append([])
-        rounds[place].append(receipt)
-    yield from rounds
+            rounds.append(_Round())
+        rounds[place].add(receipt, source, digest)
+        after[key] = place + 1
+    return rounds
 
 
 def _failures(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:

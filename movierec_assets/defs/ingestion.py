@@ -66,7 +66,7 @@ def raw_ratings(
                 content = path.read_bytes()
                 delivered[day][source] = sha256 = chunk_archive.store(day, content)
                 name = path.relative_to(landing_zone.path).as_posix()
-                chunk_archive.receipts.enter(day, sha256, name)
+                chunk_archive.receipts.enter(day, sha256, name, meaning)
                 mine = [one for one in held(known.get(source, [])) if one.sha256 == sha256]
                 if any(one.declaration == meaning for one in mine):
                     if known[source][-1].sha256 != sha256:

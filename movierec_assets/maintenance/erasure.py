@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,14 +20,15 @@ from pathlib import Path
 from movierec_assets.errors import ChunkError
 from movierec_assets.maintenance.contents import DATABASE, databases_of
 from movierec_assets.maintenance.journal import ID_FILE, Journal
-from movierec_assets.maintenance.losses import kept_records
+from movierec_assets.maintenance.losses import kept_records, read_by
 from movierec_assets.maintenance.prune import finish_removals, remove_folder
 from movierec_assets.maintenance.scrub import scrub_sqlite
 from movierec_assets.maintenance.traces import Traces, same_id
 from movierec_assets.platform import Platform
-from movierec_assets.ratings.declaration import PLAIN
+from movierec_assets.ratings.declaration import PLAIN, Declaration
 from movierec_assets.ratings.rewriting import Layout, without_records
 from movierec_assets.resources.stores.receipts import Receipt
+from movierec_assets.resources.stores.taken_rows import TakenRows
 from movierec_serving.bundle import Bundle, BundleError
 from movierec_serving.bundle.files import replace_file
 
@@ -43,8 +45,8 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
     root, archive = platform.settings.warehouse, Path(platform.chunk_archive.path)
     for receipt in platform.chunk_archive.receipts.all():
         content = platform.chunk_archive.file(receipt.day, receipt.sha256).read_bytes()
-        source = Path(receipt.path).parts[0]
-        rest, count = _rest(content, receipt.path, journal.user_id, _layout(platform, source))
+        layout = _layout(read_by(platform, receipt))
+        rest, count = _rest(content, receipt.path, journal.user_id, layout)
         if rest == content:
             continue
         if receipt.day not in journal.days:
@@ -57,7 +59,7 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
     for file in sorted(Path(platform.landing_zone.path).rglob("*")):
         if file.is_file() and not file.is_symlink() and file.name != "movies.csv":
             content = file.read_bytes()
-            layout = _layout(platform, file.parent.name)
+            layout = _layout(platform.landing_zone.declaration(file.parent.name))
             rest, _ = _rest(content, file.name, journal.user_id, layout)
             if rest is None:
                 file.unlink()
@@ -65,10 +67,17 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
                 replace_file(file, rest)
 
 
-def _layout(platform: Platform, source: str) -> Layout:
+def _layout(declared: Declaration | None) -> Layout:
     """Where the files of a source name the user, by its declaration."""
-    declared = platform.landing_zone.declaration(source) or PLAIN
+    declared = declared or PLAIN
     return Layout(declared.separator, declared.columns.user_id, declared.header)
+
+
+def erase_taken(platform: Platform, journal: Journal) -> None:
+    """Take the user's rows out of those that were read from tables and are not delivered yet."""
+    for state in sorted((platform.settings.warehouse / "taken").glob("*.db")):
+        with TakenRows.open(state) as kept:
+            kept.erase(partial(same_id, user_id=journal.user_id))
 
 
 def _rest(content: bytes, name: str, user_id: str, layout: Layout) -> tuple[bytes | None, int]:
@@ -86,9 +95,7 @@ def _rest(content: bytes, name: str, user_id: str, layout: Layout) -> tuple[byte
 def _archive_rest(platform: Platform, receipt: Receipt, rest: bytes) -> str:
     """Archive what is left of a chunk as if it had been delivered then; its sha256."""
     sha256 = platform.chunk_archive.store(receipt.day, rest)
-    document = {"path": receipt.path, "received_at": receipt.received_at}
-    beside = platform.chunk_archive.file(receipt.day, f"{sha256}.json")
-    replace_file(beside, json.dumps(document).encode())
+    platform.chunk_archive.receipts.write(replace(receipt, sha256=sha256))
     return sha256
 
 

@@ -14,9 +14,10 @@ from movierec_assets.errors import RegistryLostError
 from movierec_assets.maintenance.journal import ID_FILE
 from movierec_assets.maintenance.retention import compared_next
 from movierec_assets.platform import Platform
+from movierec_assets.ratings.declaration import Declaration
 from movierec_assets.resources.registry.version_records import VersionRecord, published
 from movierec_assets.resources.stores.bundle_store import BundleStore
-from movierec_assets.resources.stores.receipts import chunk_names
+from movierec_assets.resources.stores.receipts import Receipt, chunk_names
 from movierec_assets.training.day_model import DayModel
 
 RECOVER = "`movierec recover --apply`"
@@ -60,6 +61,16 @@ def kept_records(platform: Platform) -> dict[int, VersionRecord]:
 def archived(platform: Platform) -> set[tuple[str, str]]:
     """(day, sha256) of every archived chunk."""
     return set(chunk_names(Path(platform.chunk_archive.path)))
+
+
+def read_by(platform: Platform, receipt: Receipt) -> Declaration | None:
+    """What an archived chunk's source declared when it came; today's where no receipt says it."""
+    source = Path(receipt.path).parts[0]
+    if not receipt.declared:
+        return platform.landing_zone.declaration(source)
+    if receipt.declaration is None:
+        return None
+    return platform.chunk_archive.declaration(source, receipt.declaration)
 
 
 def recorded_chunks(platform: Platform) -> set[tuple[str, str]]:

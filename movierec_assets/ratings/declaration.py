@@ -1,4 +1,4 @@
-"""What a source declares of its files: how they are written, and what their values mean.
+"""What a source declares of its files or its table: how they are written, what their values mean.
 
 A declaration is a small TOML, `warehouse/sources/NAME.toml`. Every field has the meaning of the
 default source, so that a declaration says only what is different. Unknown fields are refused.
@@ -98,6 +98,25 @@ class Time(_Strict):
     zone: Zone = "UTC"
 
 
+class Table(_Strict):
+    """Ratings are rows of a database's table, which is watched; files are made of it, day by day.
+
+    Attributes:
+        url_env: the environment variable that holds SQLAlchemy's URL. The URL itself is a secret.
+        name: the table or view, `ratings` or `schema.ratings`.
+        watermark: a column that grows with each row that is written: a number or a point in time.
+        overlap: how far below the newest watermark is looked again for rows that were committed
+            late: seconds of a time, steps of a number.
+        wait_minutes: how long after its end a day is still open for rows that come late.
+    """
+
+    url_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    name: str = Field(min_length=1)
+    watermark: str = Field(min_length=1)
+    overlap: int = Field(default=600, ge=0)
+    wait_minutes: int = Field(default=30, ge=0)
+
+
 class Declaration(_Strict):
     """One source's files and what their values mean.
 
@@ -108,6 +127,7 @@ class Declaration(_Strict):
         decimal: the mark before a rating's fraction.
         day_zone: where the business day of a file begins and ends at midnight.
         ids: `mended` (see `ids`), or `exact` for a source whose ids differ in what nobody sees.
+        table: where rows come from if not from files; the files are then written by movierec.
     """
 
     separator: str = Field(default=",", min_length=1, max_length=4)
@@ -120,6 +140,14 @@ class Declaration(_Strict):
     time: Time = Time()
     day_zone: Zone = "UTC"
     ids: Literal["mended", "exact"] = "mended"
+    table: Table | None = None
+
+    @model_validator(mode="after")
+    def _table_has_no_marks(self) -> Self:
+        written = self.separator, self.quoting, self.decimal, self.header
+        if self.table is not None and written != (",", True, ".", None):
+            raise ValueError("a table has no separator, quoting, decimal or header")
+        return self
 
     @property
     def names(self) -> dict[str, str]:
@@ -161,5 +189,8 @@ def parse_declaration(text: str, name: str) -> Declaration:
 
 
 def digest(declaration: Declaration) -> str:
-    """sha256 (hex) of what a declaration says, however it is written; part of a data version."""
-    return hashlib.sha256(declaration.model_dump_json().encode()).hexdigest()
+    """sha256 (hex) of what a declaration says, however it is written; part of a data version.
+
+    Where a table's rows come from does not change what they mean, so it is left out.
+    """
+    return hashlib.sha256(declaration.model_dump_json(exclude={"table"}).encode()).hexdigest()

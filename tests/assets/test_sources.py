@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from typer.testing import CliRunner
 
+from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
+from movierec_assets.maintenance.erasure import rewrite_chunks
+from movierec_assets.maintenance.journal import Journal
 from movierec_assets.ratings.declaration import digest, parse_declaration
 from movierec_assets.settings import settings
 from tests.conftest import Platform
@@ -88,6 +92,26 @@ def test_a_changed_declaration_judges_the_same_bytes_anew(two: Platform) -> None
     after = two.warehouse.partitions(DAY, None)
     assert (before[0], len(after)) == (after[0], 2)
     assert before[1] != after[1]
+
+
+def test_what_was_archived_is_read_as_its_source_declared_it_then(
+    two: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shop writes otherwise now: a lost ledger and an erasure go by what was declared."""
+    monkeypatch.setenv("MOVIEREC_RELOAD_TOKEN", "a token")
+    settings.cache_clear()
+    rows = two.query("SELECT * FROM validated_ratings ORDER BY ALL")
+    partitions = two.warehouse.partitions(DAY, None)
+    declare(two, SHOP.replace("customer", "buyer").replace('separator = ";"', 'separator = ","'))
+    (two.root / "movierec.duckdb").unlink()
+    done = CliRunner().invoke(app, ["recover", "--apply"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert two.query("SELECT * FROM validated_ratings ORDER BY ALL") == rows
+    assert two.warehouse.partitions(DAY, None) == partitions
+    rewrite_chunks(two.wired, Journal("c0", "asked", "2026-01-01"))
+    (receipt,) = (one for one in two.chunk_archive.receipts.all() if "shop" in one.path)
+    assert two.chunk_archive.read(DAY, receipt.sha256).count(b"\n") == 17  # 4 of 20 were theirs
+    assert receipt.declaration == partitions[1][1].split("/")[-1]
 
 
 def test_a_wrong_declaration_refuses_its_source_alone(two: Platform) -> None:

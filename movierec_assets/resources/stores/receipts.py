@@ -7,7 +7,7 @@ receipt decides which chunk of a day is current, and a name's end decides how it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,20 @@ _SUFFIXES = {b"PAR1": ".parquet", b"\x1f\x8b": ".csv.gz"}  # by a file's first b
 
 @dataclass(frozen=True)
 class Receipt:
-    """The last delivery of an archived chunk; `path` is relative to the landing zone."""
+    """The last delivery of an archived chunk.
+
+    Attributes:
+        path: relative to the landing zone.
+        declaration: the archived declaration (its digest) that it was read by; None where none was.
+        declared: whether that is known: receipts of before do not say.
+    """
 
     day: str
     sha256: str
     path: str
     received_at: str
+    declaration: str | None = None
+    declared: bool = True
 
 
 class Receipts:
@@ -33,15 +41,25 @@ class Receipts:
     def __init__(self, archive: Path) -> None:
         self._archive = archive
 
-    def enter(self, day: str, sha256: str, path: str) -> None:
+    def enter(self, day: str, sha256: str, path: str, declaration: str | None = None) -> None:
         """Make this chunk the last one delivered of its day, under this name."""
         own = self._archive / day / f"{sha256}.json"
         known = _read(own)
         others = (_read(file) for file in own.parent.glob("*.json") if file != own)
         newest = max((one["received_at"] for one in others if one is not None), default="")
-        if known is not None and known["path"] == path and known["received_at"] > newest:
+        same = _declared(known) == (declaration, True)
+        if known and same and known["path"] == path and known["received_at"] > newest:
             return
-        document = {"path": path, "received_at": datetime.now(UTC).isoformat()}
+        self.write(Receipt(day, sha256, path, datetime.now(UTC).isoformat(), declaration))
+
+    def write(self, receipt: Receipt) -> None:
+        """Put a receipt beside its chunk."""
+        document = {
+            "path": receipt.path,
+            "received_at": receipt.received_at,
+            "declaration": receipt.declaration,
+        }
+        own = self._archive / receipt.day / f"{receipt.sha256}.json"
         replace_file(own, json.dumps(document).encode())
 
     def all(self) -> list[Receipt]:
@@ -52,7 +70,8 @@ class Receipts:
         for day, sha256 in chunk_names(self._archive):
             file = self._archive / day / sha256
             document = _read(file.with_name(f"{sha256}.json")) or _guessed(file)
-            yield Receipt(day, sha256, document["path"], document["received_at"])
+            received = document["path"], document["received_at"]
+            yield Receipt(day, sha256, *received, *_declared(document))
 
 
 def chunk_names(archive: Path) -> Iterator[tuple[str, str]]:
@@ -62,10 +81,18 @@ def chunk_names(archive: Path) -> Iterator[tuple[str, str]]:
             yield file.parent.name, file.name
 
 
+def _declared(document: Mapping[str, str] | None) -> tuple[str | None, bool]:
+    known = document is not None and "declaration" in document
+    return (document["declaration"] or None, True) if document and known else (None, False)
+
+
 def _read(file: Path) -> dict[str, str] | None:
     try:
         document = json.loads(file.read_bytes())
-        return {name: str(document[name]) for name in ("path", "received_at")}
+        found = {name: str(document[name]) for name in ("path", "received_at")}
+        if "declaration" in document:
+            found["declaration"] = str(document["declaration"] or "")
+        return found
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: it can be guessed
         return None
 
