@@ -90,9 +90,22 @@ def assemble(platform: Platform) -> dg.Definitions:
 
 
 def resources(platform: Platform) -> dict[str, Any]:
-    """Each field of the platform by its name, and the MLflow run of a Dagster run."""
+    """Each field of the platform by its name, and the MLflow run of a Dagster run.
+
+    They are wired already: as values, not as something to configure, they leave the launchpad of a
+    job to what a person decides there.
+    """
     adapters = {field.name: getattr(platform, field.name) for field in fields(platform)}
-    return {**adapters, "platform": platform, "mlflow": mlflow_run}
+    wired_already = {
+        name: dg.ResourceDefinition.hardcoded_resource(adapter, description(adapter))
+        for name, adapter in {**adapters, "platform": platform}.items()
+    }
+    return {**wired_already, "mlflow": mlflow_run}
+
+
+def description(adapter: object) -> str:
+    """The first sentence that its class says of itself."""
+    return " ".join((type(adapter).__doc__ or "").split("\n\n")[0].split())
 
 
 defs = assemble(wired())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
@@ -34,6 +34,15 @@ def contiguous(keys: Sequence[str], chosen: set[str]) -> list[tuple[str, str]]:
             stretches.append((stretches.pop()[0], key) if previous else (key, key))
         previous = key in chosen
     return stretches
+
+
+def days_of(tags: Mapping[str, str]) -> str | None:
+    """The days of a run by its tags, as `1998-03-02` or `1998-03-02 to 1998-03-06`; None for a run
+    that is not of days.
+    """
+    first = tags.get(RANGE_START) or tags.get("dagster/partition")
+    last = tags.get(RANGE_END) or first
+    return first if first == last else f"{first} to {last}"
 
 
 daily = daily_partitions(settings().partition_start, settings().partition_end)

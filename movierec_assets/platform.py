@@ -48,7 +48,9 @@ class Platform:
             bundle_store=BundleStore(root=str(root)),
             published_models=PublishedModels(path=str(root / "models")),
             shown_files=ShownFiles(path=str(root / "shown")),
-            model_registry=ModelRegistry(tracking_uri=settings.tracking_uri, root=str(root)),
+            model_registry=ModelRegistry(
+                tracking_uri=settings.tracking_uri, root=str(root), ui=settings.mlflow_ui
+            ),
             serving_client=ServingClient(settings.endpoints, settings.reload_token),
             notifier=Notifier(settings.webhook),
         )

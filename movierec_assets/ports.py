@@ -117,6 +117,12 @@ class Registry(Protocol):
     ) -> Verdict:
         """Record a verdict, its numbers but those `known`; one that was recorded is returned."""
 
+    def page(self, number: int) -> str:
+        """Give the address of the page about a version, for a person."""
+
+    def run_page(self, version: Version) -> str:
+        """Give the address of the page about the run that made a version."""
+
     def change(self, action: Action, number: int, reason: str) -> None:
         """Record what somebody decided about a version; ChangeError if it makes no sense."""
 

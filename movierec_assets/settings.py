@@ -307,6 +307,13 @@ class Settings(BaseSettings):
         """MLflow's address: the server that was set, else SQLite in the warehouse."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.warehouse.resolve() / 'mlflow.db'}"
 
+    @property
+    def mlflow_ui(self) -> str:
+        """Where a person looks at MLflow: the server that was set, else what `movierec up` runs."""
+        served = (self.mlflow_tracking_uri or "").startswith(("http://", "https://"))
+        server = str(self.mlflow_tracking_uri).rstrip("/")
+        return server if served else f"http://127.0.0.1:{self.mlflow_port}"
+
 
 @cache
 def settings() -> Settings:

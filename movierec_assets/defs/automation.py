@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.keys import DAILY, MODEL_OF_A_DAY, MOVIES
 from movierec_assets.errors import ChunkError, MissingChunkError, WarehouseHeldError
 from movierec_assets.monitoring.missed import missed_days
@@ -32,18 +33,30 @@ daily_job = dg.define_asset_job(
     "daily",
     description="A day, or a range of days in one run: from the chunk to the gate's verdict.",
     selection=dg.AssetSelection.assets(*DAILY) | dg.AssetSelection.tag(*MODEL_OF_A_DAY),
+    owners=OWNERS,
 )
 retrain_job = dg.define_asset_job(
     "retrain",
     description="Days whose chunks are validated: from the model to the gate's verdict.",
     selection=dg.AssetSelection.assets(*DAILY[2:]) | dg.AssetSelection.tag(*MODEL_OF_A_DAY),
+    owners=OWNERS,
 )
 catalogue_job = dg.define_asset_job(
-    "catalogue", selection=dg.AssetSelection.assets(MOVIES), description="Read movies.csv again."
+    "catalogue",
+    selection=dg.AssetSelection.assets(MOVIES),
+    description="Read movies.csv again.",
+    owners=OWNERS,
 )
 
 
-@dg.schedule(job=daily_job, cron_schedule="30 * * * *", execution_timezone="UTC")
+@dg.schedule(
+    job=daily_job,
+    cron_schedule="30 * * * *",
+    execution_timezone="UTC",
+    description="Every hour: the day that has ended, once its chunk has arrived, and days that "
+    "were missed. Off at first.",
+    owners=OWNERS,
+)
 def every_day(
     context: dg.ScheduleEvaluationContext, landing_zone: LandingZone, warehouse: Warehouse
 ) -> dg.RunRequest | dg.SkipReason | list[dg.RunRequest]:
@@ -103,6 +116,7 @@ def _under_way(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Days whose models no longer follow from the ledger, trained again: after a late "
     "or re-delivered day. On at first.",
+    owners=OWNERS,
 )
 def retrain_stale(
     context: dg.SensorEvaluationContext,
@@ -137,6 +151,7 @@ def retrain_stale(
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="New or changed chunks, asked for as ranges of days. Off at first: it would ask "
     "for every day at once.",
+    owners=OWNERS,
 )
 def landing_zone_watch(
     context: dg.SensorEvaluationContext, landing_zone: LandingZone

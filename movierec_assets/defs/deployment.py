@@ -1,6 +1,7 @@
 """Deployment: the production version published and live on every endpoint."""
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -75,6 +76,8 @@ def served_model(
             "data until": production.data_until,
             "dagster/row_count": rows,
             "endpoints": table(("endpoint", "previous", "changed", "seconds"), reloads),
+            "what they serve": dg.MetadataValue.md(_links(serving_client.endpoints)),
+            "MLflow version": dg.MetadataValue.url(model_registry.page(production.number)),
         }
     )
 
@@ -112,6 +115,11 @@ def _reload(
     return done, failed
 
 
+def _links(endpoints: Sequence[str]) -> str:
+    """Each endpoint's own account of what it serves, to be clicked."""
+    return ", ".join(f"[{url}/model]({url}/model)" for url in endpoints)
+
+
 def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
     """Each user's list as rows, for whoever reads recommendations in DuckDB."""
     bundle = published.bundle
@@ -133,6 +141,7 @@ deploy_job = dg.define_asset_job(
     "users.",
     selection=dg.AssetSelection.assets(SERVED_MODEL).without_checks()
     | dg.AssetSelection.checks(dg.AssetCheckKey(SERVED_MODEL, "live_answers")),
+    owners=OWNERS,
 )
 
 
@@ -142,6 +151,7 @@ deploy_job = dg.define_asset_job(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Compares production with what each endpoint serves, and asks for a deployment "
     "until they agree.",
+    owners=OWNERS,
 )
 def deploy_production(
     context: dg.SensorEvaluationContext,

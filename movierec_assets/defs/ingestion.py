@@ -29,7 +29,11 @@ LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day 
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER),
     check_specs=[
         dg.AssetCheckSpec(
-            "chunks_readable", asset="raw_ratings", description="no chunk was refused"
+            "chunks_readable",
+            asset="raw_ratings",
+            description="Every delivered file could be read. A failure names the days whose newest "
+            "file could not, and why: nothing of it is trained on, and what was accepted for the "
+            "day before stays. Deliver the day again.",
         )
     ],
 )
@@ -84,9 +88,7 @@ def raw_ratings(
         return {day: _metadata(chunks[day], delivered[day]) for day in days}
 
     def check() -> dg.AssetCheckResult:
-        return refusals(
-            "chunks_readable", warehouse.refused(unreadable=True), context.partition_keys
-        )
+        return refusals(context, "chunks_readable", warehouse.refused(unreadable=True))
 
     yield from each_day(context, ingest, describe, checks=[check])
 
@@ -102,10 +104,10 @@ def _metadata(chunks: list[Chunk], delivered: Mapping[str, str]) -> Metadata:
     found = [one for one in chunks if delivered.get(one.source) == one.sha256]
     current = [one.sha256 for one in chunks if one.current]
     return {
+        "status": "; ".join(_status(one) for one in found),
         "dagster/row_count": sum(one.rows for one in found),
         "file": ", ".join(one.file for one in found),
         "sha256": ", ".join(one.sha256 for one in found),
-        "status": "; ".join(_status(one) for one in found),
         "current chunk": ", ".join(current) or "none",
         "chunks delivered": len(chunks),
     }

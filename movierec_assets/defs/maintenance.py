@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from movierec_assets.defs.shared.header import POOL
+from movierec_assets.defs.shared.header import OWNERS, POOL
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
 from movierec_assets.defs.shared.metadata import table
 from movierec_assets.maintenance.backup import maintenance
@@ -16,7 +16,8 @@ from movierec_assets.platform import Platform
 
 @dg.asset_check(
     asset=PRODUCTION_MODEL,
-    description="no store has lost what another one knows of: bundles, twins, versions, chunks",
+    description="No store has lost what another one knows of: bundles, twins, versions, chunks. A "
+    "failure lists each loss with what to do; mostly `movierec recover --apply` makes it again.",
 )
 def nothing_lost(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
     """Compare the stores of the home; each loss is named with what to do."""
@@ -67,6 +68,7 @@ def prune_versions(
 @dg.job(
     description="Remove old versions that nothing needs. It only says which, unless MOVIEREC_PRUNE "
     "or the run's config wants them removed.",
+    owners=OWNERS,
 )
 def prune_job() -> None:
     prune_versions()
@@ -76,7 +78,9 @@ def prune_job() -> None:
     "30 3 * * 0",
     job=prune_job,
     execution_timezone="UTC",
+    description="Sunday night: which old versions nothing needs, or their removal.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    owners=OWNERS,
 )
 def prune_weekly() -> dg.RunRequest:
     """Sunday night: what could be removed, or its removal; bytes by store before and after."""
@@ -87,6 +91,7 @@ upkeep_job = dg.define_asset_job(
     "upkeep",
     dg.AssetSelection.checks(dg.AssetCheckKey(PRODUCTION_MODEL, "nothing_lost")),
     description="Whether a store has lost something.",
+    owners=OWNERS,
 )
 
 
@@ -94,7 +99,9 @@ upkeep_job = dg.define_asset_job(
     "30 5 * * *",
     job=upkeep_job,
     execution_timezone="UTC",
+    description="Each morning: whether a store has lost something.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    owners=OWNERS,
 )
 def look_for_losses() -> dg.RunRequest:
     """Each morning, before anybody asks why a day was not trained."""

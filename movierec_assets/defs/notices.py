@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.defs.shared.runs import cause, subject
 from movierec_assets.defs.shared.tags import ATTEMPT
@@ -20,8 +21,10 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 TICK_WAIT_S = 2.0
 
 
-@dg.run_failure_sensor(
-    default_status=dg.DefaultSensorStatus.RUNNING, monitor_all_code_locations=False
+@dg.run_failure_sensor(  # it takes no owners
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    monitor_all_code_locations=False,
+    description="Tells of each failed run once, with its days, cause and link.",
 )
 def after_failure(
     context: dg.RunFailureSensorContext,
@@ -58,6 +61,7 @@ def _told_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Told:
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells of each refused chunk once.",
+    owners=OWNERS,
 )
 def refused_days(
     context: dg.SensorEvaluationContext, warehouse: Warehouse, notifier: dg.ResourceParam[Notices]

@@ -1,7 +1,9 @@
 """Production by hand: one job, by which a person pins, revokes or approves a version."""
 
 import dagster as dg
+from pydantic import Field
 
+from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.errors import ChangeError
 from movierec_assets.ports import Registry
@@ -12,9 +14,13 @@ from movierec_assets.resources.dagster_instance import USER
 class Change(dg.Config):
     """What to do to which version, and why."""
 
-    action: Action
-    version: int
-    reason: str
+    action: Action = Field(description="pin, unpin, revoke, unrevoke or approve")
+    version: int = Field(description="MLflow's number of the version")
+    reason: str = Field(description="why, in words: it is kept with the version")
+
+
+# What the launchpad shows at first; it is refused until a version and a reason are given.
+TEMPLATE = {"action": "pin", "version": 0, "reason": ""}
 
 
 @dg.op
@@ -36,6 +42,11 @@ def change_production(
     context.log.info(f"{by}; production is {production or 'none'}")
 
 
-@dg.job(description="pin, unpin, revoke, unrevoke or approve a version, with a reason.")
+@dg.job(
+    description="Pin, unpin, revoke, unrevoke or approve a version, with a reason. Fill in action, "
+    "version and reason in the launchpad.",
+    config={"ops": {"change_production": {"config": TEMPLATE}}},
+    owners=OWNERS,
+)
 def set_production() -> None:
     change_production()

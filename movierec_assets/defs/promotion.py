@@ -9,8 +9,8 @@ from movierec_assets.defs.shared.challengers import Gate
 from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import GROUP, OWNERS, daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT, PRODUCTION_MODEL, REGISTERED_MODEL
-from movierec_assets.defs.shared.metadata import Metadata
-from movierec_assets.defs.shared.pictures import differences
+from movierec_assets.defs.shared.metadata import Metadata, table
+from movierec_assets.defs.shared.pictures import Bounds, differences
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.errors import NotReadyError
 from movierec_assets.ports import Bundles, Registry
@@ -20,6 +20,7 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 from movierec_assets.training.day_model import DayModel
 
+REFERENCES = ("production", "anchor")
 UNDECIDED = {"verdict": "insufficient_data", "reason": "no rating has been accepted yet"}
 
 
@@ -52,7 +53,8 @@ def gate_verdict(
         verdict = gate.verdict(model, version, list(versions.values()), warehouse.model)
         tags = {**version.tags, "gate": verdict.decision, "gate_reason": verdict.reason}
         versions[version.identity] = replace(version, tags=tags)
-        described[day] = _metadata(version.number, verdict, settings.gate_margin)
+        page = model_registry.page(version.number)
+        described[day] = _metadata(version, page, verdict, model, settings.gate_margin)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         return {day: described[day] for day in days}
@@ -83,19 +85,44 @@ def _challenger(
     return model, versions[model.identity]
 
 
-def _metadata(number: int, verdict: Verdict, margin: float) -> Metadata:
-    numbers = verdict.numbers
+def _metadata(
+    version: Version, page: str, verdict: Verdict, model: DayModel, margin: float
+) -> Metadata:
+    """The verdict and what it rests on; the model's own figures are with the model."""
+    numbers = {
+        name: round(value, 5)
+        for name, value in verdict.numbers.items()
+        if name not in model.metrics
+    }
+    compared = {role: _of_reference(role, numbers) for role in REFERENCES}
+    compared = {role: found for role, found in compared.items() if found}
+    prefixes = tuple(f"{role}_" for role in REFERENCES)
+    own = {name: value for name, value in numbers.items() if not name.startswith(prefixes)}
+    figures = dict.fromkeys(name for found in compared.values() for name in found)
+    rows = [(name, *(found.get(name, "") for found in compared.values())) for name in figures]
     intervals = {
-        name: (numbers[f"{name}_lower"], numbers[f"{name}_difference"], numbers[f"{name}_upper"])
-        for name in ("anchor", "production")
-        if f"{name}_lower" in numbers
+        role: Bounds(found["lower"], found["difference"], found["upper"], int(found["users"]))
+        for role, found in compared.items()
+        if "lower" in found
     }
     return {
         "verdict": verdict.decision,
         "reason": verdict.reason,
-        "version": number,
-        **{name: round(value, 5) for name, value in numbers.items()},
         **({"difference": differences(intervals, margin)} if intervals else {}),
+        **({"references": table(("figure", *compared), rows)} if rows else {}),
+        **own,
+        "version": version.number,
+        "MLflow version": dg.MetadataValue.url(page),
+    }
+
+
+def _of_reference(role: str, numbers: Mapping[str, float]) -> dict[str, float]:
+    """The figures of one comparison, by their names without the reference's."""
+    prefix = f"{role}_"
+    return {
+        name.removeprefix(prefix): value
+        for name, value in numbers.items()
+        if name.startswith(prefix)
     }
 
 

@@ -47,17 +47,19 @@ def _register_days(
         known[model.identity] = register_version(mlflow, model_registry, bundle, model, tags)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        return {day: _metadata(known.get(models[day].identity or "")) for day in days}
+        versions = {day: known.get(models[day].identity or "") for day in days}
+        return {day: _metadata(version, model_registry) for day, version in versions.items()}
 
     yield from each_day(context, register, describe)
 
 
-def _metadata(version: Version | None) -> Metadata:
+def _metadata(version: Version | None, registry: Registry) -> Metadata:
     if version is None:
         return {"version": "none", "note": "no rating has been accepted yet"}
     return {
         "version": version.number,
-        "identity": version.identity,
         "data until": version.data_until,
-        "MLflow run": version.run_id,
+        "MLflow version": dg.MetadataValue.url(registry.page(version.number)),
+        "MLflow run": dg.MetadataValue.url(registry.run_page(version)),
+        "identity": version.identity,
     }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date, timedelta
 from itertools import takewhile
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -11,6 +12,7 @@ from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import MODEL_OF_A_DAY, VALIDATED_RATINGS
 from movierec_assets.defs.shared.metadata import Metadata, table
+from movierec_assets.defs.shared.production import reported_model
 from movierec_assets.defs.shared.recipes import recipes
 from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import within
@@ -24,10 +26,18 @@ from movierec_assets.training.plan import Fit, Inherit, Keep, Past, Plan, plan_d
 from movierec_assets.training.trainers import TRAINERS
 from movierec_serving.bundle import Bundle
 
+NDCG, POPULARITY = "ndcg_at_10", "popularity_"  # a metric, and the prefix of popularity's
 NOTES = {  # by the fit of a day that has none
     "inherited": "no accepted ratings on this day: the model is the day before's",
     "none": "no rating has been accepted yet",
 }
+
+
+class Production(NamedTuple):
+    """A version in production, and what was recorded about its model."""
+
+    version: int
+    model: DayModel
 
 
 def model_asset(arm: str) -> dg.AssetsDefinition:
@@ -78,7 +88,9 @@ def model_asset(arm: str) -> dg.AssetsDefinition:
                     pass
 
         def describe(days: list[str]) -> Mapping[str, Metadata]:
-            return {day: _metadata(model) for day, model in warehouse.models(days, arm).items()}
+            production = _production(context.instance, warehouse)
+            models = warehouse.models(days, arm).items()
+            return {day: _metadata(model, production) for day, model in models}
 
         yield from each_day(context, train, describe, ordered=True)
 
@@ -125,21 +137,63 @@ def _current_first(days: list[str], plan: Callable[[str], Plan]) -> set[str]:
     return current
 
 
-def _metadata(model: DayModel) -> Metadata:
-    whole = {name: round(value, 5) for name, value in model.metrics.items() if "/" not in name}
+def _production(instance: dg.DagsterInstance, warehouse: Warehouse) -> Production | None:
+    """Production as it is now, with its evaluation; None without one, or if that is not known."""
+    reported = reported_model(instance)
+    if reported is None or not reported.identity:
+        return None
+    model = warehouse.model(reported.identity)
+    return Production(reported.version, model) if model is not None else None
+
+
+def _metadata(model: DayModel, production: Production | None) -> Metadata:
+    """What a person asks first comes first: how good, against what, made of what."""
+    metrics = dict(model.metrics)
+    best: dict[str, Any] = {"note": NOTES[model.fit]} if model.fit in NOTES else {}
+    if NDCG in metrics:
+        best["NDCG@10"] = round(metrics[NDCG], 5)
+        best["popularity's NDCG@10"] = round(metrics[f"{POPULARITY}{NDCG}"], 5)
+        best["change against production"] = _change(metrics[NDCG], production)
+    both = [name for name in metrics if f"{POPULARITY}{name}" in metrics]
+    figures = [
+        (name, round(metrics[name], 5), round(metrics[f"{POPULARITY}{name}"], 5)) for name in both
+    ]
+    shown = {*both, *(f"{POPULARITY}{name}" for name in both)}
+    return {
+        **best,
+        "fit": model.fit,
+        "data until": model.data_until or "none",
+        **({"figures": table(("figure", "model", "popularity"), figures)} if figures else {}),
+        **_by_segment(metrics),
+        **{
+            name: round(value, 5)
+            for name, value in metrics.items()
+            if name not in shown and "/" not in name
+        },
+        "identity": model.identity or "none",
+        "parent": model.parent or "none",
+    }
+
+
+def _change(ndcg: float, production: Production | None) -> str:
+    """How NDCG@10 differs from production's, each on the holdout of its own day."""
+    before = production.model.metrics.get(NDCG) if production else None
+    if production is None or not before:
+        return "nothing is in production yet"
+    return (
+        f"{ndcg / before - 1:+.1%}: version {production.version}, of data until "
+        f"{production.model.data_until}, had {before:.5f} on its own holdout"
+    )
+
+
+def _by_segment(metrics: Mapping[str, float]) -> Metadata:
     segments: dict[str, dict[str, float]] = {}
-    for name, value in model.metrics.items():
+    for name, value in metrics.items():
         if "/" in name:
             part, metric = name.split("/")
             segments.setdefault(part, {})[metric] = round(value, 5)
+    if not segments:
+        return {}
     columns = list(dict.fromkeys(metric for found in segments.values() for metric in found))
     rows = [[part, *(found.get(name, 0.0) for name in columns)] for part, found in segments.items()]
-    return {
-        "identity": model.identity or "none",
-        "fit": model.fit,
-        "data until": model.data_until or "none",
-        "parent": model.parent or "none",
-        **whole,
-        **({"by segment": table(("segment", *columns), rows)} if rows else {}),
-        **({"note": NOTES[model.fit]} if model.fit in NOTES else {}),
-    }
+    return {"by segment": table(("segment", *columns), rows)}

@@ -104,4 +104,5 @@ tuning_job = dg.define_asset_job(
     "tuning",
     dg.AssetSelection.assets(TUNED_PARAMETERS),
     description="Search for better parameters of the served model; launch it by hand.",
+    owners=OWNERS,
 )

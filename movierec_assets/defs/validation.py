@@ -38,13 +38,19 @@ from movierec_assets.settings import Settings
     kinds={"pandera", "duckdb"},
     check_specs=[
         dg.AssetCheckSpec(
-            "few_rows_rejected", asset="validated_ratings", description="no day was refused"
+            "few_rows_rejected",
+            asset="validated_ratings",
+            description="No day has more rejected rows than MOVIEREC_MAX_REJECTED_SHARE. A failure "
+            "names the days that are refused and not trained on; the table rejected_ratings has "
+            "each row's reasons. Mend the source and deliver the day again. A warning names days "
+            "that were refused earlier and still are.",
         ),
         dg.AssetCheckSpec(
             "days_as_usual",
             asset="validated_ratings",
-            description="no day has unusually many ratings outside the catalogue, new users or new "
-            "movies",
+            description="No day has unusually many ratings outside the catalogue, new users or new "
+            "movies. A warning gives the figures; the day is trained on all the same. Ask the "
+            "source whether its ids or its catalogue have changed.",
         ),
     ],
 )
@@ -80,9 +86,7 @@ def validated_ratings(
         return {day: _metadata(chunks[day], summaries[day]) for day in days}
 
     def check() -> dg.AssetCheckResult:
-        return refusals(
-            "few_rows_rejected", warehouse.refused(unreadable=False), context.partition_keys
-        )
+        return refusals(context, "few_rows_rejected", warehouse.refused(unreadable=False))
 
     def usual() -> dg.AssetCheckResult:
         days = context.partition_keys
@@ -127,10 +131,10 @@ def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
         for kind, rows in one.mended.items():
             mended[kind] = mended.get(kind, 0) + rows
     return {
-        "ratings by stars": histogram(summary.stars),
-        "dagster/row_count": sum(one.validated for one in counted if one.current),
         "verdict": ", ".join(f"{_of(one)}{one.verdict or ''}" for one in counted),
         **({"reason": "; ".join(refused)} if refused else {}),
+        "ratings by stars": histogram(summary.stars),
+        "dagster/row_count": sum(one.validated for one in counted if one.current),
         "raw": sum(one.rows for one in counted),
         "rejected": sum(one.rejected for one in counted),
         "superseded": sum(one.superseded for one in counted),

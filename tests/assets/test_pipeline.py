@@ -170,6 +170,8 @@ def test_a_day_with_too_many_bad_rows_is_refused_and_kept_visible(platform: Plat
     platform.deliver(DAYS[0], DAYS[2])
     platform.landing_zone.deliver(DAYS[1], as_csv(rows))
     assert platform.run(DAYS[0], DAYS[2]).success
+    (run,) = platform.instance.get_runs(limit=1)
+    assert run.tags["movierec/refused"] == DAYS[1]  # the run succeeds, and shows it all the same
     (chunk,) = platform.warehouse.chunks([DAYS[1]])[DAYS[1]]
     assert (chunk.verdict, chunk.rows, chunk.validated, chunk.rejected) == ("refused", 400, 320, 80)
     assert "80 of 400" in chunk.reason

@@ -9,6 +9,7 @@ import numpy as np
 
 from movierec_assets.defs.shared.accuracy import Served, accuracy_since, since_served
 from movierec_assets.defs.shared.checked import Outcome, checked
+from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.keys import SERVED_MODEL
 from movierec_assets.defs.shared.metadata import table
 from movierec_assets.monitoring.live import wrong_lists
@@ -24,7 +25,10 @@ MOST_SHOWN = 20  # wrong lists in the metadata
 
 
 @dg.asset_check(
-    asset=SERVED_MODEL, description="a sample of users gets what the model's factors say, over HTTP"
+    asset=SERVED_MODEL,
+    description="A sample of users gets over HTTP what the model's factors say. A failure lists "
+    "wrong answers by endpoint and user: the endpoint serves something else than was published, so "
+    "restart it, or deploy again.",
 )
 def live_answers(
     context: dg.AssetCheckExecutionContext,
@@ -44,7 +48,10 @@ def live_answers(
 
 
 @dg.asset_check(
-    asset=SERVED_MODEL, description="not worse than popularity for those who rated since"
+    asset=SERVED_MODEL,
+    description="For those who rated since, the endpoint's lists are not worse than popular "
+    "movies. A failure means that the model serves these people badly: look at the newest days, "
+    "or take the version back with the job set_production.",
 )
 def live_accuracy(
     context: dg.AssetCheckExecutionContext,
@@ -66,6 +73,7 @@ live_job = dg.define_asset_job(
     "live",
     dg.AssetSelection.checks(live_accuracy),
     description="How good the endpoint's answers were.",
+    owners=OWNERS,
 )
 
 
@@ -73,6 +81,8 @@ live_job = dg.define_asset_job(
     "0 6 * * *",
     job=live_job,
     execution_timezone="UTC",
+    description="Each morning: how good the endpoint's answers were, on days without a deployment.",
+    owners=OWNERS,
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def evaluate_live(

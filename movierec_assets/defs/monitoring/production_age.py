@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
 from movierec_assets.errors import WarehouseHeldError
 from movierec_assets.monitoring.production_age import ProductionAge, production_age
@@ -34,6 +35,7 @@ def production_current(
 
 @dg.sensor(
     minimum_interval_seconds=300,
+    owners=OWNERS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells once when production falls behind the accepted days, and once when it is "
     "back.",

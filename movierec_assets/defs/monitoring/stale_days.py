@@ -10,7 +10,11 @@ from movierec_assets.settings import Settings
 
 def days_current_check(model: dg.AssetKey) -> dg.AssetChecksDefinition:
     """The check, of the asset whose models are served."""
-    description = "no day's model was made from other data than the ledger names now"
+    description = (
+        "No day's model was made from other data than the ledger names now. A warning gives the "
+        "days to train again, as ranges for the backfill dialog; the sensor retrain_stale asks for "
+        "them by itself."
+    )
     return dg.asset_check(asset=model, description=description)(days_current)
 
 

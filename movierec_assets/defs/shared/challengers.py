@@ -25,6 +25,7 @@ from movierec_assets.promotion.interval import interval
 from movierec_assets.promotion.policy import references
 from movierec_assets.promotion.small_site import Limits, SmallSite
 from movierec_assets.promotion.version import Version
+from movierec_assets.resources.notifier import webserver
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 from movierec_assets.training.day_model import DayModel
@@ -35,7 +36,12 @@ from movierec_serving.bundle import Bundle, BundleError
 
 def origin(context: dg.AssetExecutionContext) -> dict[str, str]:
     """The tags of a version that say what made it."""
-    return {"git_commit": _git_commit(), "dagster_run": context.run.run_id}
+    run = context.run.run_id
+    return {
+        "git_commit": _git_commit(),
+        "dagster_run": run,
+        "dagster_run_url": f"{webserver()}/runs/{run}",
+    }
 
 
 def register_version(

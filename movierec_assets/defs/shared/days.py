@@ -11,6 +11,8 @@ import dagster as dg
 from threadpoolctl import threadpool_limits
 
 from movierec_assets.defs.shared.metadata import Metadata, table
+from movierec_assets.defs.shared.tags import DAYS
+from movierec_assets.partitions import days_of
 
 # A private name of Dagster's; the others are in resources/dagster_instance.py. On an output it
 # keeps Dagster from recording all of the range's days, so that what a step that fails has finished
@@ -54,6 +56,7 @@ def each_day(
         dg.Failure: naming each day that is not done and why.
     """
     days = context.partition_keys
+    name_days(context)
     lost = _lost_before(context)
     done: list[str] = []
     try:
@@ -75,6 +78,13 @@ def each_day(
     )
     if lost:
         raise _naming({day: lost[day] for day in days if day in lost}, len(days))
+
+
+def name_days(context: dg.AssetExecutionContext) -> None:
+    """Show the run's days in the list of runs; Dagster's own tags of them are hidden there."""
+    days = days_of(context.run.tags)
+    if days is not None and DAYS not in context.run.tags:
+        context.instance.add_run_tags(context.run.run_id, {DAYS: days})
 
 
 def _failure_of(context: dg.AssetExecutionContext, work: Work, day: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -15,28 +15,38 @@ HALF_STARS = [half / 2 for half in range(1, 11)]
 COLOUR = "#4f43dd"
 
 
+class Bounds(NamedTuple):
+    """A relative difference with its bounds, and of how many users it is."""
+
+    lower: float
+    middle: float
+    upper: float
+    users: int
+
+
 def histogram(counts: Mapping[float, int]) -> dg.MarkdownMetadataValue:
-    """Ratings by star as a picture."""
-    highest = max([1, *counts.values()])
+    """Ratings by star as a picture: a bar with its count for each, and how many there are."""
+    highest, total = max([1, *counts.values()]), sum(counts.values())
     shapes = ""
     for place, star in enumerate(HALF_STARS):
-        height = 50 * counts.get(star, 0) / highest
+        count = counts.get(star, 0)
+        height, middle = 50 * count / highest, 36 * place + 18
         shapes += (
-            f'<rect x="{19 * place + 2}" y="{52 - height:.1f}" width="15" '
+            f'<rect x="{middle - 14}" y="{66 - height:.1f}" width="28" '
             f'height="{height:.1f}" fill="{COLOUR}"/>'
         )
-        if star == int(star):
-            shapes += _text(19 * place + 9, 65, f"{star:.0f}", "middle")
-    return _markdown(shapes, 192, 70, "ratings by stars")
+        shapes += _text(middle, 80, f"{star:g}", "middle")
+        if count:
+            shapes += _text(middle, 62 - height, f"{count:,}", "middle")
+    shapes += _text(180, 96, f"stars, {total:,} ratings", "middle")
+    return _markdown(shapes, 360, 102, "ratings by stars")
 
 
-def differences(
-    intervals: Mapping[str, tuple[float, float, float]], margin: float
-) -> dg.MarkdownMetadataValue:
-    """(lower, difference, upper) of NDCG@10 against each reference, beside the margin; the lower
-    decides.
+def differences(intervals: Mapping[str, Bounds], margin: float) -> dg.MarkdownMetadataValue:
+    """NDCG@10 against each reference, with its bounds in numbers, beside the margin; the lower
+    bound decides.
     """
-    values = [-margin, 0.0, *(value for interval in intervals.values() for value in interval)]
+    values = [-margin, 0.0, *(value for bounds in intervals.values() for value in bounds[:3])]
     low, high = min(values), max(values)
 
     def x(value: float) -> float:
@@ -45,19 +55,21 @@ def differences(
     bottom = 20 * len(intervals) + 5
     shapes = ""
     for value, text, style in (
-        (-margin, f"{-margin:+.0%}", 'c0392b" stroke-dasharray="4 3'),
+        (-margin, f"margin {-margin:+.0%}", 'c0392b" stroke-dasharray="4 3'),
         (0.0, "0", "888888"),
     ):
         shapes += f'<path d="M{x(value):.1f} 0V{bottom}" stroke="#{style}"/>'
         shapes += _text(x(value), bottom + 12, text, "middle")
-    for place, (name, (lower, middle, upper)) in enumerate(intervals.items()):
+    for place, (name, (lower, middle, upper, users)) in enumerate(intervals.items()):
         y = 20 * place + 14
         shapes += _text(2, y + 4, name, "start")
         shapes += (
             f'<path d="M{x(lower):.1f} {y}H{x(upper):.1f}" stroke="{COLOUR}" stroke-width="3"/>'
         )
         shapes += f'<circle cx="{x(middle):.1f}" cy="{y}" r="4" fill="{COLOUR}"/>'
-    return _markdown(shapes, 260, bottom + 16, "NDCG@10 against each reference, percent")
+        figures = f"{middle:+.1%} ({lower:+.1%} to {upper:+.1%}), {users:,} users"
+        shapes += _text(258, y + 4, figures, "start")
+    return _markdown(shapes, 460, bottom + 16, "NDCG@10 against each reference, percent")
 
 
 def curves(

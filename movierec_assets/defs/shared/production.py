@@ -1,5 +1,7 @@
 """Production made what the registry asks for, and its events. Several stages may move it."""
 
+from typing import Any
+
 import dagster as dg
 
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
@@ -17,7 +19,7 @@ def reconcile_production(instance: dg.DagsterInstance, registry: Registry, by: s
     """
 
     def report(version: Version | None, previous: int | None, why: str) -> None:
-        metadata: dict[str, int | str] = {
+        metadata: dict[str, Any] = {
             "version": version.number if version else 0,
             "identity": version.identity if version else "none",
             "from": previous or 0,
@@ -25,6 +27,8 @@ def reconcile_production(instance: dg.DagsterInstance, registry: Registry, by: s
             "why": why,
             "by": by,
         }
+        if version:
+            metadata["MLflow version"] = dg.MetadataValue.url(registry.page(version.number))
         moved = dg.AssetMaterialization(PRODUCTION_MODEL, metadata=metadata)
         instance.report_runless_asset_event(moved)
 

@@ -1,26 +1,36 @@
 """The result of a check that names refused days, for the stages that refuse some."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import dagster as dg
 
 from movierec_assets.defs.shared.metadata import table
+from movierec_assets.defs.shared.tags import REFUSED
+from movierec_assets.partitions import MOST_SHOWN
 
 
-def refusals(check: str, refused: Mapping[str, str], asked: Sequence[str]) -> dg.AssetCheckResult:
+def refusals(
+    context: dg.AssetExecutionContext, check: str, refused: Mapping[str, str]
+) -> dg.AssetCheckResult:
     """The check's result: an ERROR that names the refused days of this run, a WARN while there are
     others.
 
     A check has one state for the asset: green after a good day would hide the refused one before
-    it.
+    it. The run gets a tag with its refused days, since the run itself succeeds. (A result for a
+    single day is shown as that day's only with a reference to its materialization, whose class
+    Dagster keeps to itself.)
 
     Args:
         refused: the reason by day, of all days.
-        asked: the days of this run.
     """
-    now = [day for day in asked if day in refused]
+    now = [day for day in context.partition_keys if day in refused]
+    if now:
+        shown = ", ".join(now[:MOST_SHOWN]) + (", …" if len(now) > MOST_SHOWN else "")
+        context.instance.add_run_tags(context.run.run_id, {REFUSED: shown})
     if not refused:
-        return dg.AssetCheckResult(check_name=check, passed=True)
+        return dg.AssetCheckResult(
+            check_name=check, passed=True, description="no day is refused", metadata={}
+        )
     return dg.AssetCheckResult(
         check_name=check,
         passed=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from movierec_assets.partitions import RANGE_END, RANGE_START
+from movierec_assets.partitions import days_of
 
 UNKNOWN = "for an unknown reason"
 
@@ -13,11 +13,8 @@ def subject(run: dg.DagsterRun) -> str:
     """Name a run as a person would: `daily of 1998-03-02 to 1998-03-06`."""
     # A run that was asked for by assets, in the UI or by a backfill, has a job without a name.
     name = "materialization" if run.job_name.startswith("__") else run.job_name
-    first = run.tags.get(RANGE_START) or run.tags.get("dagster/partition")
-    last = run.tags.get(RANGE_END) or first
-    if first is None:
-        return name
-    return f"{name} of {first}" if first == last else f"{name} of {first} to {last}"
+    days = days_of(run.tags)
+    return f"{name} of {days}" if days else name
 
 
 def cause(instance: dg.DagsterInstance, run_id: str) -> str:

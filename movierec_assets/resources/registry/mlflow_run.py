@@ -8,7 +8,9 @@ from typing import Any, cast
 
 import dagster as dg
 
-from movierec_assets.resources.registry.model_registry import EXPERIMENT, ModelRegistry
+from movierec_assets.partitions import days_of
+from movierec_assets.resources.notifier import webserver
+from movierec_assets.resources.registry.model_registry import EXPERIMENT, NOTE, ModelRegistry
 
 OWNERLESS_S = 600.0
 OUR_JOBS = ("daily", "tuning", "__ASSET_JOB")  # dagster-mlflow names a run after its job
@@ -41,7 +43,12 @@ def mlflow_run(context: dg.InitResourceContext) -> Iterator[Any]:
     }
     tracking = cast(Any, mlflow_tracking).resource_fn(context.replace_config(config))
     try:
-        yield next(tracking)
+        opened = next(tracking)
+        # After its tags: one without an owner is recognised by the name that it was given first.
+        name = f"{days_of(context.run.tags) or context.run.job_name}, run {context.run.run_id[:8]}"
+        url = f"{webserver()}/runs/{context.run.run_id}"
+        mlflow.set_tags({"mlflow.runName": name, NOTE: f"[Dagster's run]({url})"})
+        yield opened
     finally:
         steps = context.instance.get_run_step_stats(context.run.run_id)
         failed = any(step.status is not None and step.status.value == "FAILURE" for step in steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,10 +14,12 @@ from filelock import FileLock
 
 from movierec_assets.errors import ChangeError, RegistryLostError, RemovedError
 from movierec_assets.promotion.decisions import Action, tag_changes, why_production
+from movierec_assets.promotion.description import describe
 from movierec_assets.promotion.findings import Decision, Verdict
 from movierec_assets.promotion.policy import desired_production
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
+from movierec_assets.resources.registry.pages import Pages, prepare_experiment
 from movierec_assets.resources.registry.relocation import relocate
 from movierec_assets.resources.registry.version_records import REMOVED, VersionRecords
 from movierec_assets.resources.registry.version_tags import VersionTags
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "movierec"
 EXPERIMENT = "movierec"
 ALIAS = "production"
+NOTE = "mlflow.note.content"  # the tag that MLflow's UI shows as a run's description
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +44,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     tracking_uri: str
     root: str  # the warehouse's folder: artifacts and the lock
+    ui: str = "http://127.0.0.1:5000"  # where a person looks at MLflow
 
     def initialise(self) -> None:
         """Create MLflow's database, the experiment and the model, once; two processes at it would
@@ -52,8 +57,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             if self._database is not None and self._database.is_file():
                 relocate(self._database, EXPERIMENT, Path(self.root))
             client = self.client()
-            if client.get_experiment_by_name(EXPERIMENT) is None:
-                client.create_experiment(EXPERIMENT, self._artifacts)
+            prepare_experiment(client, EXPERIMENT, self._artifacts)
             try:
                 client.get_registered_model(MODEL_NAME)
             except MlflowException as error:
@@ -107,6 +111,20 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
     def lock(self) -> FileLock:
         """One process at a time changes the registry."""
         return FileLock(Path(self.root) / "registry.lock")
+
+    def page(self, number: int) -> str:
+        """The address of MLflow's page about a version."""
+        return self.pages.version(number)
+
+    def run_page(self, version: Version) -> str:
+        """The address of MLflow's page about the run that made a version."""
+        return self.pages.run(version.run_id)
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Links into MLflow's UI."""
+        experiment = self.client().get_experiment_by_name(EXPERIMENT)
+        return Pages(self.ui, experiment.experiment_id if experiment else "0", MODEL_NAME)
 
     @property
     def records(self) -> VersionRecords:
@@ -212,6 +230,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                         run_id=run.info.run_id,
                         model_id=model.model_id,
                         tags=given,
+                        description=describe(given, metrics or {}),
                     )
                 )
                 if not self.records.taken(version.number, manifest.identity):
@@ -248,6 +267,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._tag(
                 version.number, gate_reason=verdict.reason, gate=verdict.decision
             )  # last: it decides
+            self._describe(version.number)
         return verdict
 
     def change(self, action: Action, number: int, reason: str) -> None:
@@ -262,6 +282,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self.lock():
             for change in tag_changes(action, number, reason, self.versions()):
                 self._tag(change.version, **{change.tag: change.value})
+            self._describe(number)
 
     def announce_removal(self, number: int, why: str) -> None:
         """Say that a version's files are about to go; it is a candidate for nothing from now on."""
@@ -279,6 +300,15 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.records.get(number) is None:  # of before there were records
             self.records.keep(number, self.get(number).tags)
         self.records.change(number, values)
+
+    def _describe(self, number: int) -> None:
+        """Say in words what a version's tags now say, with it and with its run."""
+        version, record = self.get(number), self.records.get(number)
+        text = describe(version.tags, record.metrics if record is not None else {})
+        client = self.client()
+        VersionTags(client, MODEL_NAME).describe(number, text)
+        if version.run_id:  # a version whose bundle was lost was made again without one
+            client.set_tag(version.run_id, NOTE, text)
 
     def production(self) -> Version | None:
         """The version that the alias names; None if there is none, or no model yet."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from movierec_assets.errors import RecoveryError
+from movierec_assets.promotion.description import describe
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
 from movierec_assets.resources.registry.model_registry import (
     EXPERIMENT,
@@ -92,7 +93,8 @@ def _create(
             "run_id": run.info.run_id,
             "model_id": model.model_id,
         }
-    created = client.create_model_version(MODEL_NAME, tags=tags, **where)
+    text = describe(tags, record.metrics if record is not None else {})
+    created = client.create_model_version(MODEL_NAME, tags=tags, description=text, **where)
     return int(created.version)
 
 

@@ -1,4 +1,5 @@
-"""Tags of model versions in MLflow, and the one private name of MLflow's that the product uses.
+"""Tags and descriptions of model versions in MLflow, and the one private name of MLflow's that the
+product uses.
 
 `MlflowClient.set_model_version_tag` reads every version first, to tell that the model is no
 prompt: 54 ms with 1,000 versions and 80 ms with 5,000, for each of a day's tags. The client beneath
@@ -28,6 +29,10 @@ class VersionTags:
     def delete(self, number: int, key: str) -> None:
         """Take a tag away; without it nothing changes."""
         self._registry.delete_model_version_tag(self.model, str(number), key)
+
+    def describe(self, number: int, text: str) -> None:
+        """Give a version a description, in place of the one before."""
+        self._registry.update_model_version(self.model, str(number), text)
 
     @property
     def _registry(self) -> Any:
