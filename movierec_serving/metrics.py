@@ -81,6 +81,11 @@ DROPPED = Counter(
     "movierec_dropped_connections", "Connections closed on clients that were too slow", ["reason"]
 )
 LOST_LISTS = Counter("movierec_lost_lists", "Lists that were shown and could not be written down")
+ARM_FAILURES = Counter(
+    "movierec_arm_failures",
+    "Lists that production made because an arm's version was broken",
+    ["arm"],
+)
 OPENED = Gauge(
     "movierec_open_model_version",
     "The version that a process has open",
@@ -136,6 +141,11 @@ def count_dropped(reason: str) -> None:
 @_unfailing
 def count_lost_lists(number: int) -> None:
     LOST_LISTS.inc(number)
+
+
+@_unfailing
+def count_arm_failure(arm: str) -> None:
+    ARM_FAILURES.labels(arm).inc()
 
 
 @_unfailing

@@ -28,6 +28,7 @@ from movierec_serving.events.shown import Impression
 from movierec_serving.http.recent import Recent
 from movierec_serving.http.replies import Reply, printable, reply
 from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
+from movierec_serving.model.arms import InArm
 from movierec_serving.model.holder import ModelHolder
 
 REASONS = 3  # liked movies that explain one recommended
@@ -42,8 +43,9 @@ class Recommender:
         UnknownGenreError: the options name a genre that the catalogue does not have.
     """
 
-    def __init__(self, holder: ModelHolder, options: Selection) -> None:
-        self.model: PublishedModel = holder.current()
+    def __init__(self, holder: ModelHolder, options: Selection, arm: InArm | None = None) -> None:
+        self._holder, self._options, self._arm = holder, options, arm
+        self.model: PublishedModel = (arm and arm.model) or holder.current()
         blocked = holder.blocked(self.model)
         left_out = selection.left_out(self.model, options.genre, options.exclude, blocked)
         self._part = Slice(options.n, options.offset, left_out)
@@ -54,7 +56,8 @@ class Recommender:
         self._lately = holder.lately
 
     def for_user(self, asked: str | NewUser) -> Reply:
-        return self._stamped(self._lists([asked])[0])
+        own = self._for(asked)
+        return own._stamped(own._lists([asked])[0])
 
     def for_users(self, users: Sequence[Any]) -> Reply:
         """One answer a user, in their order; what cannot be one gets its error, beside its
@@ -67,7 +70,7 @@ class Recommender:
                 asked.append(user if isinstance(user, NewUser) else ASKED.validate_python(user))
             except ValidationError as error:
                 errors[index] = _cause(error)
-        lists = iter(self._lists(asked))
+        lists = iter(self._lists_in_arms(asked))
         return self._stamped(
             {
                 "results": [
@@ -76,6 +79,32 @@ class Recommender:
                 ]
             }
         )
+
+    def _for(self, asked: str | NewUser) -> "Recommender":
+        """What answers a user: this, or the user's arm of the experiment under way.
+
+        A list that nobody is shown is no part of one, and somebody without an id is in none.
+        """
+        if not self._options.shown or not isinstance(asked, str):
+            return self
+        arm = self._holder.arms.of(asked)
+        return self if arm is None else Recommender(self._holder, self._options, arm)
+
+    def _lists_in_arms(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
+        """One list a user, in their order, by each one's arm."""
+        owns: dict[InArm | None, Recommender] = {}
+        places: dict[InArm | None, list[int]] = {}
+        for place, user in enumerate(asked):
+            own = self._for(user)
+            owns.setdefault(own._arm, own)
+            places.setdefault(own._arm, []).append(place)
+        found: dict[int, dict[str, Any]] = {}
+        for arm, own in owns.items():
+            lists = own._lists([asked[place] for place in places[arm]])
+            found.update(zip(places[arm], lists, strict=True))
+            if own is not self:
+                self._shown += own._shown
+        return [found[place] for place in range(len(asked))]
 
     def similar(self, movie: int) -> Reply:
         ranked = selection.similar(self.model, movie, self._part)
@@ -91,6 +120,8 @@ class Recommender:
 
     def _lists(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order, by two calls of the kernel at most."""
+        if self._arm is not None and self._arm.popular:
+            return [self._popular_for(user) for user in asked if isinstance(user, str)]
         ids = [user for user in asked if isinstance(user, str)]
         lately = self._of_recent(ids)
         known = self._of_known(user for user in ids if user not in lately)
@@ -104,6 +135,16 @@ class Recommender:
             return self._list_of_known(user, known.get(user))
 
         return [listed(index, user) for index, user in enumerate(asked)]
+
+    def _popular_for(self, user: str) -> dict[str, Any]:
+        """What an arm without a model answers: popular movies, without what the user has seen."""
+        row, recent = self.model.bundle.user_row(user), self._of_recent([user]).get(user)
+        ranked = self._most_popular
+        if recent is not None or row is not None:
+            seen = recent.seen if recent is not None else self.model.bundle.seen(row or 0)
+            part = selection.without(self.model, self._part, seen)
+            ranked = selection.most_popular(self.model, part)
+        return self._list(ranked, "popular", user_id=user)
 
     def _of_recent(self, users: Iterable[str]) -> dict[str, Recent]:
         """Those who did something that the model does not know."""
@@ -204,7 +245,20 @@ class Recommender:
         id_ = f"{self.model.version}-{secrets.token_hex(12)}"
         if self._log is not None:
             self._shown.append(self._impression(id_, source, items, about))
-        return {"recommendation_id": id_, **about, "source": source, "items": items}
+        return {
+            "recommendation_id": id_,
+            **about,
+            **self._named_arm,
+            "source": source,
+            "items": items,
+        }
+
+    @cached_property
+    def _named_arm(self) -> dict[str, Any]:
+        """As answers and the log name it."""
+        if self._arm is None:
+            return {}
+        return {"arm": self._arm.name, **({"arm_failed": True} if self._arm.failed else {})}
 
     def _impression(
         self, id_: str, source: str, items: list[dict[str, Any]], about: Mapping[str, str]
@@ -224,6 +278,10 @@ class Recommender:
             shown["reason"] = about["fallback_reason"]
         if self._part.offset:
             shown["offset"] = self._part.offset
+        if self._arm is not None:
+            shown["arm"] = self._arm.name
+            if self._arm.failed:
+                shown["arm_failed"] = True
         return shown
 
     def _reasons(self, evidence: Evidence, share: NDArray[np.float64]) -> list[dict[str, Any]]:

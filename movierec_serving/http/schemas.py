@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator,
 from typing_extensions import TypedDict
 
 from movierec_serving.bundle import FAMILIES, MAX_ID_LENGTH, TOP_N
+from movierec_serving.bundle.experiment import BUCKETS
 
 MAX_VERSION = 2**63 - 1
 MAX_MANY = 1000  # users of one POST; movies excluded, or rated, by one user
@@ -271,6 +272,12 @@ class UserList(BaseModel):
     fallback_reason: FallbackReason | None = Field(
         None, description="why these are popular movies, or none"
     )
+    arm: str | None = Field(
+        None, description="the user's arm of the experiment under way", examples=["production"]
+    )
+    arm_failed: bool | None = Field(
+        None, description="the arm's version is broken, so production answered", examples=[True]
+    )
     items: list[ListedMovie] = Field(description="best first, without what the user has rated")
 
 
@@ -284,6 +291,8 @@ class ItemError(BaseModel):
 
 
 class BatchRecommendations(Stamped):
+    """The version is production's; an arm's own is the first part of a list's id."""
+
     results: list[UserList | ItemError] = Field(
         description="one a user, in the order of the request"
     )
@@ -326,6 +335,53 @@ class LastReload(BaseModel):
     cause: str | None = Field(description="why not, if it was not", examples=[None])
 
 
+class ArmInfo(BaseModel):
+    """One policy of an experiment."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="production, popular, or of a version of its own",
+        examples=["ease"],
+    )
+    version: int | None = Field(
+        None, ge=1, le=MAX_VERSION, description="null for production and popular", examples=[15]
+    )
+
+
+class NamedArm(ArmInfo):
+    share: float = Field(description="of the users", examples=[0.5])
+
+
+class PieceInfo(BaseModel):
+    """Buckets of users, of ten thousand, that are one arm's to the end."""
+
+    arm: str = Field(examples=["ease"])
+    begin: int = Field(ge=0, lt=BUCKETS, examples=[5000])
+    end: int = Field(gt=0, le=BUCKETS, description="the first that is not", examples=[10_000])
+
+
+class ExperimentRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", examples=["ease_or_als"])
+    salt: str = Field(
+        min_length=8, max_length=100, description="of the hash of users", examples=["9f2c0a7b"]
+    )
+    arms: list[ArmInfo] = Field(min_length=2, max_length=20, description="the control first")
+    pieces: list[PieceInfo] = Field(
+        min_length=2, max_length=1000, description="only ever added to, so nobody changes arm"
+    )
+
+
+class RunningExperiment(BaseModel):
+    name: str = Field(examples=["ease_or_als"])
+    arms: list[NamedArm] = Field(description="the control first")
+
+
+class ExperimentAnswer(BaseModel):
+    experiment: RunningExperiment | None = Field(description="null where there is none")
+
+
 class ModelInfo(BaseModel):
     version: int = Field(examples=[14])
     data_until: str = Field(examples=["1998-04-22"])
@@ -334,6 +390,7 @@ class ModelInfo(BaseModel):
     pid: int = Field(description="the process that answered", examples=[4711])
     processes: list[OpenModel] = Field(description="what each process has open")
     last_reload: LastReload | None = Field(description="null before the first")
+    experiment: RunningExperiment | None = Field(description="null where there is none")
 
 
 class Alive(BaseModel):

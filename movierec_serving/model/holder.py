@@ -21,6 +21,7 @@ from movierec_serving.errors import (
     PointerError,
 )
 from movierec_serving.events.shown import ShownLog
+from movierec_serving.model.arms import Arms, versions_of
 from movierec_serving.model.blocklist import Blocklist
 from movierec_serving.model.lately import Lately
 from movierec_serving.model.pointer import Pointer
@@ -56,6 +57,7 @@ class ModelHolder:
     ) -> None:
         try:
             self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store)
+            self.arms = Arms(store)
         except OSError as error:
             raise PointerError(f"{pointer}: {error.strerror or error}") from error
         self._store, self._give_up, self._patience = store, give_up, patience
@@ -64,7 +66,8 @@ class ModelHolder:
         self._lock = threading.Lock()
         self._model: PublishedModel | None = None
         self._failing_since: float | None = None
-        self._blocked: tuple[PublishedModel, frozenset[str], NDArray[np.int64]] | None = None
+        # The newest alone would be computed for each request where arms take turns.
+        self._blocked: dict[int, tuple[PublishedModel, frozenset[str], NDArray[np.int64]]] = {}
 
     def current(self) -> PublishedModel:
         """The committed model.
@@ -105,7 +108,7 @@ class ModelHolder:
         if self.lately is None:
             return
         models = []
-        for number in {self.pointer.load(), version or 0} - {0}:
+        for number in {self.pointer.load(), version or 0} - {0} | versions_of(self._store):
             with suppress(BundleError, OSError):  # answers will say so
                 models.append(PublishedModel.open(self._store, number))
         self.lately.renew(models)
@@ -121,10 +124,13 @@ class ModelHolder:
             ids = self.blocklist.ids()
         except BlocklistError as error:
             raise ModelUnavailableError(str(error)) from error
-        known = self._blocked
+        known = self._blocked.get(model.version)
         if known is None or known[0] is not model or known[1] is not ids:
             rows = [row for id_ in ids if (row := model.bundle.item_row(id_)) is not None]
-            self._blocked = known = (model, ids, np.array(rows, dtype=np.int64))
+            known = (model, ids, np.array(rows, dtype=np.int64))
+            is_open = {self.pointer.load(), *self.arms.open_versions}
+            kept = {key: one for key, one in self._blocked.items() if key in is_open}
+            self._blocked = {**kept, model.version: known}
         return known[2]
 
     def _open(self, version: int) -> PublishedModel:

@@ -18,6 +18,7 @@ from movierec_serving import metrics
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.production import named_production
 from movierec_serving.errors import BundleError, PointerError, ReloadRefusedError
+from movierec_serving.model.arms import versions_of
 from movierec_serving.model.inspection import inspect
 from movierec_serving.model.pointer import Pointer
 
@@ -139,7 +140,7 @@ def _prune(store: Path, keep: set[int]) -> None:
 
     Whoever has an older one open keeps its pages; it can be published again from its bundle.
     """
-    keep.add(named_production(store) or 0)
+    keep |= {named_production(store) or 0, *versions_of(store)}
     for pointer in store.glob(".serving-*"):
         if POINTER.fullmatch(pointer.name):
             with suppress(PointerError):  # a broken one has nothing committed

@@ -189,6 +189,7 @@ def test_model_and_health_name_the_version(
         "data_until": "1998-04-02",
         "identity": "model-2",
         "format_version": 2,
+        "experiment": None,
     }
     assert [one["process"] for one in processes] == ["api-0", "api-1", "worker"]
     assert {one["pid"] for one in processes} <= descendants(endpoint.process.pid)
@@ -226,6 +227,8 @@ def test_every_route_is_documented_with_its_errors(endpoint: EndpointProcess) ->
         ("/health/ready", "get"): ["200", "503"],
         ("/metrics", "get"): ["200"],
         ("/reload", "post"): ["200", "400", "401", "403", "404", "409", "413", "422", "503"],
+        ("/experiment", "put"): ["200", "400", "401", "403", "404", "409", "413", "422", "503"],
+        ("/experiment", "delete"): ["200", "400", "401", "403", "422", "503"],
         ("/blocklist/{movie_id}", "put"): ["200", "400", "401", "403", "422", "503"],
         ("/blocklist/{movie_id}", "delete"): ["200", "400", "401", "403", "422", "503"],
     }

@@ -20,6 +20,7 @@ from movierec_serving.http.routes.documented import (
     MovieInPath,
     problems,
 )
+from movierec_serving.http.routes.experiment import add_experiment_routes, described
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.model.reload import last_reload, reload
 from movierec_serving.settings import ServingSettings
@@ -60,6 +61,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
             "pid": os.getpid(),
             "processes": metrics.processes(),
             "last_reload": last_reload(settings.pointer),
+            "experiment": described(holder.arms.experiment()),
         }
         return reply(content, headers={"X-Model-Version": str(model.version)}).response()
 
@@ -101,6 +103,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
             )
 
     guard = [Depends(authorize)]
+    add_experiment_routes(app, holder, guard, GUARDED)
 
     @app.post(
         "/reload",

@@ -1,0 +1,153 @@
+"""An experiment that a store's endpoints carry out: its arms, and which users are whose.
+
+Plain values, which the pipeline writes and analyses and the endpoint follows.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveInt, model_validator
+
+from movierec_serving.bundle.documents import Document, Strict
+
+FILE = "experiment"  # in the store
+BUCKETS = 10_000  # users are drawn into; a share is a number of them
+PRODUCTION, POPULAR = "production", "popular"  # arms that need no version of their own
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class Arm(Strict):
+    """A policy under experiment: production's, popular movies, or a version of its own."""
+
+    name: Name
+    version: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if (self.version is None) != (self.name in (PRODUCTION, POPULAR)):
+            raise ValueError(
+                f"{self.name}: every arm but {PRODUCTION} and {POPULAR} has a version of its own"
+            )
+        return self
+
+
+class Piece(Strict):
+    """The buckets from `begin` to before `end`, which are an arm's to the end of the experiment."""
+
+    arm: Name
+    begin: int = Field(ge=0, lt=BUCKETS)
+    end: int = Field(gt=0, le=BUCKETS)
+
+
+class Experiment(Document):
+    """The arms, the first of them the control, and the buckets of each.
+
+    A user's bucket follows from a hash of the id with the experiment's salt alone: it is the same
+    in every process, endpoint and run, and has nothing to do with other experiments. Pieces are
+    only ever added, so that a share grows and nobody changes arm.
+    """
+
+    FORMATS: ClassVar = (1,)
+
+    name: Name
+    salt: str = Field(min_length=8)
+    arms: tuple[Arm, ...] = Field(min_length=2)
+    pieces: tuple[Piece, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError("two arms have one name")
+        if {piece.arm for piece in self.pieces} != set(names):
+            raise ValueError("every arm has pieces, and every piece an arm")
+        taken = sorted((piece.begin, piece.end) for piece in self.pieces)
+        ends = [end for pair in taken for end in pair]
+        if any(begin >= end for begin, end in taken) or ends != sorted(ends):
+            raise ValueError("a bucket has two arms, or a piece none")
+        return self
+
+    @classmethod
+    def of(
+        cls, name: str, salt: str, arms: Sequence[Arm], shares: Mapping[str, float]
+    ) -> "Experiment":
+        """An experiment that gives each arm its share of the users, from the first bucket on.
+
+        Raises:
+            ValueError: the shares are more than all users, or one is less than a bucket.
+        """
+        pieces = _pieces(shares, [])
+        return cls(
+            format_version=cls.FORMATS[-1],
+            name=name,
+            salt=salt,
+            arms=tuple(arms),
+            pieces=tuple(pieces),
+        )
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the users that each arm has; of the rest none takes part."""
+        found = {arm.name: 0 for arm in self.arms}
+        for piece in self.pieces:
+            found[piece.arm] += piece.end - piece.begin
+        return {name: buckets / BUCKETS for name, buckets in found.items()}
+
+    def grown(self, shares: Mapping[str, float]) -> "Experiment":
+        """The same with larger shares: whoever has an arm keeps it.
+
+        Raises:
+            ValueError: a share became smaller, or they are more than all users.
+        """
+        before = self.shares
+        more = {name: shares[name] - before[name] for name in before}
+        if min(more.values()) < -0.5 / BUCKETS:
+            raise ValueError("a share can grow and not shrink: users would change arm")
+        added = _pieces({name: by for name, by in more.items() if by > 0.5 / BUCKETS}, self.pieces)
+        return self.model_copy(update={"pieces": (*self.pieces, *added)})
+
+    def keeps(self, before: "Experiment") -> bool:
+        """Whether everybody whom `before` gave an arm has the same here."""
+        return self.salt == before.salt and self.pieces[: len(before.pieces)] == before.pieces
+
+    def with_versions(self, versions: Mapping[str, int]) -> "Experiment":
+        """The same with new versions of the arms that are named."""
+        arms = [
+            arm.model_copy(update={"version": versions.get(arm.name, arm.version)})
+            for arm in self.arms
+        ]
+        return self.model_copy(update={"arms": tuple(arms)})
+
+    def arm_of(self, user_id: str) -> Arm | None:
+        """The user's arm; None for whoever takes no part."""
+        place = int(self._arm_by_bucket[self.bucket(user_id)])
+        return self.arms[place] if place >= 0 else None
+
+    def bucket(self, user_id: str) -> int:
+        key = f"{self.salt}\0{user_id}".encode(errors="surrogatepass")
+        return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") % BUCKETS
+
+    @cached_property
+    def _arm_by_bucket(self) -> NDArray[np.int16]:
+        places = {arm.name: place for place, arm in enumerate(self.arms)}
+        found = np.full(BUCKETS, -1, np.int16)
+        for piece in self.pieces:
+            found[piece.begin : piece.end] = places[piece.arm]
+        return found
+
+
+def _pieces(shares: Mapping[str, float], taken: Sequence[Piece]) -> list[Piece]:
+    """Buckets that nobody has yet, for each share."""
+    begin = max((piece.end for piece in taken), default=0)
+    pieces = []
+    for arm, share in shares.items():
+        end = begin + round(share * BUCKETS)
+        if end == begin or end > BUCKETS:
+            raise ValueError(f"{arm}: a share of {share:g} leaves a bucket for nobody, or has none")
+        pieces.append(Piece(arm=arm, begin=begin, end=end))
+        begin = end
+    return pieces

@@ -1,0 +1,150 @@
+"""The experiment that this process follows, and the versions of its arms, opened.
+
+Which user has which arm is the experiment's own business, in `bundle/experiment.py`.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from movierec_serving import metrics
+from movierec_serving.bundle import BundleError, PublishedModel
+from movierec_serving.bundle.experiment import FILE, POPULAR, Experiment
+from movierec_serving.bundle.files import replace_file
+from movierec_serving.errors import ReloadRefusedError
+from movierec_serving.model.inspection import inspect
+from movierec_serving.model.pointer import Pointer
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 1.0  # seconds before a version that cannot be opened is tried again
+
+
+@dataclass(frozen=True, eq=False)
+class InArm:
+    """What a user's arm is answered from; `model` is None where it is production's."""
+
+    name: str
+    model: PublishedModel | None = None
+    popular: bool = False
+    failed: bool = False  # the arm's version cannot be opened, so production answers
+
+
+class Arms:
+    """The experiment in the store's file, and a mapped number that moves with each change.
+
+    A process compares the number as a request begins, as it does with the version. So a request
+    sent after the acknowledgement is answered by the new experiment, in every process. An arm that
+    is broken never costs an answer: production's takes its place, and says so.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._store, self._path = store, store / FILE
+        self._generation = Pointer.open(store / ".experiment.generation")
+        self._lock = threading.Lock()
+        self._known: tuple[int, Experiment | None] | None = None
+        self._open: dict[int, PublishedModel] = {}
+        self._tried: dict[int, float] = {}
+        self._sound: dict[str, InArm] = {}
+
+    @property
+    def open_versions(self) -> set[int]:
+        """Those that this process has open for arms."""
+        return set(self._open)
+
+    def experiment(self) -> Experiment | None:
+        """The one under way; None where there is none, or its file is damaged, which is logged."""
+        generation, known = self._generation.load(), self._known
+        if known is None or known[0] != generation:
+            with self._lock:
+                experiment = read_experiment(self._store)
+                versions = {arm.version for arm in experiment.arms} if experiment else set()
+                self._open = {key: one for key, one in self._open.items() if key in versions}
+                self._tried, self._sound = {}, {}
+                self._known = known = (generation, experiment)
+        return known[1]
+
+    def of(self, user_id: str) -> InArm | None:
+        """The user's arm, ready to answer; None for whoever takes no part."""
+        experiment = self.experiment()
+        arm = experiment.arm_of(user_id) if experiment else None
+        if arm is None:
+            return None
+        sound = self._sound.get(arm.name)
+        if sound is not None:
+            return sound
+        model = self._opened(arm.version) if arm.version else None
+        if arm.version and model is None:
+            metrics.count_arm_failure(arm.name)
+            return InArm(arm.name, failed=True)
+        self._sound[arm.name] = sound = InArm(arm.name, model, popular=arm.name == POPULAR)
+        return sound
+
+    def follow(self, experiment: Experiment) -> None:
+        """Carry out `experiment`, once each version that is new to it stood a reload's check.
+
+        Raises:
+            ReloadRefusedError: nothing was changed; the message names the arm.
+        """
+        before = self.experiment()
+        if before is not None and before.name == experiment.name and not experiment.keeps(before):
+            raise ReloadRefusedError(
+                "refused", 409, f"{experiment.name} is under way: users of it would change arm"
+            )
+        known = {arm.version for arm in before.arms} if before else set()
+        for arm in experiment.arms:
+            if arm.version is None or arm.version in known:
+                continue
+            if not (self._store / str(arm.version)).is_dir():
+                missing = f"{arm.name}: version {arm.version} is not in the store"
+                raise ReloadRefusedError("missing", 404, missing)
+            try:
+                inspect(self._store, arm.version)
+            except BundleError as error:
+                raise ReloadRefusedError("refused", 409, f"{arm.name}: {error}") from error
+        self.set(experiment)
+
+    def set(self, experiment: Experiment | None) -> None:
+        """On the disk and visible to every process when this returns; None ends it."""
+        with FileLock(self._store / ".experiment.lock", timeout=10.0):
+            if experiment is None:
+                self._path.unlink(missing_ok=True)
+            else:
+                replace_file(self._path, experiment.to_json().encode())
+            self._generation.store(self._generation.load() + 1)
+
+    def _opened(self, version: int) -> PublishedModel | None:
+        with self._lock:
+            if version in self._open:
+                return self._open[version]
+            if time.monotonic() < self._tried.get(version, 0.0):
+                return None
+            try:
+                self._open[version] = model = PublishedModel.open(self._store, version)
+            except (BundleError, OSError) as error:
+                self._tried[version] = time.monotonic() + PAUSE
+                logger.error("version %d of an arm: %s", version, error)
+                return None
+            return model
+
+
+def read_experiment(store: Path) -> Experiment | None:
+    """The experiment of a store; None if there is none, or its file is damaged."""
+    path = store / FILE
+    try:
+        return Experiment.from_json(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        return None
+    except (BundleError, OSError) as error:
+        logger.error("%s: nobody is in an experiment", error)
+        return None
+
+
+def versions_of(store: Path) -> set[int]:
+    """The versions that the arms of a store's experiment need."""
+    experiment = read_experiment(store)
+    return {arm.version for arm in experiment.arms if arm.version} if experiment else set()
