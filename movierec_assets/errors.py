@@ -134,6 +134,10 @@ class TooManyMoviesError(MovierecError):
     """A model of pairs of movies does not fit into memory."""
 
 
+class LogsError(MovierecError):
+    """There are no logs to ask, or the question is no SQL."""
+
+
 class LineageError(MovierecError):
     """There is nothing to be traced; the message says what is missing."""
 

@@ -292,15 +292,19 @@ class Settings(BaseSettings):
 
     @property
     def mlflow_is_elsewhere(self) -> bool:
-        """Whether a server that others run keeps MLflow's records and artifacts."""
-        return (self.mlflow_tracking_uri or "").startswith(("http://", "https://"))
+        """Whether MLflow's pages are another's to run: all but those of this home's own records,
+        or of a database.
+        """
+        uri = self.mlflow_tracking_uri
+        return uri is not None and not uri.startswith("postgresql+")
 
     @property
     def kept_elsewhere(self) -> tuple[str, ...]:
         """What keeps records of the platform outside its home: no backup and no erasure of ours
         reaches it.
         """
-        return tuple(place for place in (self.dagster_database, self.mlflow_tracking_uri) if place)
+        places = (self.dagster_database, self.mlflow_tracking_uri)
+        return tuple(place for place in places if place and not place.startswith("sqlite:"))
 
     @property
     def tracking_uri(self) -> str:

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from movierec_serving.logs import LogFormat
+
 
 class ServingSettings(BaseSettings):
     model_config = SettingsConfigDict(
@@ -56,6 +58,11 @@ class ServingSettings(BaseSettings):
         None,
         description="`postgresql://` address of the store of events, for several endpoints; empty: "
         "SQLite in the warehouse",
+    )
+    log_format: LogFormat = Field(
+        "auto",
+        description="`json`: a JSON object a line; `text`: for a person; `auto`: text at a "
+        "terminal, else JSON",
     )
 
     @field_validator("home")

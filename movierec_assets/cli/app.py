@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from movierec_assets.cli.backup import backup_command
 from movierec_assets.cli.fetch import fetch_command
 from movierec_assets.cli.forget import forget_command
+from movierec_assets.cli.logs import logs_command
 from movierec_assets.cli.processes import MLFLOW_SETTINGS
 from movierec_assets.cli.prune import prune_command
 from movierec_assets.cli.recover import recover_command
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="A daily movie-recommendation platform.",
 )
 app.command("fetch")(fetch_command)
+app.command("logs")(logs_command)
 app.command("recover")(recover_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)

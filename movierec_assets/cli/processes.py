@@ -17,6 +17,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from time import monotonic
 
+from movierec_assets.cli.log_lines import Lines
+
 BIN = Path(sys.executable).parent
 LOG_BYTES, OLD_LOGS = 10_000_000, 2
 STOP_DEADLINE_S = 12.0  # from SIGTERM to SIGKILL; the endpoint ends itself after 10
@@ -55,7 +57,9 @@ def commands(
 
 
 class LoggedProcess:
-    """A process in a group of its own, whose output goes to a log file of limited size."""
+    """A process in a group of its own, whose output goes to a log file of limited size, as
+    records.
+    """
 
     def __init__(
         self,
@@ -86,9 +90,10 @@ class LoggedProcess:
 
     def _copy(self) -> None:
         assert self._process.stdout is not None
+        records = Lines(self.name)
         with self._process.stdout as lines:
             for line in lines:
-                self._handler.emit(logging.makeLogRecord({"msg": line.rstrip("\n")}))
+                self._handler.emit(logging.makeLogRecord({"msg": records.record(line)}))
 
     @property
     def exit_code(self) -> int | None:

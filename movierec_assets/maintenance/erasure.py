@@ -182,7 +182,7 @@ def scrub_files(platform: Platform, journal: Journal) -> None:
         parts = file.relative_to(warehouse).parts
         if parts[0] == "mlflow" and len(parts) > 2:  # of a version that the registry does not have
             shutil.rmtree(warehouse.joinpath(*parts[:3]), ignore_errors=True)
-        elif file.suffix in LINES or parts[0] == "dagster":
+        elif file.suffix in LINES or parts[0] in ("dagster", "logs"):  # also logs of before
             replace_file(file, traces.without_lines(file.read_bytes()))
         elif file.suffix == ".gz":
             rest = traces.without_lines(gzip.decompress(file.read_bytes()))

@@ -44,7 +44,7 @@ def answer(holder: ModelHolder, request: RecommendRequest | Reply) -> Reply:
     except UnknownGenreError as error:
         return unknown_genre(error, "body")
     except Exception:
-        logger.exception("no answer for %.1000r", request)
+        logger.exception("no answer for a body")  # which says what a person rated
         return problem(500, "internal error")
 
 

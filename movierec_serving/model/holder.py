@@ -157,5 +157,6 @@ class ModelHolder:
             ) from error
         self._failing_since = None
         metrics.opened(version)
-        logger.info("opened version %d, data until %s", version, model.data_until)
+        until = model.data_until
+        logger.info("opened version %d, data until %s", version, until, extra={"version": version})
         return model

@@ -118,7 +118,7 @@ def _reload(
             try:
                 inspect(store, version)
             except BundleError as error:
-                logger.warning("refused version %d: %s", version, error)
+                logger.warning("refused version %d: %s", version, error, extra={"version": version})
                 raise ReloadRefusedError("refused", 409, str(error)) from error
             before(version)
             pointer.store(version)
@@ -130,7 +130,8 @@ def _reload(
         raise ReloadRefusedError(
             "busy", 503, f"another reload has run for {LOCK_TIMEOUT:.0f} s"
         ) from None
-    logger.info("committed version %d, after %s", version, previous or "none")
+    after = previous or "none"
+    logger.info("committed version %d, after %s", version, after, extra={"version": version})
     return ReloadOutcome(version, previous, changed=True)
 
 

@@ -49,6 +49,7 @@ class LastingServer(ls.LitServer):  # type: ignore[misc]
                 copy.copy(self.app),
                 http=PatientProtocol,
                 log_level=log_level,
+                log_config=None,  # as all else: logs.py
                 timeout_graceful_shutdown=self.uvicorn_graceful_timeout,
                 **options,
             )

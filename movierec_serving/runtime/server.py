@@ -16,6 +16,7 @@ from types import FrameType
 import litserve as ls  # type: ignore[import-untyped]
 from fastapi import FastAPI
 
+from movierec_serving import logs
 from movierec_serving.http.app import complete
 from movierec_serving.model.reload import begin_on_production
 from movierec_serving.orphans import die_with_parent, kill_children
@@ -24,7 +25,6 @@ from movierec_serving.runtime.worker import (
     DEADLINE,
     RecommendAPI,
     by_workers,
-    configure_logging,
     holder_of,
 )
 from movierec_serving.settings import ServingSettings
@@ -67,7 +67,7 @@ def build_server(settings: ServingSettings) -> LastingServer:
 
 def serve(settings: ServingSettings) -> None:
     """Run until SIGTERM or Ctrl-C; every process that was started has ended when this returns."""
-    configure_logging()
+    logs.configure(settings.log_format)
     os.register_at_fork(after_in_child=die_with_parent)  # the manager, and each API process
     server = build_server(settings)
     ending = _end_on_signal(server)

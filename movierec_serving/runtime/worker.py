@@ -17,7 +17,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 
-from movierec_serving import metrics
+from movierec_serving import logs, metrics
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.shown import ShownLog
 from movierec_serving.http.body import SMALL, answer, is_for_one, read
@@ -51,7 +51,7 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
         die_with_parent()
         # Ctrl-C reaches the group; the main process decides.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        configure_logging()
+        logs.configure(self._settings.log_format)
         multiprocessing.current_process().name = "worker"
         self._holder = holder_of(self._settings)
         self._holder.open_early()
@@ -126,9 +126,3 @@ async def _ask_worker(
     if status == LitAPIStatus.OK and isinstance(output, Reply):
         return output.response()
     return problem(504, f"no worker was free within {DEADLINE:g} s").response()
-
-
-def configure_logging() -> None:
-    """For a process of the endpoint: our own messages, and warnings of everybody else."""
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("movierec_serving").setLevel(logging.INFO)

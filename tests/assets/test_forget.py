@@ -49,7 +49,8 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
         platform.run("-", job="deploy")
         logs = platform.root / "logs"
         logs.mkdir(exist_ok=True)
-        (logs / "endpoint.log").write_text(f"GET /recommend/{USER}\nGET /recommend/u1\n")
+        for name in ("endpoint.log", "endpoint.log.1"):
+            (logs / name).write_text(f"GET /recommend/{USER}\nGET /recommend/u1\n")
         events = [{"user_id": USER, "movie_id": "m1"}, {"user_id": "u1", "movie_id": "m1"}]
         lines = "".join(json.dumps(event) + "\n" for event in events)
         (platform.root / "events").mkdir(exist_ok=True)

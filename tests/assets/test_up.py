@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -151,7 +152,8 @@ def test_a_log_is_kept_to_its_size_and_no_child_outlives_its_group(tmp_path: Pat
 
     def last_line() -> int | None:
         lines = log.read_text().splitlines()
-        return int(lines[-1]) if lines and lines[-1].isdigit() else None
+        said = json.loads(lines[-1])["event"] if lines and lines[-1].endswith("}") else ""
+        return int(said) if said.isdigit() else None
 
     child = wait_until(last_line, "the child is there", DEADLINE_S)
     assert 0 < log.stat().st_size <= LOG_BYTES

@@ -1,5 +1,6 @@
 """Each request is counted, timed and named. What is counted, and where, is `metrics.py`'s."""
 
+import logging
 import re
 import secrets
 import time
@@ -9,7 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from movierec_serving import metrics
 
+logger = logging.getLogger(__name__)
+
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+FAILED = (500, 504)  # logged one by one; a 503 is told by its number, there may be many
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: the client hung up before it had an answer
 
 
@@ -26,6 +30,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started, status, hung_up = time.perf_counter(), 0, False
+        request = _request_id(scope)
 
         async def receive_noting() -> Message:
             nonlocal hung_up
@@ -38,7 +43,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", _request_id(scope))]
+                message["headers"] = [*message["headers"], (b"x-request-id", request)]
             await send(message)
 
         try:
@@ -50,7 +55,11 @@ class Observed:
             # What a caller makes up must not become a label: there would be no end of them.
             method, path = (method, route.path_format) if known else ("other", "other")
             answered = CLIENT_CLOSED_REQUEST if hung_up else status or 500
-            metrics.count_request(method, path, answered, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            metrics.count_request(method, path, answered, seconds)
+            if answered in FAILED:
+                ids = {"request": request.decode(), "route": path, "status": answered}
+                logger.error("no answer", extra={**ids, "seconds": round(seconds, 4)})
 
 
 def _request_id(scope: Scope) -> bytes:
