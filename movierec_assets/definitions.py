@@ -29,6 +29,7 @@ from movierec_assets.defs.monitoring import (
     stale_days,
 )
 from movierec_assets.defs.shared import days
+from movierec_assets.defs.shared.catalogue import catalogued
 from movierec_assets.defs.shared.keys import model_key
 from movierec_assets.platform import Platform, wired
 from movierec_assets.resources.registry.mlflow_run import mlflow_run
@@ -37,7 +38,7 @@ from movierec_assets.resources.registry.mlflow_run import mlflow_run
 def assemble(platform: Platform) -> dg.Definitions:
     """The definitions, whose assets are given the adapters of `platform`."""
     served = model_key(platform.settings.model)
-    return dg.Definitions(
+    definitions = dg.Definitions(
         assets=[
             ingestion.raw_ratings,
             ingestion.movies,
@@ -87,6 +88,7 @@ def assemble(platform: Platform) -> dg.Definitions:
         resources=resources(platform),
         executor=days.executor,  # a range of days is one process: it is what makes a day cheap
     )
+    return definitions.map_asset_specs(func=catalogued)
 
 
 def resources(platform: Platform) -> dict[str, Any]:

@@ -16,10 +16,12 @@ from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 from docs.generated.http import METHODS, openapi
-from docs.generated.meanings import has_meaning, meanings_of
-from docs.generated.tables import columns
+from docs.generated.meanings import has_meaning
 from docs.hooks import OUTSIDE, filled, link_words, words
 from movierec_assets.cli.app import app
+from movierec_assets.meanings import meanings_of
+from movierec_assets.resources.warehouse.duckdb_file import columns
+from movierec_assets.settings import settings
 from tests.conftest import Platform
 
 ROOT = Path(__file__).parents[1]
@@ -189,3 +191,56 @@ def test_nothing_names_a_package_index() -> None:
     for name in names:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert [word for word in INDEXES if word in text] == [], name
+
+
+# Assets without a table of their own: they are versions, and decisions on them, in MLflow.
+WITHOUT_TABLE = {"registered_model", "gate_verdict", "production_model"}
+# Their columns come from outside: delivered files, and what endpoints have written down.
+FROM_OUTSIDE = {"raw_ratings", "movies", "recommendation_log"}
+
+
+def test_the_catalogue_says_of_each_asset_what_it_is_and_what_its_columns_mean(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOVIEREC_ALSO_TRAIN", "ease")
+    settings.cache_clear()
+    specs = {spec.key: spec for spec in platform.definitions.resolve_all_asset_specs()}
+    schemas, lineage = {}, {}
+    for key, spec in specs.items():
+        name = key.to_user_string()
+        assert spec.description, name
+        assert spec.owners, name
+        assert spec.kinds, name
+        assert {"movierec/stage"} <= spec.tags.keys(), name
+        if "dagster/column_schema" in spec.metadata:
+            schemas[name] = spec.metadata["dagster/column_schema"].columns
+            meant = [column.name for column in schemas[name] if not column.description]
+            assert meant == [], f"{name}: {meant} have no meaning in meanings.toml"
+        if "dagster/column_lineage" in spec.metadata:
+            lineage[name] = spec.metadata["dagster/column_lineage"].deps_by_column
+    names = {key.to_user_string() for key in specs}
+    assert names - schemas.keys() == WITHOUT_TABLE
+    assert names - lineage.keys() - WITHOUT_TABLE == FROM_OUTSIDE
+    columns_of = {name: {column.name for column in found} for name, found in schemas.items()}
+    for name, made_of in lineage.items():
+        assert made_of.keys() <= columns_of[name], name
+        for deps in made_of.values():
+            for dep in deps:
+                assert dep.column_name in columns_of[dep.asset_key.to_user_string()], (name, dep)
+
+
+def test_all_that_runs_has_a_description_and_an_owner(platform: Platform) -> None:
+    repository = platform.definitions.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    found = [*jobs, *repository.schedule_defs, *repository.sensor_defs]
+    assert [one.name for one in found if not one.description] == []
+    # A sensor on failed runs takes no owners.
+    assert [one.name for one in found if not one.owners] == ["after_failure"]
+
+
+def test_a_checks_description_says_what_it_means_if_it_does_not_pass(platform: Platform) -> None:
+    graph = platform.definitions.resolve_asset_graph()
+    assert len(graph.asset_check_keys) > 7
+    for check in graph.asset_check_keys:
+        said = graph.get_check_spec(check).description or ""
+        assert "failure" in said or "warning" in said, check

@@ -2,7 +2,8 @@
 
 A page has prose of its own and a line `{{ settings }}`; `hooks.py` puts the part of that name
 there. Each part is a function without arguments that asks the code what there is. So a part cannot
-lack what the code has. What no code can say is in `meanings.toml`.
+lack what the code has. What no code can say is in
+`movierec_assets/meanings.toml`.
 """
 
 from collections.abc import Callable, Mapping

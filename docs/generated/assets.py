@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from docs.generated.markdown import sentence, table
-from docs.generated.meanings import meanings_of
+from movierec_assets.meanings import meanings_of
 
 
 def assets() -> str:

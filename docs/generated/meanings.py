@@ -1,16 +1,9 @@
-"""What no code can say: the meaning of tags and of entries of metadata, from `meanings.toml`."""
+"""What no code can say: the meaning of tags and of entries of metadata."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 from docs.generated.markdown import sentence, table
-
-MEANINGS = Path(__file__).parents[1] / "meanings.toml"
+from movierec_assets.meanings import meanings_of
 
 
 def tags() -> str:
@@ -32,10 +25,3 @@ def has_meaning(asset: str, entry: str) -> bool:
         return True
     prefixes = [one for one in meanings_of("prefixes") if entry.startswith(one)]
     return any(has_meaning(asset, entry.removeprefix(one)) for one in prefixes)
-
-
-@cache
-def meanings_of(part: str) -> Mapping[str, Any]:
-    """A part of `meanings.toml`: what no code can say."""
-    content = MEANINGS.read_text(encoding="utf-8")
-    return dict(tomllib.loads(content)[part])

@@ -1,28 +1,10 @@
-"""The tables of the warehouse, from an empty one of the newest schema."""
+"""The tables of the warehouse, of the newest schema."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import import_module
-
 from docs.generated.markdown import sentence, table
-from docs.generated.meanings import meanings_of
-
-
-@cache
-def columns() -> Mapping[str, Sequence[tuple[str, str]]]:
-    """(column, type) by table or view, of a warehouse that has just been made."""
-    with tempfile.TemporaryDirectory() as folder:
-        warehouse = import_module("movierec_assets.resources.warehouse.warehouse").Warehouse
-        with warehouse(path=f"{folder}/movierec.duckdb").connect() as connection:
-            rows = connection.execute(
-                "SELECT table_name, column_name, data_type FROM duckdb_columns() "
-                "WHERE NOT internal ORDER BY table_name, column_index"
-            ).fetchall()
-    names = dict.fromkeys(name for name, _, _ in rows)
-    return {name: [(column, kind) for of, column, kind in rows if of == name] for name in names}
+from movierec_assets.meanings import meanings_of
+from movierec_assets.resources.warehouse.duckdb_file import columns
 
 
 def tables() -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from movierec_assets.defs.shared.accuracy import Served, report_accuracy
-from movierec_assets.defs.shared.header import GROUP, OWNERS
+from movierec_assets.defs.shared.header import GROUP, OWNERS, STAGE
 from movierec_assets.defs.shared.keys import MOVIES, PRODUCTION_MODEL, SERVED_MODEL
 from movierec_assets.defs.shared.metadata import table
 from movierec_assets.defs.shared.production import reconcile_production, reported_model
@@ -33,6 +33,7 @@ FRESH_FOR = timedelta(hours=48)
     group_name=GROUP,
     owners=OWNERS,
     kinds={"litserve"},
+    tags={STAGE: "deployment"},
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=FRESH_FOR),
 )
 def served_model(

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from movierec_assets.defs.shared.days import Results, each_day
-from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, daily_asset
+from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, STAGE, daily_asset
 from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import ChunkError, DeclarationError
@@ -120,7 +120,7 @@ def _status(chunk: Chunk) -> str:
     return f"{of}current" if chunk.current else f"{of}refused: {chunk.reason}"
 
 
-@dg.asset(group_name=GROUP, owners=OWNERS, kinds={"duckdb"}, pool=POOL)
+@dg.asset(group_name=GROUP, owners=OWNERS, kinds={"duckdb"}, tags={STAGE: "ingestion"}, pool=POOL)
 def movies(
     context: dg.AssetExecutionContext,
     landing_zone: LandingZone,

@@ -7,7 +7,7 @@ import dagster as dg
 
 from movierec_assets.defs.shared.challengers import Gate
 from movierec_assets.defs.shared.days import Results, each_day
-from movierec_assets.defs.shared.header import GROUP, OWNERS, daily_asset
+from movierec_assets.defs.shared.header import GROUP, OWNERS, STAGE, daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT, PRODUCTION_MODEL, REGISTERED_MODEL
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import Bounds, differences
@@ -132,6 +132,7 @@ production_model = dg.AssetSpec(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"mlflow"},
+    tags={STAGE: "promotion"},
     description="What MLflow's alias `production` names: an event exactly when it moved, with "
     "from, to and why.",
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.errors import DeclarationError, TableError
 from movierec_assets.platform import Platform
 from movierec_assets.sources.table import bring
@@ -16,6 +17,7 @@ from movierec_assets.sources.table import bring
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="New rows of sources that are tables of a database, delivered as a file a day. It "
     "does nothing while no source declares a table.",
+    owners=OWNERS,
 )
 def table_watch(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]

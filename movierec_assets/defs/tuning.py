@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from movierec_assets.defs.shared.challengers import Gate, origin, register_version
-from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL
+from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, STAGE
 from movierec_assets.defs.shared.keys import TUNED_PARAMETERS
 from movierec_assets.defs.shared.pictures import search_pictures
 from movierec_assets.defs.shared.production import reconcile_production
@@ -34,6 +34,7 @@ def tuned_parameters(model: dg.AssetKey) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=OWNERS,
         kinds={"optuna"},
+        tags={STAGE: "tuning"},
         pool=POOL,
     )
     return make(_tune)

@@ -9,6 +9,7 @@ from movierec_assets.partitions import daily
 
 GROUP = "movierec"  # one: Dagster opens several as closed boxes
 OWNERS = ["team:movierec"]
+STAGE = "movierec/stage"  # the tag that says which module of `defs/` makes an asset
 POOL = "warehouse"  # DuckDB admits one writer
 ONE_RUN = dg.BackfillPolicy.single_run()
 
@@ -23,16 +24,21 @@ def daily_asset(
     tags: dict[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate a stage: partitioned by day, a range of days in one run, one run at a time."""
-    return dg.asset(
-        name=name,
-        deps=list(deps),
-        kinds=kinds,
-        check_specs=list(check_specs),
-        freshness_policy=freshness_policy,
-        tags=tags,
-        partitions_def=daily,
-        backfill_policy=ONE_RUN,
-        group_name=GROUP,
-        owners=OWNERS,
-        pool=POOL,
-    )
+
+    def decorate(compute: Callable[..., Any]) -> dg.AssetsDefinition:
+        stage = compute.__module__.rpartition(".")[2]
+        return dg.asset(
+            name=name,
+            deps=list(deps),
+            kinds=kinds,
+            check_specs=list(check_specs),
+            freshness_policy=freshness_policy,
+            tags={STAGE: stage, **(tags or {})},
+            partitions_def=daily,
+            backfill_policy=ONE_RUN,
+            group_name=GROUP,
+            owners=OWNERS,
+            pool=POOL,
+        )(compute)
+
+    return decorate

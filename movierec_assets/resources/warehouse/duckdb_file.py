@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, timedelta
@@ -146,6 +146,19 @@ def since(until: str, window_days: int | None) -> str:
 @cache
 def _known_schema() -> int:
     return max(int(file.name[:4]) for file in MIGRATIONS.glob("[0-9]*.sql"))
+
+
+@cache
+def columns() -> Mapping[str, Sequence[tuple[str, str]]]:
+    """(column, type) by table or view, of the newest schema; no file is opened."""
+    with duckdb.connect(":memory:") as connection:
+        _migrate(connection)
+        rows = connection.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE NOT internal ORDER BY table_name, column_index"
+        ).fetchall()
+    names = dict.fromkeys(name for name, _, _ in rows)
+    return {name: [(column, kind) for of, column, kind in rows if of == name] for name in names}
 
 
 def _schema(connection: duckdb.DuckDBPyConnection) -> int:
