@@ -63,6 +63,12 @@ class Settings(BaseSettings):
         description="port of Dagster's UI, also in the links of notices",
     )
     mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="port of MLflow's UI")
+    metrics_port: int = Field(
+        default=9464,
+        ge=1024,
+        le=65535,
+        description="port of the pipeline's metrics for Prometheus, on loopback",
+    )
     serving_port: int = Field(default=8000, ge=1024, le=65535, description="port of the endpoint")
     endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=lambda known: (f"http://127.0.0.1:{known['serving_port']}",),
@@ -99,10 +105,23 @@ class Settings(BaseSettings):
     )
     max_surprise: float = Field(
         default=0.2,
-        ge=0,
+        ge=0.01,
         le=1,
-        description="a day whose share of ratings outside the catalogue, of new users or of new "
-        "movies is this much above the usual one gives a warning",
+        description="a day gives a warning if its share of ratings outside the catalogue, of new "
+        "users, of new movies or of popular movies is this far from the usual one",
+    )
+    drift_days: int = Field(
+        default=28,
+        ge=7,
+        le=366,
+        description="days with ratings before a day that say what is usual on one",
+    )
+    drift_level: float = Field(
+        default=0.0003,
+        gt=0,
+        lt=0.1,
+        description="how improbable a day must be by chance, in each of its measures, to give a "
+        "warning; larger: more warnings, and more of them false",
     )
     model: Arm = Field(
         default="als",

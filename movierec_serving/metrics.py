@@ -8,6 +8,7 @@ count. Where the counts lie is `slots.py`'s; the middleware that counts requests
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -86,6 +87,17 @@ ARM_FAILURES = Counter(
     "Lists that production made because an arm's version was broken",
     ["arm"],
 )
+BATCH = Histogram(
+    "movierec_batch_users",
+    "Users of one `POST /recommend`, which are one batch for the kernel",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+WAITING = Gauge(
+    "movierec_waiting_requests",
+    "Requests of a process that wait for workers",
+    ["process"],
+    multiprocess_mode="all",
+)
 OPENED = Gauge(
     "movierec_open_model_version",
     "The version that a process has open",
@@ -94,6 +106,7 @@ OPENED = Gauge(
 )
 
 OPEN_VERSION = "movierec_open_model_version"
+BY_PROCESS = (OPEN_VERSION, "movierec_waiting_requests")
 
 _requests = cache(REQUESTS.labels)  # looking labels up costs as much as counting
 _seconds = cache(SECONDS.labels)
@@ -149,6 +162,16 @@ def count_arm_failure(arm: str) -> None:
 
 
 @_unfailing
+def count_batch(users: int) -> None:
+    BATCH.observe(users)
+
+
+@_unfailing
+def waiting(requests: int) -> None:
+    WAITING.labels(multiprocessing.current_process().name).set(requests)
+
+
+@_unfailing
 def opened(version: int) -> None:
     OPENED.labels(multiprocessing.current_process().name).set(version)
 
@@ -168,26 +191,34 @@ def processes() -> list[dict[str, Any]]:
     return sorted(open_versions, key=lambda each: (each["process"], each["pid"]))
 
 
-def exposition(version: int) -> bytes:
+def exposition(version: int, data_until: str | None) -> bytes:
     """Prometheus' text format.
 
     Args:
         version: the committed one, 0 for none.
+        data_until: the last day (ISO) that it has seen; None where it cannot be opened.
     """
     registry = CollectorRegistry()
     registry.register(_Counts())
-    registry.register(_Committed(version))
+    registry.register(_Committed(version, data_until))
     return generate_latest(registry)
 
 
 class _Committed(Collector):
-    def __init__(self, version: int) -> None:
-        self._version = version
+    def __init__(self, version: int, data_until: str | None) -> None:
+        self._version, self._data_until = version, data_until
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
             "movierec_model_version", "The committed version, 0 for none", self._version
         )
+        if self._data_until is not None:
+            day = datetime.fromisoformat(self._data_until).replace(tzinfo=UTC)
+            yield GaugeMetricFamily(
+                "movierec_model_data_until_timestamp_seconds",
+                "Beginning of the last day whose ratings the committed version has seen",
+                day.timestamp(),
+            )
 
 
 class _Counts(Collector):
@@ -206,7 +237,7 @@ class _Counts(Collector):
         except FileNotFoundError:
             return
         for metric in merged:
-            if metric.name == OPEN_VERSION:
+            if metric.name in BY_PROCESS:
                 metric.samples = [
                     sample._replace(
                         labels={**sample.labels, "pid": str(pids[int(sample.labels["pid"])])}

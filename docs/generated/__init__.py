@@ -13,7 +13,7 @@ from docs.generated.commands import commands
 from docs.generated.errors import errors
 from docs.generated.http import bodies, routes
 from docs.generated.meanings import figures, tags
-from docs.generated.metrics import metrics
+from docs.generated.metrics import metrics, pipeline_metrics
 from docs.generated.rules import rules
 from docs.generated.settings import settings
 from docs.generated.tables import tables
@@ -26,6 +26,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "errors": errors,
     "figures": figures,
     "metrics": metrics,
+    "pipeline_metrics": pipeline_metrics,
     "routes": routes,
     "rules": rules,
     "settings": settings,

@@ -1,4 +1,4 @@
-"""The metrics that the endpoint gives Prometheus, read from its source."""
+"""The metrics that the endpoint and the exporter give Prometheus, read from their source."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from pathlib import Path
 
 from docs.generated.markdown import sentence
 
-SOURCE = Path(__file__).parents[2] / "movierec_serving"
+ROOT = Path(__file__).parents[2]
 
 
 def metrics() -> str:
-    """A heading for each Prometheus metric that the endpoint declares, read from the source."""
+    """A heading for each Prometheus metric that the endpoint declares."""
+    return _metrics(ROOT / "movierec_serving")
+
+
+def pipeline_metrics() -> str:
+    """A heading for each Prometheus metric of the pipeline, which `movierec metrics` gives."""
+    return _metrics(ROOT / "movierec_assets" / "exporting")
+
+
+def _metrics(source: Path) -> str:
     sections = [
         _metric(node)
-        for path in SOURCE.rglob("*.py")
+        for path in source.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
     ]
@@ -26,8 +35,11 @@ def _metric(call: ast.Call) -> str | None:
     kind = getattr(call.func, "id", "").removesuffix("MetricFamily").lower()
     if kind not in ("counter", "gauge", "histogram", "summary"):
         return None
+    if len(call.args) < 2:  # the standard library's Counter
+        return None
     name, meaning = (ast.literal_eval(one) for one in call.args[:2])
-    labels = ast.literal_eval(call.args[2]) if _is_list(call.args[2:3]) else []
+    given = [word.value for word in call.keywords if word.arg == "labels"] or call.args[2:3]
+    labels = ast.literal_eval(given[0]) if _is_list(given) else []
     name += "_total" if kind == "counter" else ""
     said = f"Labels: {', '.join(f'`{label}`' for label in labels)}." if labels else "No labels."
     return f"### `{name}`\n\n{sentence(meaning)} A {kind}. {said}"

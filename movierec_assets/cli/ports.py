@@ -47,6 +47,7 @@ def ports_of(settings: Settings) -> list[Port]:
     ports = [
         Port("the endpoint", settings.serving_port, "MOVIEREC_SERVING_PORT"),
         Port("Dagster's UI", settings.webserver_port, "DAGSTER_WEBSERVER_PORT"),
+        Port("the pipeline's metrics", settings.metrics_port, "MOVIEREC_METRICS_PORT"),
     ]
     if not settings.mlflow_is_elsewhere:
         ports.append(Port("MLflow's UI", settings.mlflow_port, "MOVIEREC_MLFLOW_PORT"))

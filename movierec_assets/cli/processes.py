@@ -56,6 +56,12 @@ def commands(
     }
 
 
+def exporter_command(port: int) -> list[str]:
+    """Command line of the process that gives Prometheus the pipeline's state, on loopback."""
+    program = "from movierec_assets.cli.app import main; main()"
+    return [sys.executable, "-c", program, "metrics", "--port", str(port)]
+
+
 class LoggedProcess:
     """A process in a group of its own, whose output goes to a log file of limited size, as
     records.

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from movierec_assets.cli.news import News
 from movierec_assets.cli.ports import conflicts, ports_of
-from movierec_assets.cli.processes import LoggedProcess, commands, stop_all
+from movierec_assets.cli.processes import LoggedProcess, commands, exporter_command, stop_all
 from movierec_assets.cli.setup import configure, create_databases
 from movierec_assets.errors import InUseError
 from movierec_assets.platform import Platform
@@ -100,6 +100,7 @@ def _run(root: Path, chosen: Settings, signals: queue.SimpleQueue[int], console:
     calls = commands(
         chosen.webserver_port, chosen.serving_port, chosen.mlflow_port, chosen.tracking_uri
     )
+    calls["metrics"] = exporter_command(chosen.metrics_port)
     if chosen.mlflow_is_elsewhere:
         del calls["mlflow"]
     ui = f"http://127.0.0.1:{chosen.webserver_port}"
@@ -150,6 +151,7 @@ def _addresses(chosen: Settings, ui: str, logs: Path, names: Sequence[str]) -> s
         f"Dagster   {ui}\n"
         f"endpoint  {endpoint}   its routes: {endpoint}/docs\n"
         f"MLflow    {mlflow}\n"
+        f"metrics   {endpoint}/metrics and http://127.0.0.1:{chosen.metrics_port}/metrics\n"
         f"logs      {logs}/: {', '.join(f'{name}.log' for name in names)}\n"
         "Ctrl-C stops all"
     )

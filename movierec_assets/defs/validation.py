@@ -8,12 +8,14 @@ import dagster as dg
 import pandas as pd
 
 from movierec_assets.defs.shared.days import Results, each_day
+from movierec_assets.defs.shared.drift import days_as_usual, drift_of
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import MOVIES, RAW_RATINGS
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import histogram
 from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import NotReadyError
+from movierec_assets.monitoring.drift import Limits
 from movierec_assets.ratings.declaration import PLAIN, Declaration
 from movierec_assets.ratings.ledger import (
     DEFAULT_SOURCE,
@@ -26,7 +28,6 @@ from movierec_assets.ratings.ledger import (
     in_force,
 )
 from movierec_assets.ratings.schema import SCHEMA_VERSION
-from movierec_assets.ratings.surprise import surprises
 from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -48,9 +49,9 @@ from movierec_assets.settings import Settings
         dg.AssetCheckSpec(
             "days_as_usual",
             asset="validated_ratings",
-            description="No day has unusually many ratings outside the catalogue, new users or new "
-            "movies. A warning gives the figures; the day is trained on all the same. Ask the "
-            "source whether its ids or its catalogue have changed.",
+            description="No day is unlike those before it: stars, activity, new users and movies, "
+            "popularity, genres, ratings outside the catalogue, one odd user. A warning gives the "
+            "figures; the day is trained on all the same. The runbook's DataDrift has the steps.",
         ),
     ],
 )
@@ -89,16 +90,10 @@ def validated_ratings(
         return refusals(context, "few_rows_rejected", warehouse.refused(unreadable=False))
 
     def usual() -> dg.AssetCheckResult:
-        days = context.partition_keys
-        found = surprises(warehouse.shares(days[-1]), days, settings.max_surprise)
-        return dg.AssetCheckResult(
-            check_name="days_as_usual",
-            passed=not found,
-            severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join(f"{day}: {said}" for day, said in list(found.items())[:3])
-            or None,
-            metadata={"unusual": table(("day", "figures"), found.items())} if found else {},
+        limits = Limits(
+            days=settings.drift_days, level=settings.drift_level, share=settings.max_surprise
         )
+        return days_as_usual(drift_of(warehouse, context.partition_keys, limits))
 
     yield from each_day(context, validate, describe, checks=[check, usual])
 

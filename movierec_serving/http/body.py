@@ -8,6 +8,7 @@ import logging
 
 from pydantic import ValidationError
 
+from movierec_serving import metrics
 from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import Reply, invalid, problem, unknown_genre
@@ -50,6 +51,7 @@ def answer(holder: ModelHolder, request: RecommendRequest | Reply) -> Reply:
 
 def _recommend(holder: ModelHolder, request: RecommendRequest) -> Reply:
     recommender = Recommender(holder, request)
+    metrics.count_batch(1 if request.users is None else len(request.users))
     if request.users is not None:
         return recommender.for_users(request.users)
     if request.ratings:

@@ -110,6 +110,7 @@ async def _ask_worker(
         return problem(503, "too many requests are waiting").response()
     uid, queue = str(uuid.uuid4()), server._get_request_queue(api.api_path)
     place = server.response_buffer[uid] = ResponseBufferItem(asyncio.Event())
+    metrics.waiting(len(server.response_buffer))
     item = (server.app.response_queue_id, uid, time.monotonic(), body)
     try:
         async with asyncio.timeout(DEADLINE):
@@ -122,6 +123,7 @@ async def _ask_worker(
         return problem(503, "the workers cannot be reached").response()
     finally:
         server.response_buffer.pop(uid, None)
+        metrics.waiting(len(server.response_buffer))
     output, status = place.response
     if status == LitAPIStatus.OK and isinstance(output, Reply):
         return output.response()

@@ -27,7 +27,12 @@ from tests.support.endpoint_process import descendants, parent_of, wait_until_go
 
 DAY, NEXT_DAY = "1998-03-02", "1998-03-03"
 DEADLINE_S = 120.0
-PORTS = ("MOVIEREC_SERVING_PORT", "DAGSTER_WEBSERVER_PORT", "MOVIEREC_MLFLOW_PORT")
+PORTS = (
+    "MOVIEREC_SERVING_PORT",
+    "DAGSTER_WEBSERVER_PORT",
+    "MOVIEREC_METRICS_PORT",
+    "MOVIEREC_MLFLOW_PORT",
+)
 
 
 @contextmanager
@@ -61,10 +66,10 @@ def test_every_port_has_a_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, str(number))
     ports = ports_of(Settings())
     assert {port.setting: port.number for port in ports} == dict(
-        zip(PORTS, (4000, 4001, 4002), strict=True)
+        zip(PORTS, (4000, 4001, 4002, 4003), strict=True)
     )
     own = ports_of(Settings(MLFLOW_TRACKING_URI="http://mlflow.example"))  # a server of the user's
-    assert [port.setting for port in own] == list(PORTS[:2])
+    assert [port.setting for port in own] == list(PORTS[:3])
 
 
 def test_the_endpoint_to_reload_follows_the_serving_port(
@@ -165,10 +170,8 @@ def test_a_log_is_kept_to_its_size_and_no_child_outlives_its_group(tmp_path: Pat
 
 @contextmanager
 def platform_up(home: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A real `movierec up` without MLflow's UI; what it writes to its console."""
+    """A real `movierec up`; what it writes to its console."""
     environment = {name: str(free_port()) for name in PORTS}
-    del environment["MOVIEREC_MLFLOW_PORT"]
-    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{home}/warehouse/mlflow.db"
     code = "import sys; sys.argv[1:] = ['up']; from movierec_assets.cli.app import main; main()"
     console = home / "console"
     with console.open("w") as output:
@@ -182,7 +185,7 @@ def platform_up(home: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
             start_new_session=True,
         )
         try:
-            wait_until(lambda: len(children_of(process.pid)) == 3, "three processes", DEADLINE_S)
+            wait_until(lambda: len(children_of(process.pid)) == 5, "five processes", DEADLINE_S)
             yield process, console
         finally:
             if process.poll() is None:

@@ -289,6 +289,7 @@ def test_what_is_counted_has_conventional_names(endpoint: EndpointProcess) -> No
     endpoint.reload(77)
     endpoint.client.get("/recommend/nobody")
     endpoint.client.post("/recommend", json={"user_id": "nobody"})
+    endpoint.client.post("/recommend", json={"users": ["u1", "u2", "nobody"]})
     endpoint.client.request("BREW", "/popular")
     text = endpoint.client.get("/metrics").text
     families = {
@@ -302,10 +303,17 @@ def test_what_is_counted_has_conventional_names(endpoint: EndpointProcess) -> No
         "movierec_reloads_total": "counter",
         "movierec_fallbacks_total": "counter",
         "movierec_overload_rejections_total": "counter",
+        "movierec_lost_lists_total": "counter",
         "movierec_open_model_version": "gauge",
         "movierec_model_version": "gauge",
+        "movierec_model_data_until_timestamp_seconds": "gauge",
+        "movierec_batch_users": "histogram",
+        "movierec_waiting_requests": "gauge",
     }
     assert "movierec_model_version 2.0" in text
+    assert "movierec_model_data_until_timestamp_seconds 8.914752e+08" in text  # 1998-04-02
+    assert re.search(r'movierec_batch_users_bucket\{le="2.0"\} \d+\.0', text)
+    assert re.search(r'movierec_waiting_requests\{pid="\d+",process="api-\d"\} 0.0', text)
     for labels in ('reloads_total{result="missing"}', 'fallbacks_total{reason="unknown_user"}'):
         assert f"movierec_{labels}" in text
     assert "BREW" not in text
@@ -359,4 +367,4 @@ def test_a_process_that_is_just_starting_breaks_no_look_at_the_counts(
         assert metrics.processes() == []
         assert slots.claim(directory) == 0
         assert metrics.processes() == []
-        assert b"movierec_model_version 3.0" in metrics.exposition(3)
+        assert b"movierec_model_version 3.0" in metrics.exposition(3, None)

@@ -63,7 +63,7 @@ def test_without_place_it_answers_and_counts_nothing() -> None:
         "    assert directory is None\n"
         "    from movierec_serving import metrics\n"
         "    metrics.opened(3); metrics.count_request('GET', '/', 200, 0.1)\n"
-        "    print(metrics.exposition(3).decode())\n"
+        "    print(metrics.exposition(3, None).decode())\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30

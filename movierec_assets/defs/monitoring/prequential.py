@@ -11,7 +11,9 @@ from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT
 from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.pictures import curves
+from movierec_assets.monitoring.drift import Finding, State
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
+from movierec_assets.monitoring.taste import taste
 from movierec_assets.ports import Bundles, Registry
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
@@ -19,7 +21,18 @@ from movierec_serving.bundle import Bundle
 CONTENDERS = ("production", "month_before", "popularity")
 
 
-@daily_asset(deps=[GATE_VERDICT], kinds={"numpy", "duckdb"})
+@daily_asset(
+    deps=[GATE_VERDICT],
+    kinds={"numpy", "duckdb"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "taste_as_before",
+            asset="prequential_evaluation",
+            description="Production's NDCG@10 on the next day's ratings does not fall. A warning "
+            "says by how much it fell: models learn too slowly, or the data are wrong.",
+        )
+    ],
+)
 def prequential_evaluation(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
@@ -57,7 +70,21 @@ def prequential_evaluation(
         found = {day: _metadata(scores[day]) for day in days}
         return {**found, days[-1]: {**found[days[-1]], **so_far(list(scores.values()))}}
 
-    yield from each_day(context, evaluate_day, describe)
+    def check() -> dg.AssetCheckResult:
+        return _taste_as_before(taste(warehouse.scores(context.partition_keys[-1])))
+
+    yield from each_day(context, evaluate_day, describe, checks=[check])
+
+
+def _taste_as_before(found: Finding) -> dg.AssetCheckResult:
+    few = found.state is State.TOO_FEW
+    return dg.AssetCheckResult(
+        check_name="taste_as_before",
+        passed=found.state is not State.DRIFT,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{found.state.value}: {found.said}" if few else found.said,
+        metadata={} if few else {"fall / allowed": found.effect, "p": found.p},
+    )
 
 
 def _metadata(today: Score) -> Metadata:
@@ -85,6 +112,8 @@ def so_far(scores: Sequence[Score]) -> Metadata:
     found = dict(zip(("low", "middle", "high"), lead(scores) or (), strict=False))
     if found:
         title += ": daily over monthly {middle:+.1%} ({low:+.1%} to {high:+.1%})".format(**found)
+    if not found or found["low"] <= 0 <= found["high"]:
+        title += f"; too few to tell ({users[-1]} users' days)"
     return {
         "daily retraining": curves(lines, [one.day for one in judged], title),
         **{f"lead over month_before, {name}": round(value, 5) for name, value in found.items()},

@@ -14,7 +14,7 @@ from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.monitoring.live import as_rows, unseen
 from movierec_assets.ports import Bundles, Notices, PublishedModels
-from movierec_assets.promotion.interval import interval
+from movierec_assets.promotion.interval import Interval, interval
 from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
@@ -129,4 +129,13 @@ def measure(warehouse: Warehouse, client: ServingClient, since: Since) -> Outcom
         "NDCG@10 {ndcg_at_10:.3f} (popularity's {popularity_ndcg_at_10:.3f}), hit rate "
         "{hit_rate_at_10:.3f}, of {users:.0f} users"
     )
-    return Outcome(compared.upper >= 0, text.format_map(found.metrics), figures)
+    return Outcome(
+        compared.upper >= 0, f"{text.format_map(found.metrics)}: {_in_words(compared)}", figures
+    )
+
+
+def _in_words(compared: Interval) -> str:
+    """What the figures show; the check fails exactly where it says worse."""
+    if compared.upper < 0:
+        return "worse than popularity"
+    return "better than popularity" if compared.lower > 0 else "too few to tell which is better"

@@ -72,6 +72,19 @@ def differences(intervals: Mapping[str, Bounds], margin: float) -> dg.MarkdownMe
     return _markdown(shapes, 460, bottom + 16, "NDCG@10 against each reference, percent")
 
 
+def effects(measures: Mapping[str, tuple[float, bool]]) -> dg.MarkdownMetadataValue:
+    """(effect, alarm) of each measure as a bar; 1 is what is allowed, and 3 is where bars end."""
+    shapes, bottom = "", 20 * len(measures) + 5
+    for place, (name, (effect, alarm)) in enumerate(measures.items()):
+        y = 20 * place + 4
+        shapes += _text(2, y + 11, name, "start")
+        width, colour = 50 * min(effect, 3.0), "#c0392b" if alarm else COLOUR
+        shapes += f'<rect x="100" y="{y}" width="{width:.1f}" height="14" fill="{colour}"/>'
+    shapes += f'<path d="M150 0V{bottom}" stroke="#888888" stroke-dasharray="4 3"/>'
+    shapes += _text(150, bottom + 12, "allowed", "middle")
+    return _markdown(shapes, 260, bottom + 16, "how far the day is from those before it")
+
+
 def curves(
     lines: Mapping[str, Sequence[float]], days: Sequence[str], title: str
 ) -> dg.MarkdownMetadataValue:

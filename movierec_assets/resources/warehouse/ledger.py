@@ -10,7 +10,6 @@ import pandas as pd
 
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, DaySummary, Judgement
 from movierec_assets.ratings.schema import SCHEMA_VERSION
-from movierec_assets.ratings.surprise import Shares
 from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile, since
 
 _ROWS = ("raw_ratings", "rejected_ratings")  # tables that hold a chunk's rows under its sha256
@@ -198,35 +197,6 @@ class Ledger(DuckDBFile):
         for day, reason, count in reasons:
             found[day].reasons[reason] = count
         return found
-
-    def shares(self, until: str) -> list[Shares]:
-        """What of each day with accepted ratings up to `until` was new or unknown, ascending.
-
-        Without any catalogue nothing is outside it.
-        """
-        rows = self._rows(
-            """WITH rated AS (SELECT day, user_id, movie_id FROM validated_ratings
-                              WHERE day <= CAST($1 AS DATE)),
-                    outside AS (SELECT day, count(*) AS ratings,
-                                       (count(*) - count(m.movie_id))
-                                       * ((SELECT count(*) FROM movies) > 0)::INTEGER AS n
-                                FROM rated LEFT JOIN movies m USING (movie_id) GROUP BY day),
-                    users AS (SELECT day, count(*) AS n, count(*) FILTER (first = day) AS new
-                              FROM (SELECT DISTINCT day, user_id,
-                                           min(day) OVER (PARTITION BY user_id) AS first FROM rated)
-                              GROUP BY day),
-                    movies_rated AS (SELECT day, count(*) AS n, count(*) FILTER (first = day) AS new
-                              FROM (SELECT DISTINCT day, movie_id,
-                                           min(day) OVER (PARTITION BY movie_id) AS first
-                                    FROM rated)
-                              GROUP BY day)
-               SELECT day::VARCHAR, outside.n / ratings, users.new / users.n,
-                      movies_rated.new / movies_rated.n
-               FROM outside JOIN users USING (day) JOIN movies_rated USING (day)
-               ORDER BY outside.day""",
-            until,
-        )
-        return [Shares(*row) for row in rows]
 
     # -- what a model is trained on ----------------------------------------------------------------
 

@@ -115,6 +115,18 @@ class ShownLists(DuckDBFile):
         )
         return int(rows[0][0])
 
+    def newest_shown(self) -> list[tuple[str, str, int, int]]:
+        """(arm, source, lists, users) of the newest day that has lists; nothing before there is
+        one.
+        """
+        return self._rows(
+            f"""SELECT coalesce(arm, '{NO_ARM}') AS of_arm, source, count(*),
+                       count(DISTINCT user_id)
+                FROM recommendation_log
+                WHERE day = (SELECT max(day) FROM recommendation_log)
+                GROUP BY of_arm, source ORDER BY of_arm, source"""
+        )
+
     def user_days(
         self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int
     ) -> pd.DataFrame:

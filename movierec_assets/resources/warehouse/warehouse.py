@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from movierec_assets.resources.warehouse.activity import Activity
 from movierec_assets.resources.warehouse.catalogue import Catalogue
 from movierec_assets.resources.warehouse.erasing import Erasing
 from movierec_assets.resources.warehouse.ledger import Ledger
@@ -12,7 +13,17 @@ from movierec_assets.resources.warehouse.shown_lists import ShownLists
 from movierec_assets.resources.warehouse.training_data import TrainingData
 
 
-class Warehouse(Ledger, Catalogue, TrainingData, Models, Scores, ServedLists, ShownLists, Erasing):
+class Warehouse(
+    Ledger,
+    Activity,
+    Catalogue,
+    TrainingData,
+    Models,
+    Scores,
+    ServedLists,
+    ShownLists,
+    Erasing,
+):
     """What was delivered, what was made of it by day, and what is served.
 
     Within `with warehouse.connect():` all that is asked is one unit of work: one transaction, and

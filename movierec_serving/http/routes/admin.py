@@ -10,7 +10,7 @@ from filelock import Timeout
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from movierec_serving import metrics
-from movierec_serving.errors import BlocklistError, ReloadRefusedError
+from movierec_serving.errors import BlocklistError, ModelUnavailableError, ReloadRefusedError
 from movierec_serving.http import schemas
 from movierec_serving.http.replies import problem, reply
 from movierec_serving.http.routes.documented import (
@@ -90,7 +90,12 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
 
     @app.get("/metrics", response_class=Response, summary="Counts of all processes, for Prometheus")
     async def get_metrics() -> Response:
-        return Response(metrics.exposition(holder.pointer.load()), media_type=CONTENT_TYPE_LATEST)
+        try:
+            data_until: str | None = holder.current().data_until
+        except ModelUnavailableError:
+            data_until = None
+        content = metrics.exposition(holder.pointer.load(), data_until)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     async def authorize(credentials: Credentials) -> None:
         if settings.reload_token is None:

@@ -1,0 +1,94 @@
+"""Metrics of Dagster: when each asset last succeeded, runs by status, and results of checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from movierec_assets.defs.shared.keys import (
+    DAILY,
+    MOVIES,
+    PREQUENTIAL_EVALUATION,
+    PRODUCTION_MODEL,
+    RAW_RATINGS,
+    SERVED_MODEL,
+    VALIDATED_RATINGS,
+    model_key,
+)
+from movierec_assets.settings import Settings
+
+JOBS = ("daily", "retrain", "deploy", "catalogue", "tuning", "live", "prune_job", "upkeep")
+CHECKS = {
+    RAW_RATINGS: ("chunks_readable",),
+    VALIDATED_RATINGS: ("few_rows_rejected", "days_as_usual"),
+    PREQUENTIAL_EVALUATION: ("taste_as_before",),
+    PRODUCTION_MODEL: ("production_current",),
+    SERVED_MODEL: ("live_answers", "live_accuracy"),
+}
+
+
+def orchestration_metrics(instance: dg.DagsterInstance, settings: Settings) -> Iterable[Metric]:
+    """Read Dagster's storage; no code location is loaded."""
+    models = [model_key(arm) for arm in settings.arms]
+    yield _successes(instance, [*DAILY, *models, MOVIES, PRODUCTION_MODEL, SERVED_MODEL])
+    yield _runs(instance)
+    yield _last_failed(instance)
+    yield _checks(instance)
+
+
+def _successes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> Metric:
+    found = GaugeMetricFamily(
+        "movierec_asset_last_success_timestamp_seconds",
+        "When an asset was last materialized, of whatever day",
+        labels=["asset"],
+    )
+    for record in instance.get_asset_records(keys):
+        last = record.asset_entry.last_materialization_record
+        if last is not None:
+            found.add_metric([record.asset_entry.asset_key.to_user_string()], last.timestamp)
+    return found
+
+
+def _runs(instance: dg.DagsterInstance) -> Metric:
+    found = GaugeMetricFamily(
+        "movierec_runs", "Runs that Dagster remembers, by status", labels=["status"]
+    )
+    for status in dg.DagsterRunStatus:
+        count = instance.get_runs_count(dg.RunsFilter(statuses=[status]))
+        found.add_metric([status.value.lower()], count)
+    return found
+
+
+def _last_failed(instance: dg.DagsterInstance) -> Metric:
+    found = GaugeMetricFamily(
+        "movierec_job_last_run_failed",
+        "1 if the newest ended run of a job failed, 0 if it succeeded",
+        labels=["dagster_job"],
+    )
+    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    for job in JOBS:
+        runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=ended), limit=1)
+        if runs:
+            found.add_metric([job], float(runs[0].is_failure))
+    return found
+
+
+def _checks(instance: dg.DagsterInstance) -> Metric:
+    found = GaugeMetricFamily(
+        "movierec_check_passed",
+        "1 if a check of an asset passed when it was last evaluated, else 0",
+        labels=["asset", "check"],
+    )
+    keys = [dg.AssetCheckKey(asset, name) for asset, names in CHECKS.items() for name in names]
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    succeeded = AssetCheckExecutionRecordStatus.SUCCEEDED
+    failed = AssetCheckExecutionRecordStatus.FAILED
+    for key, record in latest.items():
+        if record.status in (succeeded, failed):  # else it is only planned
+            value = float(record.status is succeeded)
+            found.add_metric([key.asset_key.to_user_string(), key.name], value)
+    return found

@@ -1,0 +1,61 @@
+"""The files for Prometheus, Alertmanager and Grafana: checked by their programs, and complete."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from markdown.extensions.toc import slugify
+
+from tests.conftest import ROOT
+from tests.support.monitoring import DEPLOY, needs_programs
+
+RUNBOOK = (ROOT / "docs" / "how-to" / "runbook.md").read_text(encoding="utf-8")
+ALERTS = [
+    rule
+    for group in yaml.safe_load((DEPLOY / "prometheus/rules/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+
+
+@needs_programs
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["promtool", "check", "config", "prometheus/prometheus.yml"],
+        ["promtool", "test", "rules", "prometheus/tests/alerts.yml"],
+        ["amtool", "check-config", "alertmanager/alertmanager.yml"],
+    ],
+)
+def test_the_programs_own_checks_pass(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_has_a_heading_a_test_and_a_severity() -> None:
+    headings = {slugify(name, "-"): name for name in re.findall(r"^## (.+)$", RUNBOOK, re.M)}
+    tests = yaml.safe_load((DEPLOY / "prometheus/tests/alerts.yml").read_text())["tests"]
+    tested = {case["alertname"] for one in tests for case in one.get("alert_rule_test", ())}
+    assert len(ALERTS) > 15
+    for rule in ALERTS:
+        page, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert (page, headings.get(anchor)) == ("docs/how-to/runbook.md", rule["alert"])
+        assert rule["alert"] in tested
+        assert rule["labels"]["severity"] in ("page", "ticket")
+    assert set(headings.values()) == {rule["alert"] for rule in ALERTS}
+
+
+def test_dashboards_are_what_their_program_writes_and_ask_for_known_metrics() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import make, json\n"
+        "print(json.dumps({name: make.written(name) for name in make.BOARDS}))"
+    )
+    command = [sys.executable, "-c", code, str(DEPLOY / "grafana")]
+    written = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    files = {file.stem: file.read_text() for file in (DEPLOY / "grafana/dashboards").glob("*.json")}
+    assert files == written
+    assert set(files) == {"service", "pipeline", "models", "experiments"}
