@@ -52,9 +52,9 @@ def demo(root: Path) -> None:
                 Demo(root, chosen, phases, stack).play()
             phases.report()
             console.print(
-                "next: `make up` serves this at once, at "
-                f"http://127.0.0.1:{chosen.serving_port}/recommend/405, and shows its runs in "
-                f"Dagster's UI, http://127.0.0.1:{chosen.webserver_port}"
+                "next: `make up` serves this at once and shows its runs in Dagster's UI, "
+                f"http://127.0.0.1:{chosen.webserver_port}. Then rate movies yourself, as user 405 "
+                f"or as somebody new, at http://127.0.0.1:{chosen.serving_port}/app"
             )
     except InUseError as error:
         raise DemoError(str(error)) from error
@@ -89,6 +89,7 @@ class Demo:
             ingestion, backfill = self._ask_for_history()
             self._daemon = self._start("daemon")
         self.console.print(f"Dagster's UI while this runs: {self.api.url}")
+        self.console.print(f"the page for people while this runs: {self.endpoint}/app")
         days = (BEFORE - FIRST).days + 1
         with self.phases("history", f"{days} days validated, the last {TRAINED_DAYS} trained"):
             self._follow(ingestion, backfill, days)

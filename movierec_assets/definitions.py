@@ -23,6 +23,7 @@ from movierec_assets.defs import (
 )
 from movierec_assets.defs.monitoring import (
     live,
+    pipeline_report,
     prequential,
     production_age,
     recommendations,
@@ -84,6 +85,7 @@ def assemble(platform: Platform) -> dg.Definitions:
             notices.after_failure,
             notices.refused_days,
             production_age.production_behind,
+            pipeline_report.publish_status,
         ],
         resources=resources(platform),
         executor=days.executor,  # a range of days is one process: it is what makes a day cheap

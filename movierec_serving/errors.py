@@ -6,6 +6,7 @@ MovierecError
 ├── BlocklistError            it is not known which movies are blocked
 ├── ModelUnavailableError     there is no model to answer from
 ├── ReloadRefusedError        a version was not committed, and nothing was changed
+├── PageError                 a page cannot be shown, or a form not be followed
 ├── UnknownGenreError         a request names a genre that the catalogue does not have
 ├── EventStoreError           events can neither be kept nor read, and nothing was changed
 └── EventTypesError           the declaration of types of events cannot be understood
@@ -47,6 +48,19 @@ class ReloadRefusedError(MovierecError):
     def __init__(self, result: str, status: int, cause: str) -> None:
         super().__init__(cause)
         self.result, self.status = result, status
+
+
+class PageError(MovierecError):
+    """A page cannot be shown, or a form not be followed.
+
+    Args:
+        status: the HTTP status that says so.
+        text: the name of the text that says why to a person.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
 
 
 class UnknownGenreError(MovierecError):

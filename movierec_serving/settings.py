@@ -36,6 +36,9 @@ class ServingSettings(BaseSettings):
         le=64,
         description="LitServe workers, which answer `POST /recommend` for many users",
     )
+    app: Literal["on", "off"] = Field(
+        "on", description="whether the pages for people are there, at `/app`"
+    )
     reload_token: SecretStr | None = Field(
         None,
         description="token that `POST /reload` and the blocklist ask for; set-up makes one; while "

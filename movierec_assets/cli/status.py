@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -13,14 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from movierec_assets.cli.recovering import all_losses
-from movierec_assets.errors import EndpointError
 from movierec_assets.maintenance.disk import bytes_by_store, in_words
-from movierec_assets.monitoring.staleness import stale_days
-from movierec_assets.monitoring.status import EndpointState, Status
-from movierec_assets.partitions import outside_partitions, within
-from movierec_assets.platform import Platform, wired
-from movierec_assets.ratings.ledger import in_force
-from movierec_assets.resources.serving_client import ServingClient
+from movierec_assets.maintenance.survey import survey
+from movierec_assets.monitoring.status import Status
+from movierec_assets.platform import wired
 
 
 def show_status() -> bool:
@@ -35,46 +30,6 @@ def show_status() -> bool:
     for line in status.disagreements:
         console.print(f"[yellow]![/] {escape(line)}", soft_wrap=True)
     return not status.disagreements
-
-
-def survey(platform: Platform, losses: Sequence[str] = ()) -> Status:
-    """Ask every store, the registry and the endpoints of one home what they have."""
-    warehouse, registry = platform.warehouse, platform.model_registry
-    landed, ledger, models = platform.landing_zone.days(), warehouse.chunks(), warehouse.models()
-    chunks = [chunk for chunks in ledger.values() for chunk in in_force(chunks)]
-    partitions = warehouse.partitions(max(models), None) if models else []
-    return Status(
-        landing_zone=platform.landing_zone.path,
-        delivered=within(landed),
-        ignored=[*_outside(landed), *platform.landing_zone.odd_names()],
-        ingested=list(ledger),
-        rows=sum(chunk.rows for chunk in chunks),
-        accepted=sorted({chunk.day for chunk in chunks if chunk.current}),
-        refused=warehouse.refused(unreadable=True) | warehouse.refused(unreadable=False),
-        models={day: model.identity for day, model in models.items() if model.identity},
-        stale=stale_days(models.values(), partitions, platform.settings.window_days),
-        versions=registry.versions(),
-        production=registry.production(),
-        endpoints=[_state(platform.serving_client, url) for url in platform.settings.endpoints],
-        arm=warehouse.arm,
-        days_behind=platform.settings.production_days_behind,
-        losses=losses,
-    )
-
-
-def _outside(landed: list[str]) -> list[str]:
-    outside = sorted(set(landed) - set(within(landed)))
-    return [f"{outside_partitions(outside)}: no stage will read them"] if outside else []
-
-
-def _state(client: ServingClient, url: str) -> EndpointState:
-    try:
-        served = client.model(url)
-    except EndpointError as error:
-        return EndpointState(url, problem=str(error))
-    if served is None:
-        return EndpointState(url)
-    return EndpointState(url, served.version, served.identity)
 
 
 def _table(status: Status) -> Table:

@@ -150,6 +150,7 @@ def _addresses(chosen: Settings, ui: str, logs: Path, names: Sequence[str]) -> s
     return (
         f"Dagster   {ui}\n"
         f"endpoint  {endpoint}   its routes: {endpoint}/docs\n"
+        f"page      {endpoint}/app   for people; for you: {endpoint}/app/status\n"
         f"MLflow    {mlflow}\n"
         f"metrics   {endpoint}/metrics and http://127.0.0.1:{chosen.metrics_port}/metrics\n"
         f"logs      {logs}/: {', '.join(f'{name}.log' for name in names)}\n"

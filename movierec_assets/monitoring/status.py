@@ -6,7 +6,7 @@ What a stage has is asked by whoever prints it; nothing here knows a store or a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from movierec_assets.monitoring.production_age import production_age
 from movierec_assets.promotion.version import Version
@@ -41,6 +41,7 @@ class Status:
     arm: str = "als"  # whose models are served
     days_behind: int = 0  # that production may be without a word
     losses: Sequence[str] = ()  # what a store no longer has, and what to do, in sentences
+    rows_of: Mapping[str, int] = field(default_factory=dict)  # the same rows by day
 
     @property
     def disagreements(self) -> list[str]:

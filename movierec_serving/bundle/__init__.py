@@ -21,6 +21,12 @@ from movierec_serving.bundle.publication import TOP_N as TOP_N
 from movierec_serving.bundle.publication import Movie as Movie
 from movierec_serving.bundle.publication import PublishedModel as PublishedModel
 from movierec_serving.bundle.publication import publish as publish
+from movierec_serving.bundle.questions import questions as questions
+from movierec_serving.bundle.report import PipelineReport as PipelineReport
+from movierec_serving.bundle.report import ReportedDay as ReportedDay
+from movierec_serving.bundle.report import ReportedProduction as ReportedProduction
+from movierec_serving.bundle.report import read_report as read_report
+from movierec_serving.bundle.report import write_report as write_report
 from movierec_serving.bundle.selection import Ranked as Ranked
 from movierec_serving.bundle.taste import MOST_DISLIKED as MOST_DISLIKED
 from movierec_serving.bundle.taste import liked as liked

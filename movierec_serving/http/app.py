@@ -6,10 +6,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from movierec_serving.http.middleware.api_keys import ApiKeys
+from movierec_serving.http.middleware.api_keys import Accepted, ApiKeys
 from movierec_serving.http.middleware.body_limit import BodyLimit
 from movierec_serving.http.middleware.lookup import PlainLookup
 from movierec_serving.http.middleware.observed import Observed
+from movierec_serving.http.pages import add_app
 from movierec_serving.http.routes.admin import add_admin_routes
 from movierec_serving.http.routes.errors import add_error_replies
 from movierec_serving.http.routes.events import add_event_routes
@@ -54,6 +55,8 @@ def complete(
     add_movie_routes(app, holder)
     add_admin_routes(app, settings, holder)
     add_pages(app)
+    if settings.app == "on":
+        add_app(app, settings, holder)
     add_error_replies(app)
     _add_middleware(app, settings, holder, plain)
 
@@ -65,7 +68,5 @@ def _add_middleware(
     app.add_middleware(BodyLimit)
     app.add_middleware(PlainLookup, holder=holder, route=plain)
     if settings.api_keys:
-        token = settings.reload_token.get_secret_value() if settings.reload_token else None
-        keys = settings.api_keys.get_secret_value().split(",")
-        app.add_middleware(ApiKeys, keys=keys, token=token)
+        app.add_middleware(ApiKeys, accepted=Accepted.of(settings))
     app.add_middleware(Observed)

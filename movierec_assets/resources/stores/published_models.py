@@ -7,7 +7,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from movierec_serving.bundle import Movie, PublishedModel, name_production, publish
+from movierec_serving.bundle import (
+    Movie,
+    PipelineReport,
+    PublishedModel,
+    name_production,
+    publish,
+    write_report,
+)
 
 
 class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -26,6 +33,10 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
     def name_production(self, version: int) -> None:
         """Let endpoints that have nothing committed yet begin with a published version."""
         name_production(Path(self.path), version)
+
+    def tell(self, report: PipelineReport) -> None:
+        """Let the endpoints of this folder show how the pipeline is."""
+        write_report(Path(self.path), report)
 
     def open(self, version: int) -> PublishedModel:
         """Open a published version; BundleError if it is not there or damaged."""

@@ -1,0 +1,55 @@
+"""How the pipeline is, told to the endpoints: `/app/status` shows it to those who run it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from movierec_assets.defs.shared.keys import PRODUCTION_MODEL, SERVED_MODEL
+from movierec_assets.errors import WarehouseHeldError
+from movierec_assets.maintenance.survey import survey
+from movierec_assets.monitoring.report import report_of
+from movierec_assets.platform import Platform
+from movierec_assets.resources.notifier import webserver
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_assets.settings import Settings
+
+TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Writes how production, the last days and the endpoints are beside the published "
+    "models, for the page /app/status of the endpoints.",
+)
+def publish_status(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.SkipReason:
+    """Surveys all stores; while a run holds the warehouse, what was told last stays."""
+    held = platform.warehouse
+    warehouse = Warehouse(path=held.path, arm=held.arm, wait_s=TICK_WAIT_S)
+    try:
+        status = survey(replace(platform, warehouse=warehouse))
+    except WarehouseHeldError as error:
+        return dg.SkipReason(str(error))
+    report = report_of(
+        status,
+        datetime.now(UTC),
+        _deployed_after(context.instance),
+        _links(platform.settings),
+    )
+    platform.published_models.tell(report)
+    return dg.SkipReason(f"told: {len(report.look)} things to look at")
+
+
+def _deployed_after(instance: dg.DagsterInstance) -> float | None:
+    """Seconds from the last move of production to its deployment; None if that has not ended."""
+    moved, served = map(instance.get_latest_materialization_event, (PRODUCTION_MODEL, SERVED_MODEL))
+    if moved is None or served is None or served.timestamp < moved.timestamp:
+        return None
+    return round(served.timestamp - moved.timestamp, 1)
+
+
+def _links(settings: Settings) -> dict[str, str]:
+    return {"Dagster": webserver(), "MLflow": settings.mlflow_ui}

@@ -1,0 +1,217 @@
+"""What one visitor is shown: rows of movies, made of the answers that programs get, too."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import orjson
+
+from movierec_serving.bundle import TOP_N, questions
+from movierec_serving.errors import PageError
+from movierec_serving.http.pages.cards import Card, Row, title_and_year
+from movierec_serving.http.pages.opinions import Opinions
+from movierec_serving.http.pages.rendering import texts, url
+from movierec_serving.http.recommender import Recommender
+from movierec_serving.http.replies import Reply
+from movierec_serving.http.schemas import Options, Selection
+from movierec_serving.model.holder import ModelHolder
+
+LONG, SHORT, PAGE = 12, 10, 24  # movies in the visitor's row, in another one, on a page of a genre
+BECAUSE, GENRES = 2, 3  # rows of each kind
+ENOUGH, ASKED = 5, 6  # answers of a new visitor; movies that are asked about at once
+
+
+class Desk:
+    """One request's look at the model for one visitor; no movie stands in two of its rows.
+
+    Raises:
+        ModelUnavailableError: there is no model to answer from.
+    """
+
+    def __init__(self, holder: ModelHolder, user: str) -> None:
+        self._holder, self._model, self.user = holder, holder.current(), user
+        self.opinions = Opinions.of(holder, self._model, user)
+        self._taken = set(self.opinions.movies)
+
+    def personal(self) -> list[Row]:
+        """What follows from what the visitor rated."""
+        return [self.for_you(), *islice(self._because(), BECAUSE)]
+
+    def common(self) -> list[Row]:
+        """What would be there without ratings, too, without what was rated."""
+        trending = self._row("trending", texts().home.trending, self._asking(SHORT).popular())
+        return [trending, *self._genres()]
+
+    def for_you(self) -> Row:
+        """The visitor's list, each movie with what speaks for it most."""
+        home = texts().home
+        recommender = self._recommender(_options(Options, LONG, explain=True))
+        answer = _content(recommender.for_user(self.user))
+        reason = answer.get("fallback_reason")
+        note = ""
+        if not answer["items"]:
+            note = home.nothing
+        elif reason:
+            note = getattr(home, f"fallback_{reason}", home.fallback_other)
+        return self._row("for-you", home.popular if reason else home.for_you, answer, note=note)
+
+    def similar(self, row: int, n: int = SHORT) -> Row:
+        """Movies that those like who like this one."""
+        movie = self._model.bundle.item_id(row)
+        self._taken.add(movie)
+        own = set(self._model.genres(row))
+        answer = _content(self._asking(n).similar(row))
+        why = [_common(own, item["genres"]) for item in answer["items"]]
+        return self._row("similar", texts().movie.similar, answer, why=why)
+
+    def genre(self, name: str, offset: int) -> Row:
+        """A part of the visitor's list of one genre."""
+        options = _options(Options, PAGE, offset=offset, genre=[name])
+        return self._row("genre", name, _content(self._recommender(options).for_user(self.user)))
+
+    def questions(self, skipped: Sequence[str]) -> list[Card]:
+        """Movies whose rating would tell most about the visitor."""
+        bundle = self._model.bundle
+        said, out = (bundle.item_rows(ids) for ids in (self.opinions.movies, skipped))
+        blocked = self._holder.blocked(self._model)
+        out = np.concatenate([out[out >= 0], blocked])
+        rows = questions(bundle, said[said >= 0], out, ASKED)
+        asked = [Card.of(self._model.card(row)) for row in rows]
+        self._taken.update(card.movie_id for card in asked)
+        return asked
+
+    def movie(self, movie_id: str) -> dict[str, Any]:
+        """A movie, why it is on the visitor's list, and movies like it.
+
+        Raises:
+            PageError: the model does not know it, or it was taken off.
+        """
+        row = self._model.bundle.item_row(movie_id)
+        if row is None:
+            raise PageError(404, "movie")
+        if row in self._holder.blocked(self._model):
+            raise PageError(404, "blocked")
+        options = _options(Options, TOP_N, explain=True, shown=False)
+        listed = _content(self._recommender(options).for_user(self.user))["items"]
+        own = [item for item in listed if item["movie_id"] == movie_id]
+        return {
+            "card": self.card(movie_id),
+            "people": int(self._model.bundle.popularity[row]),
+            "reasons": [_reason(each) for item in own for each in item.get("because") or ()],
+            "similar": self.similar(row, LONG),
+        }
+
+    def card(self, movie_id: str) -> Card:
+        """A movie with what the visitor said about it; one that the model lost has only its id."""
+        row = self._model.bundle.item_row(movie_id)
+        unknown = {"movie_id": movie_id, "title": None, "genres": ()}
+        card = Card.of(unknown if row is None else self._model.card(row))
+        opinions = self.opinions
+        return replace(card, stars=opinions.stars.get(movie_id), hidden=movie_id in opinions.hidden)
+
+    def rated(self) -> list[Card]:
+        """What the visitor rated, the best first."""
+        stars = self.opinions.stars
+        return [self.card(movie) for movie in sorted(stars, key=lambda one: -stars[one])]
+
+    def search(self, query: str, n: int) -> list[Card]:
+        """Movies with a part of their title, the most popular first; none for no query."""
+        part, titles = query.strip().casefold(), self._model.searchable
+        blocked = set(self._holder.blocked(self._model).tolist())
+        rows = self._model.bundle.popular_items.tolist() if part else []
+        found = (row for row in rows if part in titles[row] and row not in blocked)
+        return [self.card(self._model.bundle.item_id(row)) for row in islice(found, n)]
+
+    def _because(self) -> Iterator[Row]:
+        """Rows of movies like those that were liked last."""
+        for place, movie in enumerate(self.opinions.liked(self._model)):
+            row = self._model.bundle.item_row(movie)
+            if row is None:
+                continue
+            title, _ = title_and_year(self._model.title(row))
+            found = self.similar(row)
+            if found.cards:
+                heading = texts().home.because.format(title=title or movie)
+                more = url("movie", id=movie)
+                yield Row(f"because-{place}", heading, found.cards, found.list_id, more=more)
+
+    def _genres(self) -> Iterator[Row]:
+        """The genres that the visitor likes most, then those with the most ratings."""
+        liked = Counter(
+            genre
+            for movie in self.opinions.liked(self._model)
+            if (row := self._model.bundle.item_row(movie)) is not None
+            for genre in self._model.genres(row)
+        )
+        rated = self._model.bundle.popularity @ self._model.item_genres
+        common = [self._model.genre_names[place] for place in (-rated).argsort().tolist()]
+        chosen = dict.fromkeys([*(name for name, _ in liked.most_common()), *common])
+        for name in islice(chosen, GENRES):
+            options = _options(Options, SHORT, genre=[name], exclude=list(self._taken))
+            answer = _content(self._recommender(options).for_user(self.user))
+            yield self._row(f"genre-{name}", name, answer, more=url("genre", name=name))
+
+    def _asking(self, n: int) -> Recommender:
+        return self._recommender(_options(Selection, n, exclude=list(self._taken)))
+
+    def _recommender(self, options: Selection) -> Recommender:
+        return Recommender(self._holder, options)
+
+    def _row(
+        self,
+        name: str,
+        heading: str,
+        answer: Any,
+        *,
+        note: str = "",
+        more: str = "",
+        why: Sequence[str] = (),
+    ) -> Row:
+        if isinstance(answer, Reply):
+            answer = _content(answer)
+        why = why or [_because(item) for item in answer["items"]]
+        cards = [Card.of(item, each) for item, each in zip(answer["items"], why, strict=True)]
+        self._taken.update(card.movie_id for card in cards)
+        return Row(name, heading, cards, answer["recommendation_id"], note, more, _made_by(answer))
+
+
+def _options(kind: type[Selection], n: int, **more: Any) -> Any:
+    """What is asked of the recommender; somebody may have rated more than a program may exclude."""
+    return kind.model_construct(n=n, **more)
+
+
+def _content(reply: Reply) -> dict[str, Any]:
+    content: dict[str, Any] = orjson.loads(reply.body)
+    return content
+
+
+def _because(item: dict[str, Any]) -> str:
+    """The liked movie that speaks most for one, in a sentence; nothing where none does."""
+    reasons = item.get("because") or []
+    if not reasons:
+        return ""
+    title, _ = title_and_year(reasons[0]["title"])
+    return str(texts().home.because_card.format(title=title or reasons[0]["movie_id"]))
+
+
+def _reason(reason: dict[str, Any]) -> tuple[Card, str]:
+    """A liked movie, and how much of what speaks for another one is its."""
+    return Card.of(reason), texts().movie.why_share.format(share=round(100 * reason["share"]))
+
+
+def _common(own: set[str], genres: Sequence[str]) -> str:
+    """Why a movie is like another one."""
+    both = [genre for genre in genres if genre in own]
+    movie = texts().movie
+    return str(movie.both.format(genres=", ".join(both)) if both else movie.alike)
+
+
+def _made_by(answer: dict[str, Any]) -> str:
+    """Version, data day and arm of a list."""
+    home = texts().home
+    made = home.made_by.format(version=answer["model_version"], day=answer["data_until"])
+    arm = answer.get("arm")
+    return f"{made}, {home.arm.format(arm=arm)}" if arm else str(made)

@@ -1,0 +1,21 @@
+"""Whether a form was sent by a page of this endpoint: no other site may rate in a user's name.
+
+The rule of Go's `net/http.CrossOriginProtection` (1.25), after Filippo Valsorda (2025), "Cross-Site
+Request Forgery": the browser says where a request comes from, so no token and no secret is needed.
+It stands beside the cookie's SameSite=Strict, which not all browsers know.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+
+def from_here(headers: Mapping[str, str]) -> bool:
+    """By `Sec-Fetch-Site` where the browser sends it, as to https and to loopback; else by
+    `Origin`, whose host must be the one that was asked. Who sends neither is no browser's form.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin", "")
+    host = headers.get("host", "")
+    return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
