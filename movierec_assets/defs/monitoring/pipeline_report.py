@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL, SERVED_MODEL
 from movierec_assets.errors import WarehouseHeldError
 from movierec_assets.maintenance.survey import survey
@@ -19,6 +20,7 @@ TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
 
 @dg.sensor(
     minimum_interval_seconds=60,
+    owners=OWNERS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Writes how production, the last days and the endpoints are beside the published "
     "models, for the page /app/status of the endpoints.",
