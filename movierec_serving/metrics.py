@@ -108,6 +108,9 @@ OPENED = Gauge(
 OPEN_VERSION = "movierec_open_model_version"
 BY_PROCESS = (OPEN_VERSION, "movierec_waiting_requests")
 
+for _result in ("changed", "unchanged", "refused", "missing", "busy"):
+    RELOADS.labels(_result)  # from 0 on: of a series that begins with 1 Prometheus sees no increase
+
 _requests = cache(REQUESTS.labels)  # looking labels up costs as much as counting
 _seconds = cache(SECONDS.labels)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 
+from movierec_assets.defs.monitoring.prequential import so_far
+from movierec_assets.defs.shared.accuracy import in_words_of
 from movierec_assets.monitoring.drift import Limits, State, drifting, findings, in_words
 from movierec_assets.monitoring.prequential import Score
 from movierec_assets.monitoring.taste import taste
 from movierec_assets.monitoring.two_samples import beyond_days, different
 from movierec_assets.monitoring.user_days import Rated, UserDays
+from movierec_assets.promotion.interval import Interval
 from tests.conftest import Platform
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 
@@ -153,6 +157,30 @@ def test_few_days_or_users_say_nothing_of_taste() -> None:
     assert taste(scores(*[0.2] * 10, *[0.0] * 10)).said == "20 days, of 30 that are needed"
     few = taste(scores(*[0.2] * 40, *[0.01] * 10, users=3))
     assert (few.state, few.said) == (State.TOO_FEW, "30 users in 10 days, of 50")
+
+
+@pytest.mark.parametrize(("sure", "said"), [(True, False), (False, True)])
+def test_a_lead_that_may_be_chance_is_said_to_be_too_few_to_tell(sure: bool, said: bool) -> None:
+    month_before = [0.1 if sure or place % 2 else 0.3 for place in range(12)]
+    days = [
+        replace(score, month_before=value)
+        for score, value in zip(scores(*[0.2] * 12), month_before, strict=True)
+    ]
+    picture = str(so_far(days)["daily retraining"].value)
+    assert ("too few to tell (120 users' days)" in picture) is said
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "said"),
+    [
+        (0.1, 0.3, "better than popularity"),
+        (-0.1, 0.3, "too few to tell which is better"),
+        (-0.3, -0.1, "worse than popularity"),
+        (-np.inf, np.inf, "too few to tell which is better"),
+    ],
+)
+def test_the_words_of_accuracy_agree_with_its_badge(lower: float, upper: float, said: str) -> None:
+    assert in_words_of(Interval(0.0, lower, upper, 0.0)) == said
 
 
 def test_samples_that_are_all_alike_do_not_differ() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -13,6 +14,7 @@ from movierec_assets.exporting.exporter import exporter_registry
 from movierec_assets.exporting.machine import processes
 from movierec_assets.exporting.orchestration import CHECKS, JOBS
 from movierec_assets.exporting.source import Source, Sources
+from movierec_serving.bundle.experiment import FILE, Arm, Experiment
 from tests.conftest import Platform
 from tests.support.generate import as_csv, ratings_of_day
 from tests.support.processes import started
@@ -59,6 +61,8 @@ def test_stored_facts_are_exported_also_while_the_warehouse_is_held(platform: Pl
         "movierec_production_days_behind": 0,
         "movierec_served_version endpoint=http://127.0.0.1:1": 0,
         "movierec_shown_lists arm=none source=none": 0,
+        "movierec_arm_users arm=none": 0,
+        "movierec_sample_ratio_p": 1,
         "movierec_runs status=success": 2,
         "movierec_job_last_run_failed dagster_job=daily": 0,
         "movierec_check_passed asset=validated_ratings check=few_rows_rejected": 1,
@@ -89,6 +93,29 @@ def test_a_refused_day_and_a_failed_run_are_seen(platform: Platform) -> None:
     assert found["movierec_check_passed asset=validated_ratings check=few_rows_rejected"] == 0
     assert found["movierec_job_last_run_failed dagster_job=daily"] == 1
     assert found["movierec_runs status=failure"] == 1
+
+
+def test_arms_whose_users_do_not_come_by_their_shares_are_seen(platform: Platform) -> None:
+    arms = [Arm(name="production"), Arm(name="popular")]
+    shares = {"production": 0.5, "popular": 0.5}
+    store = platform.root / "models"
+    store.mkdir()
+    (store / FILE).write_text(Experiment.of("lists", "a long salt", arms, shares).to_json())
+    for arm, people in (("production", 100), ("popular", 40)):
+        platform.warehouse.record_shown(DAYS[0], shown_lists(arm, people))
+    found = values(exporter_registry(platform.wired, platform.instance, max_age_s=0))
+    assert found["movierec_arm_users arm=production"] == 100
+    assert found["movierec_arm_users arm=popular"] == 40
+    assert found["movierec_sample_ratio_p"] < 0.001
+    assert found["movierec_shown_lists arm=popular source=popular"] == 40
+
+
+def shown_lists(arm: str, people: int) -> pd.DataFrame:
+    """A list for each user of an arm."""
+    ids = [f"{arm}-{number}" for number in range(people)]
+    same = {"version": 1, "arm": arm, "arm_failed": False, "source": "popular", "reason": None}
+    more = {"skipped": 0, "ms": 1.0, "shown_at": pd.Timestamp(DAYS[0]), "movies": [["m1"]] * people}
+    return pd.DataFrame({"recommendation_id": ids, "user_id": ids, **same, **more})
 
 
 def test_every_metric_of_the_pipeline_has_a_heading(platform: Platform) -> None:

@@ -10,19 +10,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
-from demo.processes import free_port, running
+from demo.processes import free_port, running, wait_until
 from movierec_assets.cli.processes import exporter_command
 from movierec_assets.settings import settings
 from tests.conftest import ROOT, Platform
-from tests.support.endpoint_process import TOKEN, EndpointProcess, wait_for
+from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.generate import as_csv, days_from, ratings_of_day
 from tests.support.monitoring import DEPLOY, Prometheus, Told, needs_programs, watched, webhook
 from tests.support.processes import started
 from tests.support.sample_models import publish_version
 
 DAYS = days_from("1998-03-02", 5)
+PATIENCE_S = 60.0
 HOLD = """
 import duckdb, sys
 connection = duckdb.connect(sys.argv[1])
@@ -42,6 +44,13 @@ class Exporter:
         log, environment = self._home / "exporter.log", {"PYTHONPATH": str(ROOT)}
         process = running("metrics", command, log, environment, self._home)
         self._running.enter_context(process)
+        wait_until(self._answers, "the exporter answers", PATIENCE_S)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/metrics").status_code == 200
+        except httpx.TransportError:
+            return False
 
     def stop(self) -> None:
         self._running.close()
@@ -61,9 +70,10 @@ class Site:
     def wait(self, kind: str, *alerts: str, since: float = 0.0) -> None:
         """Until the webhook was told of each, `now` or `over`."""
         for alert in alerts:
-            wait_for(
+            wait_until(
                 lambda name=alert: self.told.heard(kind, name, since),
-                f"the webhook is told that {alert} is {kind}; it was told {self.told.messages}",
+                f"the webhook is told that {alert} is {kind}",
+                PATIENCE_S,
             )
 
 
@@ -145,7 +155,7 @@ def test_what_breaks_is_told_and_that_it_is_over(
 
     bare, endpoint, platform = site.bare, site.endpoint, site.platform
     note(broken, "EndpointWithoutModel", "EndpointErrors")
-    wait_for(lambda: ask(site) and not without_data(site.prometheus), "each panel has data")
+    wait_until(lambda: ask(site) and not without_data(site.prometheus), "panels' data", PATIENCE_S)
 
     (endpoint.store / "77").mkdir()
     assert endpoint.reload(77).status_code == 409
@@ -172,7 +182,10 @@ def test_what_breaks_is_told_and_that_it_is_over(
     mend_pipeline(platform)
     note(mended, "DataDrift", "DaysRefused", "ManyRowsRejected", "ProductionStale", "RunsFail")
     note(mended, "DeployNotConverging")
-    wait_for(lambda: ask(site) and site.told.heard("over", "EndpointErrors"), "no errors any more")
+    no_errors = "the webhook is told that there are no errors any more"
+    wait_until(
+        lambda: ask(site) and site.told.heard("over", "EndpointErrors"), no_errors, PATIENCE_S
+    )
     site.wait("over", *mended)
 
     note(broken, "ExporterDown")

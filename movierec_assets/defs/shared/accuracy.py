@@ -130,11 +130,11 @@ def measure(warehouse: Warehouse, client: ServingClient, since: Since) -> Outcom
         "{hit_rate_at_10:.3f}, of {users:.0f} users"
     )
     return Outcome(
-        compared.upper >= 0, f"{text.format_map(found.metrics)}: {_in_words(compared)}", figures
+        compared.upper >= 0, f"{text.format_map(found.metrics)}: {in_words_of(compared)}", figures
     )
 
 
-def _in_words(compared: Interval) -> str:
+def in_words_of(compared: Interval) -> str:
     """What the figures show; the check fails exactly where it says worse."""
     if compared.upper < 0:
         return "worse than popularity"
