@@ -10,6 +10,7 @@ import dagster as dg
 from movierec_assets.defs import (
     automation,
     deployment,
+    events,
     ingestion,
     maintenance,
     notices,
@@ -41,6 +42,7 @@ def assemble(platform: Platform) -> dg.Definitions:
     served = model_key(platform.settings.model)
     definitions = dg.Definitions(
         assets=[
+            events.collected_events,
             ingestion.raw_ratings,
             ingestion.movies,
             validation.validated_ratings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 
@@ -46,6 +46,17 @@ def days_of(tags: Mapping[str, str]) -> str | None:
 
 
 daily = daily_partitions(settings().partition_start, settings().partition_end)
+
+
+def day_end(day: str) -> int:
+    """Seconds since 1970 at which a day (ISO) has ended."""
+    following = datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), UTC)
+    return int(following.timestamp())
+
+
+def days_before(day: str, count: int) -> str:
+    """The day (ISO) that is so many days before."""
+    return (date.fromisoformat(day) - timedelta(days=count)).isoformat()
 
 
 def within(days: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ from movierec_assets.resources.stores.published_models import PublishedModels
 from movierec_assets.resources.stores.shown_files import ShownFiles
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
+from movierec_serving.events.log import EventLog
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Platform:
     bundle_store: BundleStore
     published_models: PublishedModels
     shown_files: ShownFiles
+    event_log: EventLog
     model_registry: ModelRegistry
     serving_client: ServingClient
     notifier: Notifier
@@ -48,6 +50,7 @@ class Platform:
             bundle_store=BundleStore(root=str(root)),
             published_models=PublishedModels(path=str(root / "models")),
             shown_files=ShownFiles(path=str(root / "shown")),
+            event_log=EventLog(root / "events", root / "sources", settings.events_address),
             model_registry=ModelRegistry(
                 tracking_uri=settings.tracking_uri, root=str(root), ui=settings.mlflow_ui
             ),

@@ -240,6 +240,22 @@ class Settings(BaseSettings):
         ge=1,
         description="days for which it is kept what each user was shown; the rates stay",
     )
+    events_url: SecretStr | None = Field(
+        default=None,
+        description="`postgresql://` address of the store of events, for several endpoints; empty: "
+        "SQLite in the warehouse",
+    )
+    keep_events_days: int = Field(
+        default=400,
+        ge=2,
+        description="days for which events are kept after they were delivered as ratings",
+    )
+    keep_seen_days: int = Field(
+        default=30,
+        ge=1,
+        description="days whose accepted ratings the endpoint is told of at once, whatever version "
+        "it serves",
+    )
     prune: bool = Field(
         default=False,
         description="whether the weekly job removes the versions that nothing needs, or only says "
@@ -255,6 +271,7 @@ class Settings(BaseSettings):
         "dagster_database",
         "reload_token",
         "webhook",
+        "events_url",
         mode="before",
     )
     @classmethod
@@ -324,6 +341,11 @@ class Settings(BaseSettings):
         """
         places = (self.dagster_database, self.mlflow_tracking_uri)
         return tuple(place for place in places if place and not place.startswith("sqlite:"))
+
+    @property
+    def events_address(self) -> str | None:
+        """PostgreSQL's, where events lie in it."""
+        return self.events_url.get_secret_value() if self.events_url else None
 
     @property
     def tracking_uri(self) -> str:

@@ -123,7 +123,14 @@ def test_what_a_run_writes_has_a_meaning(platform: Platform) -> None:
     platform.deliver("1997-09-20", "1997-09-21", ratings=1500)
     assert platform.run("-", job="catalogue").success
     assert platform.run("1997-09-20", "1997-09-21").success
-    assets = ("raw_ratings", "movies", "validated_ratings", "als_model", "registered_model")
+    assets = (
+        "collected_events",
+        "raw_ratings",
+        "movies",
+        "validated_ratings",
+        "als_model",
+        "registered_model",
+    )
     for asset in (
         *assets,
         "gate_verdict",
@@ -194,7 +201,7 @@ def test_nothing_names_a_package_index() -> None:
 
 
 # Assets without a table of their own: they are versions, and decisions on them, in MLflow.
-WITHOUT_TABLE = {"registered_model", "gate_verdict", "production_model"}
+WITHOUT_TABLE = {"collected_events", "registered_model", "gate_verdict", "production_model"}
 # Their columns come from outside: delivered files, and what endpoints have written down.
 FROM_OUTSIDE = {"raw_ratings", "movies", "recommendation_log"}
 

@@ -114,6 +114,9 @@ def lineage_command(
     user: Annotated[
         str | None, typer.Option(help="show what the version recommends to this user")
     ] = None,
+    events: Annotated[
+        bool, typer.Option(help="name each event whose rating the version was trained on")
+    ] = False,
 ) -> None:
     """What a version was made from: parameters, libraries, parents, days, and the delivered
     files.
@@ -126,7 +129,12 @@ def lineage_command(
 
     try:
         sound = show_lineage(
-            settings(), version, rehash=rehash, user=user, console=Console(highlight=False)
+            settings(),
+            version,
+            rehash=rehash,
+            user=user,
+            console=Console(highlight=False),
+            events=events,
         )
     except LineageError as error:
         typer.echo(f"lineage: {error}", err=True)

@@ -26,7 +26,8 @@ def backup_command(
         typer.echo(f"backup: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{file}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB")
-    for place in platform.settings.kept_elsewhere:
+    events = ["the events' PostgreSQL"] if platform.settings.events_url else []
+    for place in (*platform.settings.kept_elsewhere, *events):
         typer.echo(f"{place} is not in it: back it up by its own means at the same time")
     if not with_secrets:
         typer.echo("no secret is in it: `movierec setup` writes a new token after a restore")

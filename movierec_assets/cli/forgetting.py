@@ -13,6 +13,7 @@ from movierec_assets.cli.runs import replay, run_days
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.errors import EndpointError, ForgetError
 from movierec_assets.maintenance.erasure import (
+    erase_events,
     erase_rows,
     erase_taken,
     left_in,
@@ -72,6 +73,7 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
             journal.finish(name, warehouse)
             say(f"{name}: done")
 
+    step("events deleted", lambda: erase_events(platform, journal))
     step("chunks rewritten", lambda: rewrite_chunks(platform, journal))
     step("rows of tables deleted", lambda: erase_taken(platform, journal))
     step("models that know the user removed", lambda: _remove_models(platform, journal, say))

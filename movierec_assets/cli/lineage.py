@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 
@@ -16,6 +18,7 @@ from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings
 from movierec_serving.bundle import Bundle, BundleError, popular, recommend
+from movierec_serving.events.store import SOURCE
 
 
 def version_of(text: str) -> int:
@@ -51,6 +54,16 @@ def sources(
     return found
 
 
+def events_of(bundle: Bundle, archive: ChunkArchive) -> Iterator[tuple[str, str]]:
+    """(day, event id) of each event whose rating it was trained on, from the archived chunks."""
+    for day, data_version in bundle.manifest.partitions:
+        sha256, *more = data_version.split("/")
+        if SOURCE in more[1:2]:
+            content = archive.read(day, sha256).decode()
+            for row in csv.DictReader(io.StringIO(content, newline="")):
+                yield day, row["event_id"]
+
+
 def ancestors(bundle: Bundle, store: BundleStore) -> Iterator[tuple[str, Bundle | None]]:
     """(identity, bundle) of the models that this one was warm-started from, up to the cold one.
 
@@ -68,7 +81,13 @@ def ancestors(bundle: Bundle, store: BundleStore) -> Iterator[tuple[str, Bundle 
 
 
 def show_lineage(
-    chosen: Settings, text: str, *, rehash: bool, user: str | None, console: Console
+    chosen: Settings,
+    text: str,
+    *,
+    rehash: bool,
+    user: str | None,
+    console: Console,
+    events: bool = False,
 ) -> bool:
     """Print what a version was made from; whether all of it is there and, with `rehash`, unaltered.
 
@@ -137,6 +156,9 @@ def show_lineage(
     for day, sha256, problem in found:
         state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
         console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
+    if events:
+        for day, event_id in events_of(bundle, adapters.chunk_archive):
+            console.print(f"event {day}  {escape(event_id)}", soft_wrap=True)
     lost = [day for day, _, problem in found if problem]
     console.print(
         f"{len(found)} days, {len(lost)} of their chunks missing or "

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from movierec_assets.defs.shared.header import OWNERS
-from movierec_assets.defs.shared.keys import DAILY, MODEL_OF_A_DAY, MOVIES
+from movierec_assets.defs.shared.keys import DAILY, MODEL_OF_A_DAY, MOVIES, TRAINED
 from movierec_assets.errors import ChunkError, MissingChunkError, WarehouseHeldError
 from movierec_assets.monitoring.missed import missed_days
 from movierec_assets.monitoring.staleness import stale_days
@@ -17,6 +17,7 @@ from movierec_assets.partitions import (
     RANGE_START,
     contiguous,
     daily,
+    day_end,
     outside_partitions,
     within,
 )
@@ -24,6 +25,8 @@ from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 from movierec_assets.training.identity import partitions_digest
+from movierec_serving.events import EventStoreError
+from movierec_serving.events.log import EventLog
 
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in ENDED]
@@ -38,7 +41,7 @@ daily_job = dg.define_asset_job(
 retrain_job = dg.define_asset_job(
     "retrain",
     description="Days whose chunks are validated: from the model to the gate's verdict.",
-    selection=dg.AssetSelection.assets(*DAILY[2:]) | dg.AssetSelection.tag(*MODEL_OF_A_DAY),
+    selection=dg.AssetSelection.assets(*TRAINED) | dg.AssetSelection.tag(*MODEL_OF_A_DAY),
     owners=OWNERS,
 )
 catalogue_job = dg.define_asset_job(
@@ -58,13 +61,17 @@ catalogue_job = dg.define_asset_job(
     owners=OWNERS,
 )
 def every_day(
-    context: dg.ScheduleEvaluationContext, landing_zone: LandingZone, warehouse: Warehouse
+    context: dg.ScheduleEvaluationContext,
+    landing_zone: LandingZone,
+    warehouse: Warehouse,
+    event_log: dg.ResourceParam[EventLog],
 ) -> dg.RunRequest | dg.SkipReason | list[dg.RunRequest]:
     """The day that has ended, once its chunk has arrived, and days that were missed. Off until it
     is switched on.
 
     It looks every hour: a file that came late is asked for within the hour, and the days after it
-    that could not be trained without it are asked for again.
+    that could not be trained without it are asked for again. So is a day one of whose events was
+    taken back.
     """
     now = context.scheduled_execution_time.astimezone(UTC)
     day = (now - timedelta(days=1)).date().isoformat()
@@ -73,7 +80,9 @@ def every_day(
             f"{day} is not a partition: partitions are {daily.start:%Y-%m-%d} to "
             f"{daily.get_last_partition_key()}"
         )
+    waiting, changed = _events(context, event_log, day)
     missed = set() if _under_way(context.instance) else _missed(landing_zone, warehouse, day)
+    missed |= set(within(changed))
     if missed - {day}:
         stamp = f"{now:%Y%m%dT%H}"
         return [
@@ -83,13 +92,24 @@ def every_day(
             for first, last in contiguous(daily.get_partition_keys(), missed)
         ]
     try:
-        if not landing_zone.sources_of(day):
+        if not landing_zone.sources_of(day) and not waiting:
             landing_zone.find(day)
     except MissingChunkError as missing:
         return dg.SkipReason(str(missing))
     except ChunkError as error:
         context.log.error(str(error))  # the run fails with it, and is told of
     return dg.RunRequest(run_key=day, partition_key=day)
+
+
+def _events(
+    context: dg.ScheduleEvaluationContext, event_log: EventLog, day: str
+) -> tuple[bool, list[str]]:
+    """Whether events wait for the day's chunk, and the days whose chunk has changed."""
+    try:
+        return event_log.store.has_waiting(day_end(day)), event_log.store.changed_deliveries()
+    except EventStoreError as error:
+        context.log.error(str(error))
+        return False, []
 
 
 def _missed(landing_zone: LandingZone, warehouse: Warehouse, until: str) -> set[str]:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, STAGE, daily_asset
+from movierec_assets.defs.shared.keys import COLLECTED_EVENTS
 from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import ChunkError, DeclarationError
@@ -24,7 +25,7 @@ LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day 
 
 
 @daily_asset(
-    deps=[],
+    deps=[COLLECTED_EVENTS],
     kinds={"duckdb"},
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER),
     check_specs=[

@@ -16,6 +16,7 @@ from movierec_assets.defs.shared.pictures import histogram
 from movierec_assets.defs.shared.refusals import refusals
 from movierec_assets.errors import NotReadyError
 from movierec_assets.monitoring.drift import Limits
+from movierec_assets.partitions import days_before
 from movierec_assets.ratings.declaration import PLAIN, Declaration
 from movierec_assets.ratings.ledger import (
     DEFAULT_SOURCE,
@@ -32,6 +33,9 @@ from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
+from movierec_serving.events import EventStoreError
+from movierec_serving.events.log import EventLog
+from movierec_serving.events.store import SOURCE
 
 
 @daily_asset(
@@ -59,6 +63,7 @@ def validated_ratings(
     context: dg.AssetExecutionContext,
     chunk_archive: ChunkArchive,
     warehouse: Warehouse,
+    event_log: dg.ResourceParam[EventLog],
     settings: dg.ResourceParam[Settings],
 ) -> Results:
     """Ratings that satisfy `Ratings`, the last of each (user, movie) within the day; and the day's
@@ -66,10 +71,13 @@ def validated_ratings(
 
     The others go to the table `rejected_ratings` with all their reasons. A chunk with too large a
     share of them is refused: its rows are kept and visible, no model is trained on them, and what
-    was accepted before for the day stays.
+    was accepted before for the day stays. The endpoint is told of the last days' ratings, so that
+    what was rated is left out whatever version it serves.
     """
     limit = settings.max_rejected_share
     ledger = warehouse.chunks(context.partition_keys)
+    newest = max([*warehouse.chunks(), *context.partition_keys])
+    tell_from = days_before(newest, settings.keep_seen_days)
 
     def validate(day: str) -> None:
         if not ledger.get(day):
@@ -81,6 +89,8 @@ def validated_ratings(
                 if chunk.declaration is not None:
                     declared = chunk_archive.declaration(chunk.source, chunk.declaration)
                 warehouse.judge(chunk, partial(_judgement, chunk, declared, limit))
+        if day > tell_from:
+            _tell_endpoint(context, event_log, warehouse, day)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         chunks, summaries = warehouse.chunks(days), warehouse.summaries(days)
@@ -96,6 +106,21 @@ def validated_ratings(
         return days_as_usual(drift_of(warehouse, context.partition_keys, limits))
 
     yield from each_day(context, validate, describe, checks=[check, usual])
+
+
+def _tell_endpoint(
+    context: dg.AssetExecutionContext, event_log: EventLog, warehouse: Warehouse, day: str
+) -> None:
+    """Let the store of events know the accepted ratings of a day; it knows those of events."""
+    try:
+        told = event_log.store.accepted()
+        for chunk in (one for one in warehouse.chunks([day])[day] if one.current):
+            if told.get((day, chunk.source)) != chunk.data_version and chunk.data_version:
+                own = chunk.source == SOURCE
+                ratings = [] if own else warehouse.ratings_of_chunk(day, chunk.source)
+                event_log.accept(day, chunk.source, chunk.data_version, ratings)
+    except EventStoreError as error:
+        context.log.error(f"{day}: {error}; the endpoint leaves out what its version knows")
 
 
 def _judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFrame) -> Judgement:

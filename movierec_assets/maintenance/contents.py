@@ -23,6 +23,7 @@ STAGED = re.compile(r"\.(tmp|old)-|\.[^/]+\.[0-9a-f]{12}$")  # a write that is u
 DATABASE = (".db", ".duckdb")
 BESIDE = ("-wal", "-shm", "-journal", ".wal", ".lock")  # of a database, or held by a process
 PRIVATE = ("forget.id", "forget.id.part")  # holds the id of a user who is being forgotten
+MADE_ANEW = ("fresh-users",)  # as an endpoint starts
 SERVING = re.compile(r"MOVIEREC_SERVING_[A-Z_]+")  # the endpoint's settings, none of them secret
 
 
@@ -34,7 +35,11 @@ def files_of(warehouse: Path) -> Iterator[Path]:
         folders[:] = sorted(one for one in folders if one not in left_out and not _staged(one))
         for name in sorted(names):
             path = at / name
-            if _staged(name) or name.endswith((*DATABASE, *BESIDE)) or name in PRIVATE:
+            if (
+                _staged(name)
+                or name.endswith((*DATABASE, *BESIDE))
+                or name in (*PRIVATE, *MADE_ANEW)
+            ):
                 continue
             if path.is_file() and not path.is_symlink():
                 yield path

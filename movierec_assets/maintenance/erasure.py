@@ -163,6 +163,12 @@ def erase_rows(platform: Platform, journal: Journal) -> None:
     platform.warehouse.compact()
 
 
+def erase_events(platform: Platform, journal: Journal) -> None:
+    """Delete what the user did from the store of events; their ratings in it, too."""
+    platform.event_log.store.forget(journal.user_id)
+    platform.event_log.store.close()
+
+
 def scrub_databases(platform: Platform, journal: Journal) -> None:
     """Mask the id in every text of every SQLite file, and give their free pages back."""
     traces = Traces(journal.user_id)

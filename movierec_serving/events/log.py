@@ -4,7 +4,8 @@ other.
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from movierec_serving.errors import EventStoreError
@@ -16,6 +17,7 @@ from movierec_serving.events.types import EventType, read_types
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE = 20_000  # ratings of one transaction
 FOLLOWED = 0.5  # seconds between two looks at what other endpoints kept
 Chunk = tuple[str, str]  # day and data version, as a manifest has them
 
@@ -31,18 +33,30 @@ class EventLog:
 
     def __init__(self, folder: Path, declarations: Path, url: str | None = None) -> None:
         self.store: EventStore = open_store(folder, url)
-        self.types: Mapping[str, EventType] = read_types(declarations)
+        self._declarations = declarations
         self._shared = bool(url)
         self._fresh = FreshUsers(folder / "fresh-users")
-        self._silent = [name for name, kind in self.types.items() if kind.silent]
         self._followed = 0
+
+    @cached_property
+    def types(self) -> Mapping[str, EventType]:
+        """Those that are known and declared, read once."""
+        return read_types(self._declarations)
+
+    @cached_property
+    def _taking_back(self) -> list[str]:
+        return [name for name, kind in self.types.items() if kind.takes_back]
+
+    @cached_property
+    def _silent(self) -> list[str]:
+        return [name for name, kind in self.types.items() if kind.silent]
 
     def append(self, events: Sequence[Event]) -> list[Status]:
         """Keep events: on the disk, and known to every process, when this returns."""
         users = [event.user_id for event in events if event.type not in self._silent]
         with self._fresh.turn():
             self._fresh.mark(users)
-            return self.store.append(events)
+            return self.store.append(events, self._taking_back)
 
     def remove(self, event_id: str) -> bool:
         """Take an event back, for every process; whether there was one."""
@@ -57,12 +71,18 @@ class EventLog:
         day: str,
         source: str,
         data_version: str,
-        ratings: Collection[tuple[str, str, float]],
+        ratings: Iterable[tuple[str, str, float]],
     ) -> None:
         """Let (user, movie, stars) be all that a source's chunk of a day says."""
+        rows = list(ratings)
+        self.store.drop_seen(day, source, data_version)  # of an attempt that was cut short
+        for start in range(0, len(rows), AT_ONCE):
+            part = rows[start : start + AT_ONCE]
+            with self._fresh.turn():  # for a moment: events are to be kept meanwhile
+                self._fresh.mark(user for user, _, _ in part)
+                self.store.add_seen(day, source, data_version, part)
         with self._fresh.turn():
-            self._fresh.mark(user for user, _, _ in ratings)
-            self.store.accept(day, source, data_version, ratings)
+            self.store.accept(day, source, data_version)
 
     def perhaps_fresh(self, user_id: str) -> bool:
         """Whether a user may have done something lately; asks nobody."""

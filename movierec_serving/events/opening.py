@@ -7,7 +7,7 @@ from movierec_serving.events.postgresql import PostgresDatabase
 from movierec_serving.events.sqlite import SqliteDatabase
 from movierec_serving.events.store import SCHEMA, EventStore
 
-FILE = "events.sqlite"
+FILE = "events.db"
 
 
 def open_store(folder: Path, url: str | None = None) -> EventStore:

@@ -29,11 +29,13 @@ SCHEMA = (
         change BIGINT NOT NULL, PRIMARY KEY (day, source))""",
     """CREATE TABLE IF NOT EXISTS seen (
         day TEXT NOT NULL, source TEXT NOT NULL, user_id TEXT NOT NULL, movie_id TEXT NOT NULL,
-        stars DOUBLE PRECISION NOT NULL)""",
+        stars DOUBLE PRECISION NOT NULL, data_version TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS seen_by_user ON seen (user_id)",
     "CREATE INDEX IF NOT EXISTS seen_of_day ON seen (day, source)",
-    "CREATE TABLE IF NOT EXISTS deliveries (day TEXT PRIMARY KEY, collected_at BIGINT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS deliveries (
+        day TEXT PRIMARY KEY, collected_at BIGINT NOT NULL, changed INTEGER NOT NULL DEFAULT 0)""",
 )
+WAITING = "delivery IS NULL AND removed = 0 AND received_at < ? AND timestamp < ?"
 Status = Literal["kept", "known"]
 
 
@@ -65,8 +67,12 @@ class EventStore:
 
     # -- events ------------------------------------------------------------------------------------
 
-    def append(self, events: Sequence[Event]) -> list[Status]:
-        """Keep events; on the disk when this returns. The same id twice is one event."""
+    def append(self, events: Sequence[Event], taking_back: Sequence[str] = ()) -> list[Status]:
+        """Keep events; on the disk when this returns. The same id twice is one event.
+
+        Args:
+            taking_back: the types whose events change chunks that were delivered before.
+        """
         with self._database.transaction() as change:
             _count(change, 0)  # waits for whoever is writing
             new = _unknown(change, events)
@@ -79,6 +85,11 @@ class EventStore:
                     for place, event in enumerate(new.values(), 1)
                 ],
             )
+            for event in new.values():
+                if event.type in taking_back:
+                    _deliver_again(
+                        change, "user_id = ? AND movie_id = ?", (event.user_id, event.movie_id)
+                    )
         kept = set(new)
         statuses: list[Status] = []
         for event in events:
@@ -95,6 +106,7 @@ class EventStore:
                 "RETURNING user_id",
                 (number, event_id),
             )
+            _deliver_again(change, "event_id = ?", (event_id,))
         return rows[0][0] if rows else None
 
     def of_user(self, user_id: str) -> list[KeptEvent]:
@@ -123,25 +135,96 @@ class EventStore:
             for row in rows
         ]
 
-    # -- validated ratings of files ----------------------------------------------------------------
+    # -- what is delivered as a chunk --------------------------------------------------------------
 
-    def accept(
-        self, day: str, source: str, data_version: str, ratings: Iterable[tuple[str, str, float]]
-    ) -> None:
-        """Make (user, movie, stars) all that a source's chunk of a day says, whatever it said
-        before.
+    def collect(self, day: str, ends: int) -> list[KeptEvent]:
+        """All events of the users whose events the chunk of a day has, by user.
+
+        The first time, the chunk is given all events that came before the day's end and no chunk
+        has; from then on it has these. So each event is in one chunk, whatever is called again.
+
+        Args:
+            ends: seconds since 1970 at which the day ended.
         """
         with self._database.transaction() as change:
-            for table in ("accepted", "seen"):
-                change.execute(f"DELETE FROM {table} WHERE day = ? AND source = ?", (day, source))
+            _count(change, 0)
+            if not change.execute("SELECT day FROM deliveries WHERE day = ?", (day,)):
+                change.insert("deliveries (day, collected_at)", [(day, int(self._clock()))])
+                change.execute(f"UPDATE events SET delivery = ? WHERE {WAITING}", (day, ends, ends))
+            change.execute("UPDATE deliveries SET changed = 0 WHERE day = ?", (day,))
+        found = self._kept("user_id IN (SELECT user_id FROM events WHERE delivery = ?)", (day,))
+        return sorted(found, key=lambda one: one.event.user_id)
+
+    def has_waiting(self, ends: int) -> bool:
+        """Whether a chunk of a day that ended at `ends` would be given events."""
+        return bool(
+            self._database.read(f"SELECT 1 FROM events WHERE {WAITING} LIMIT 1", (ends, ends))
+        )
+
+    def changed_deliveries(self) -> list[str]:
+        """The days whose chunk has an event that was taken back since it was delivered."""
+        rows = self._database.read("SELECT day FROM deliveries WHERE changed = 1 ORDER BY day")
+        return [day for (day,) in rows]
+
+    def done_between(self, first: int, last: int) -> list[KeptEvent]:
+        """The events that were done from `first` to before `last`, in seconds since 1970."""
+        return self._kept("removed = 0 AND timestamp >= ? AND timestamp < ?", (first, last))
+
+    def let_go(self, delivered_before: str, seen_before: str) -> int:
+        """Delete events of the chunks of earlier days, and ratings of earlier days; how many events
+        went.
+        """
+        with self._database.transaction() as change:
+            gone = change.execute(
+                "DELETE FROM events WHERE delivery < ? RETURNING 1", (delivered_before,)
+            )
+            change.execute("DELETE FROM seen WHERE day < ?", (seen_before,))
+            change.execute(
+                f"DELETE FROM accepted WHERE day < ? AND source <> '{SOURCE}'", (seen_before,)
+            )
+            change.execute(
+                "DELETE FROM accepted WHERE day < ?", (min(delivered_before, seen_before),)
+            )
+        return len(gone)
+
+    def forget(self, user_id: str) -> None:
+        """Delete all that is kept of a user."""
+        with self._database.transaction() as change:
+            for table in ("events", "seen"):
+                change.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))
+
+    # -- validated ratings of files ----------------------------------------------------------------
+
+    def add_seen(
+        self, day: str, source: str, data_version: str, ratings: Iterable[tuple[str, str, float]]
+    ) -> None:
+        """Enter ratings (user, movie, stars) of a chunk, which count once it is accepted."""
+        with self._database.transaction() as change:
+            change.insert(
+                "seen (day, source, data_version, user_id, movie_id, stars)",
+                [(day, source, data_version, *rating) for rating in ratings],
+            )
+
+    def accept(self, day: str, source: str, data_version: str) -> None:
+        """Let a chunk be all that its source says of a day, whatever it said before."""
+        with self._database.transaction() as change:
             number = _count(change, 1)
+            change.execute("DELETE FROM accepted WHERE day = ? AND source = ?", (day, source))
             change.insert(
                 "accepted (day, source, data_version, change)",
                 [(day, source, data_version, number)],
             )
-            change.insert(
-                "seen (day, source, user_id, movie_id, stars)",
-                [(day, source, *rating) for rating in ratings],
+            change.execute(
+                "DELETE FROM seen WHERE day = ? AND source = ? AND data_version <> ?",
+                (day, source, data_version),
+            )
+
+    def drop_seen(self, day: str, source: str, data_version: str) -> None:
+        """Let go of the ratings of a chunk."""
+        with self._database.transaction() as change:
+            change.execute(
+                "DELETE FROM seen WHERE day = ? AND source = ? AND data_version = ?",
+                (day, source, data_version),
             )
 
     def accepted(self) -> dict[tuple[str, str], str]:
@@ -152,9 +235,9 @@ class EventStore:
     def seen_by(self, user_id: str) -> list[SeenRating]:
         """A user's ratings of the chunks in the index, by day."""
         rows = self._database.read(
-            "SELECT movie_id, stars, seen.day, data_version FROM seen "
-            "JOIN accepted ON accepted.day = seen.day AND accepted.source = seen.source "
-            "WHERE user_id = ? ORDER BY seen.day",
+            "SELECT movie_id, stars, day, data_version FROM seen "
+            "JOIN accepted USING (day, source, data_version) "
+            "WHERE user_id = ? ORDER BY day",
             (user_id,),
         )
         return [SeenRating(*row) for row in rows]
@@ -208,6 +291,15 @@ def _count(change: Transaction, by: int) -> int:
     in which changes become visible.
     """
     return int(change.execute("UPDATE counter SET value = value + ? RETURNING value", (by,))[0][0])
+
+
+def _deliver_again(change: Transaction, where: str, values: Sequence[object]) -> None:
+    """Note that the chunks with these events have to be made anew."""
+    change.execute(
+        "UPDATE deliveries SET changed = 1 WHERE day IN "
+        f"(SELECT delivery FROM events WHERE {where})",
+        values,
+    )
 
 
 def _unknown(change: Transaction, events: Sequence[Event]) -> dict[str, Event]:

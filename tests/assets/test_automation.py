@@ -34,7 +34,12 @@ DAYS = days_from("1998-03-28", 8)
 def tick(platform: Platform, now: datetime) -> Any:
     context = dg.build_schedule_context(platform.instance, scheduled_execution_time=now)
     zone, warehouse = platform.landing_zone, platform.warehouse
-    return every_day(context, landing_zone=zone, warehouse=warehouse)
+    return every_day(
+        context,
+        landing_zone=zone,
+        warehouse=warehouse,
+        event_log=platform.wired.event_log,
+    )
 
 
 def test_the_schedule_asks_for_the_day_that_has_ended(platform: Platform) -> None:

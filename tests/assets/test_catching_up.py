@@ -37,7 +37,12 @@ def tick(platform: Platform, now: datetime) -> list[tuple[str | None, str | None
     """The range of each run that the schedule asks for."""
     context = dg.build_schedule_context(platform.instance, scheduled_execution_time=now)
     zone, warehouse = platform.landing_zone, platform.warehouse
-    found: Any = every_day(context, landing_zone=zone, warehouse=warehouse)
+    found: Any = every_day(
+        context,
+        landing_zone=zone,
+        warehouse=warehouse,
+        event_log=platform.wired.event_log,
+    )
     if isinstance(found, dg.SkipReason):
         return []
     requests = found if isinstance(found, list) else [found]

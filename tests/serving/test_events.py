@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from movierec_serving.bundle import PublishedModel
+from movierec_serving.events.log import EventLog
 from tests.serving.test_endpoint import WAYS, ask
 from tests.support.endpoint_process import EndpointProcess
 
@@ -120,3 +121,27 @@ def test_what_is_no_list_of_events_is_refused_as_elsewhere(endpoint: EndpointPro
     assert endpoint.client.post("/events", json=too_many).status_code == 422
     alone = endpoint.client.post("/events", json=did("alone", "m3"))
     assert alone.json()["results"][0]["status"] == "kept"
+
+
+def test_accepted_ratings_are_left_out_whatever_version_is_served(
+    endpoint: EndpointProcess, served: PublishedModel
+) -> None:
+    """The pipeline tells what it accepted; what the version was trained on is no news."""
+    warehouse = endpoint.home / "warehouse"
+    log = EventLog(warehouse / "events", warehouse / "sources")
+    user = "u4"
+    best = listed(ask(endpoint, "GET", user))[0]
+    (day, version), *_ = served.bundle.manifest.partitions
+    log.accept(day, "ratings", version, [(user, best, 4.0)])
+    assert best in listed(ask(endpoint, "GET", user))
+    log.accept(day, "ratings", "delivered again", [(user, best, 4.0)])
+    assert best not in listed(ask(endpoint, "GET", user))
+    assert best not in listed(ask(endpoint, "POST", user))
+    assert endpoint.reload(3).status_code == 200
+    assert best not in listed(ask(endpoint, "GET", user, n=100))
+    assert endpoint.reload(2).status_code == 200
+    log.accept(day, "ratings", "once more, without it", [])
+    assert best in listed(ask(endpoint, "GET", user))
+    log.accept("1998-04-23", "ratings", "the next day", [(user, best, 4.0)])
+    assert best not in listed(ask(endpoint, "GET", user))
+    log.accept("1998-04-23", "ratings", "the next day, without it", [])

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+COLLECTED_EVENTS = dg.AssetKey("collected_events")
 RAW_RATINGS = dg.AssetKey("raw_ratings")
 MOVIES = dg.AssetKey("movies")
 VALIDATED_RATINGS = dg.AssetKey("validated_ratings")
@@ -14,14 +15,14 @@ SERVED_MODEL = dg.AssetKey("served_model")
 TUNED_PARAMETERS = dg.AssetKey("tuned_parameters")
 
 # Partitioned by day, in order: what the daily job makes, beside the models themselves.
-DAILY = (
-    RAW_RATINGS,
-    VALIDATED_RATINGS,
+INGESTED = (COLLECTED_EVENTS, RAW_RATINGS, VALIDATED_RATINGS)
+TRAINED = (
     REGISTERED_MODEL,
     GATE_VERDICT,
     PREQUENTIAL_EVALUATION,
     RECOMMENDATION_LOG,
 )
+DAILY = (*INGESTED, *TRAINED)
 
 # The tag of the assets that make the model of a day, of each arm: the daily job takes them, too.
 MODEL_OF_A_DAY = ("movierec/makes", "model")

@@ -176,6 +176,12 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
                 )
         return _write(self._folder(source) / f"{day}.csv", content)
 
+    def declare(self, source: str, text: str) -> None:
+        """Declare a source that has no declaration."""
+        file = self.declared_in / f"{source}.toml"
+        if not file.exists():
+            _write(file, text.encode())
+
     def deliver_movies(self, content: bytes) -> bool:
         """Put the catalogue of movies where it belongs, as `deliver` does a day."""
         return _write(Path(self.path) / "movies.csv", content)

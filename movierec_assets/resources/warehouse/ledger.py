@@ -166,6 +166,14 @@ class Ledger(DuckDBFile):
             if accepted:
                 self._drop_rows(chunk.day, chunk.source)
 
+    def ratings_of_chunk(self, day: str, source: str) -> list[tuple[str, str, float]]:
+        """(user, movie, stars) of the accepted ratings of a source's chunk."""
+        return self._rows(
+            "SELECT user_id, movie_id, rating FROM validated_ratings WHERE day = ? AND source = ?",
+            day,
+            source,
+        )
+
     def summaries(self, days: Sequence[str]) -> dict[str, DaySummary]:
         """What the validated and rejected ratings of each day look like."""
         with self.connect(read_only=True) as connection:
