@@ -48,7 +48,11 @@ class Platform:
             chunk_archive=ChunkArchive(path=str(root / "chunks")),
             warehouse=Warehouse(path=str(root / "movierec.duckdb"), arm=settings.model),
             bundle_store=BundleStore(root=str(root)),
-            published_models=PublishedModels(path=str(root / "models")),
+            published_models=PublishedModels(
+                path=str(root / "models"),
+                popularity_correction=settings.popularity_correction,
+                calibration=settings.calibration,
+            ),
             shown_files=ShownFiles(path=str(root / "shown")),
             event_log=EventLog(root / "events", root / "sources", settings.events_address),
             model_registry=ModelRegistry(

@@ -176,6 +176,20 @@ class Settings(BaseSettings):
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="seed of the random factors of a cold fit"
     )
+    popularity_correction: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="b: in each user's list a movie's score is divided by (1 + its ratings)^b, so "
+        "that less known movies come forward; 0: it is not",
+    )
+    calibration: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="how much a list's genres are made to have the proportions of its user's "
+        "taste, against the scores; 0: not at all",
+    )
     gate: Literal["auto", "manual"] = Field(
         default="auto",
         description="`auto`: a challenger that passes is promoted; `manual`: a person has to "

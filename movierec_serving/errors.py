@@ -7,7 +7,8 @@ MovierecError
 ├── ModelUnavailableError     there is no model to answer from
 ├── ReloadRefusedError        a version was not committed, and nothing was changed
 ├── PageError                 a page cannot be shown, or a form not be followed
-├── UnknownGenreError         a request names a genre that the catalogue does not have
+├── PageGoneError             the version that a page token names is no longer in the store
+├── OptionError               an option of a request asks for what there is not
 ├── EventStoreError           events can neither be kept nor read, and nothing was changed
 └── EventTypesError           the declaration of types of events cannot be understood
 
@@ -63,8 +64,20 @@ class PageError(MovierecError):
         self.status, self.text = status, text
 
 
-class UnknownGenreError(MovierecError):
-    """The catalogue has no such genre; the message names those it has."""
+class PageGoneError(MovierecError):
+    """A list cannot be gone on with; the message says what to do."""
+
+
+class OptionError(MovierecError):
+    """An option asks for what there is not, such as a genre; the message names what there is.
+
+    Args:
+        field: the option's name.
+    """
+
+    def __init__(self, field: str, cause: str) -> None:
+        super().__init__(cause)
+        self.field = field
 
 
 class EventStoreError(MovierecError):

@@ -21,7 +21,7 @@ from movierec_assets.promotion.rollout import Attempt, Attempts, Endpoints, Sett
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.serving_client import Reload, ServedVersion, ServingClient
 from movierec_assets.resources.warehouse.warehouse import Warehouse
-from movierec_serving.bundle import BundleError, Movie, PublishedModel
+from movierec_serving.bundle import BundleError, PublishedModel
 
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in ENDED]
@@ -87,9 +87,9 @@ def _publish(
     production: Version, warehouse: Warehouse, bundles: Bundles, published: PublishedModels
 ) -> None:
     """Put production where endpoints find it; dg.Failure if its bundle is damaged."""
-    catalogue = {key: Movie(key, title, tuple(genres)) for key, title, genres in warehouse.movies()}
+    bundle, catalogue = bundles.served(production.identity), warehouse.catalogue()
     try:
-        published.publish(bundles.served(production.identity), production.number, catalogue)
+        published.publish(bundle, production.number, catalogue)
         published.name_production(production.number)
     except BundleError as error:
         trained = warehouse.model(production.identity)

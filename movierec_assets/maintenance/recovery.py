@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,7 @@ from movierec_assets.platform import Platform
 from movierec_assets.resources.registry.rebuild import rebuild
 from movierec_assets.resources.registry.version_records import VersionRecord, published
 from movierec_assets.training.day_model import DayModel
-from movierec_serving.bundle import Bundle, BundleError, Movie
+from movierec_serving.bundle import Bundle, BundleError
 from movierec_serving.bundle.files import staged_directory
 
 
@@ -153,13 +153,7 @@ def restore_publications(platform: Platform) -> list[int]:
         if number in wrong:
             shutil.rmtree(store / str(number))
         bundle = platform.bundle_store.served(kept[number].identity)
-        platform.published_models.publish(bundle, number, catalogue(platform))
+        platform.published_models.publish(bundle, number, platform.warehouse.catalogue())
     if production is not None:
         platform.published_models.name_production(production.number)
     return sorted(due)
-
-
-def catalogue(platform: Platform) -> Mapping[str, Movie]:
-    """The movies by id, as they are published."""
-    movies = platform.warehouse.movies()
-    return {key: Movie(key, title, tuple(genres)) for key, title, genres in movies}

@@ -10,20 +10,28 @@ from numpy.typing import NDArray
 from movierec_assets.ratings.interactions import Interactions
 from movierec_serving.bundle import TOP_N, Bundle, recommend
 
+# (B,) user rows to (B, TOP_N) movie rows, -1 for none
+Rank = Callable[[Sequence[int]], NDArray[np.int32]]
+
 
 def wrong_lists(
-    bundle: Bundle, answers: Mapping[str, Sequence[str]], n: int, blocked: Callable[[str], bool]
+    bundle: Bundle,
+    answers: Mapping[str, Sequence[str]],
+    n: int,
+    hidden: Callable[[str], bool],
+    rank: Rank | None = None,
 ) -> dict[str, str]:
     """What is wrong with a list, by user: every list must be what the kernel makes of the bundle's
     factors.
 
     Args:
         answers: movie ids, best first, by the id of a user that the bundle knows.
-        blocked: whether the endpoint has taken a movie off all lists; asked of those that are
-            missing.
+        hidden: whether the endpoint has a movie in no list; asked of those that are missing.
+        rank: makes the lists that are expected; else they are by score alone.
     """
     rows = {user: row for user in answers if (row := bundle.user_row(user)) is not None}
-    ranked, _ = recommend(bundle, list(rows.values()), TOP_N)
+    known = list(rows.values())
+    ranked = rank(known) if rank else recommend(bundle, known, TOP_N)[0]
     wrong = dict.fromkeys(answers.keys() - rows.keys(), "the bundle does not know this user")
     for (user, row), best in zip(rows.items(), ranked.tolist(), strict=True):
         shown = answers[user]
@@ -33,7 +41,7 @@ def wrong_lists(
             continue
         expected: list[str] = []
         for movie in (bundle.item_id(item) for item in best if item >= 0):
-            if len(expected) < n and (movie in shown or not blocked(movie)):
+            if len(expected) < n and (movie in shown or not hidden(movie)):
                 expected.append(movie)
         if expected != list(shown):
             wrong[user] = f"is {', '.join(shown)}; the model says {', '.join(expected)}"

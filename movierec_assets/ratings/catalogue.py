@@ -32,7 +32,7 @@ def parse_movies(content: bytes, name: str) -> pd.DataFrame:
 
     Raises:
         ChunkError: as `records`, or a movie_id that is empty or repeated, or a year or a day that
-        is none.
+        is none, or days in the wrong order.
     """
     rows = records(content, name)
     line, header = next(rows)
@@ -69,11 +69,14 @@ def _movie(row: dict[str, str], name: str, line: int) -> dict[str, object]:
     if year and not _YEAR.fullmatch(year):
         raise ChunkError(name, f"year {year!r} is not four digits", line)
     genres = [genre.strip() for genre in row.pop("genres").split("|")]
+    first, last = (_day(row.pop(field, ""), field, name, line) for field in AVAILABLE)
+    if first and last and last < first:
+        raise ChunkError(name, f"available_until {last} is before available_from {first}", line)
     return {
         "title": row.pop("title"),
         "year": int(year) if year else None,
         "genres": [genre for genre in genres if genre not in NO_GENRE],
-        **{field: _day(row.pop(field, ""), field, name, line) for field in AVAILABLE},
+        **dict(zip(AVAILABLE, (first, last), strict=True)),
         "extra": json.dumps(row, ensure_ascii=False, sort_keys=True),
     }
 

@@ -131,15 +131,16 @@ class ServingClient:
             lists = zip(user_ids, body.get("results", ()), strict=True)
             return [_answer(user, {**body, **own}, answer) for user, own in lists]
 
-    def blocked(self, url: str, movie_id: str) -> bool:
-        """Whether an endpoint shows a movie to nobody.
+    def hidden(self, url: str, movie_id: str) -> bool:
+        """Whether an endpoint shows a movie to nobody: taken off, or not available today.
 
         Raises:
             EndpointError: it does not say.
         """
         with self._connection(url) as client:
             answer = client.get(f"/movies/{quote(movie_id, safe='')}")
-            return bool(_body(url, answer, "model_version").get("blocked"))
+            movie = _body(url, answer, "model_version")
+            return bool(movie.get("blocked")) or movie.get("listed") is False
 
     @contextmanager
     def _connection(self, url: str, timeout_s: float = 5.0) -> Iterator[httpx.Client]:

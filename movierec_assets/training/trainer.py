@@ -128,4 +128,6 @@ def fitted(
         seen_ratings=data.ratings,
         seen_confidence=weights,
         popularity=data.popularity(),
+        rated_at=data.rated_at,
+        until=until,
     )

@@ -5,6 +5,7 @@ NumPy, pydantic and the standard library only, so that whatever holds a bundle c
 
 from movierec_serving.bundle.array_files import FileEntry as FileEntry
 from movierec_serving.bundle.bundle import Bundle as Bundle
+from movierec_serving.bundle.catalogue import Movie as Movie
 from movierec_serving.bundle.content import BundleContent as BundleContent
 from movierec_serving.bundle.evidence import Evidence as Evidence
 from movierec_serving.bundle.families import FAMILIES as FAMILIES
@@ -18,10 +19,11 @@ from movierec_serving.bundle.model import Model as Model
 from movierec_serving.bundle.production import name_production as name_production
 from movierec_serving.bundle.production import named_production as named_production
 from movierec_serving.bundle.publication import TOP_N as TOP_N
-from movierec_serving.bundle.publication import Movie as Movie
 from movierec_serving.bundle.publication import PublishedModel as PublishedModel
 from movierec_serving.bundle.publication import publish as publish
 from movierec_serving.bundle.questions import questions as questions
+from movierec_serving.bundle.ranking import Ranker as Ranker
+from movierec_serving.bundle.ranking import Ranking as Ranking
 from movierec_serving.bundle.report import PipelineReport as PipelineReport
 from movierec_serving.bundle.report import ReportedDay as ReportedDay
 from movierec_serving.bundle.report import ReportedProduction as ReportedProduction
@@ -36,4 +38,4 @@ from movierec_serving.bundle.taste import user_means as user_means
 from movierec_serving.bundle.weights import weight_of as weight_of
 from movierec_serving.bundle.writer import write_bundle as write_bundle
 from movierec_serving.errors import BundleError as BundleError
-from movierec_serving.errors import UnknownGenreError as UnknownGenreError
+from movierec_serving.errors import OptionError as OptionError

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from movierec_serving.bundle.families import layout_of
 from movierec_serving.bundle.layout import (
+    RECENT,
     Layout,
     encode_ids,
     popularity_of,
     popularity_order,
 )
 from movierec_serving.bundle.model import Model
+from movierec_serving.bundle.recency import WINDOWS, day_number, first_days, recent_scores
 from movierec_serving.bundle.taste import liked, overall_mean, user_means
 from movierec_serving.errors import BundleError
 
@@ -25,7 +27,8 @@ class BundleContent:
 
     `seen_*` is a CSR matrix users x items: `seen_items[seen_indptr[u]:seen_indptr[u + 1]]` are the
     ascending item rows of user u, beside them stars and the weight that training gave them.
-    `popularity` is the number of ratings of each item.
+    `popularity` is the number of ratings of each item. `rated_at` are the seconds since 1970 of
+    each rating, and `until` the last day of the data; without times there is nothing recent.
     """
 
     family: str
@@ -37,11 +40,15 @@ class BundleContent:
     seen_ratings: NDArray[Any] = field(repr=False)
     seen_confidence: NDArray[Any] = field(repr=False)
     popularity: NDArray[Any] = field(repr=False)
+    rated_at: NDArray[Any] | None = field(repr=False, default=None)
+    until: str = "1970-01-01"
 
     @property
     def layout(self) -> Layout:
         """The arrays of a bundle of this family."""
-        return layout_of(self.family)
+        layout = layout_of(self.family)
+        lacking = RECENT if self.rated_at is None else ()
+        return {name: kind for name, kind in layout.items() if name not in lacking}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, as they are written.
@@ -54,9 +61,17 @@ class BundleContent:
         for name, (dtype, axes) in self.layout.items():
             if dtype == "|S":
                 arrays[name] = encode_ids(given[name], name)
-            elif name not in ("popular_items", "likes"):
+            elif name not in ("popular_items", "likes", *RECENT):
                 arrays[name] = _numbers(np.asarray(given[name]), name, dtype, axes)
-        arrays["likes"] = _likes(arrays)
+        praised = _praised(arrays)
+        rated, count = arrays["seen_items"], len(arrays["popularity"])
+        arrays["likes"] = np.bincount(rated[praised], minlength=count).astype(np.float32)
+        if self.rated_at is not None:
+            until = day_number(self.until)
+            for name, days in WINDOWS.items():
+                recent = recent_scores(rated, praised, self.rated_at, until, days, count)
+                arrays[f"trending_{name}"] = recent
+            arrays["first_rated"] = first_days(rated, self.rated_at, count)
         arrays["popular_items"] = popularity_order(popularity_of(arrays))
         return arrays
 
@@ -65,14 +80,13 @@ class BundleContent:
         return Model.of(self.family, self.arrays(), parameters)
 
 
-def _likes(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """(I,) how many users liked each item."""
+def _praised(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """(N,) the ratings that praise."""
     stars, indptr = arrays["seen_ratings"], arrays["seen_indptr"]
     if not len(stars) == len(arrays["seen_items"]) == indptr[-1]:  # refused before it is written
-        return np.zeros(len(arrays["popularity"]), np.float32)
+        return np.zeros(len(arrays["seen_items"]), np.bool_)
     means = user_means(stars, indptr, overall_mean(stars))
-    praised = arrays["seen_items"][liked(stars, np.repeat(means, np.diff(indptr)))]
-    return np.bincount(praised, minlength=len(arrays["popularity"])).astype(np.float32)
+    return liked(stars, np.repeat(means, np.diff(indptr)))
 
 
 def _numbers(given: NDArray[Any], name: str, dtype: str, axes: tuple[str, ...]) -> NDArray[Any]:

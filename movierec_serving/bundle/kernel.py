@@ -16,9 +16,17 @@ UNIT_ROUNDOFF = 2.0**-24  # of float32
 
 
 def recommend(
-    model: Model, user_rows: NDArray[np.integer[Any]] | Sequence[int], n: int
+    model: Model,
+    user_rows: NDArray[np.integer[Any]] | Sequence[int],
+    n: int,
+    *,
+    left_out: NDArray[np.integer[Any]] | None = None,
+    damping: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The best `n` items that each user has not seen; see `top_items`.
+
+    Args:
+        left_out: item rows that nobody gets.
 
     Raises:
         IndexError: a row that is not a user's.
@@ -30,12 +38,16 @@ def recommend(
     scores = np.empty((len(rows), n), dtype=np.float32)
     for start in range(0, len(rows), AT_ONCE):
         part = slice(start, start + AT_ONCE)
+        seen = [model.seen(row) for row in rows[part].tolist()]
+        if left_out is not None:
+            seen = [np.concatenate([own, left_out]) for own in seen]
         items[part], scores[part] = top_items(
             model.item_vectors,
             model.user_vectors(rows[part]),
-            [model.seen(row) for row in rows[part].tolist()],
+            seen,
             n,
             longest=model.longest_item,
+            damping=damping,
         )
     return items, scores
 
@@ -47,6 +59,7 @@ def top_items(
     n: int,
     *,
     longest: float | None = None,
+    damping: NDArray[np.float32] | None = None,
     block: int = BLOCK,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The `n` items with the highest inner product with each vector, ties by lower row.
@@ -60,6 +73,7 @@ def top_items(
         vectors: (B, F), of users known or folded in.
         exclude: for each vector the item rows to leave out.
         longest: the largest norm among the items' vectors, if known.
+        damping: (I,) from 0 to 1, what each product is multiplied by.
 
     Returns:
         (B, n) item rows, -1 where none is left, and (B, n) scores, NaN there.
@@ -76,19 +90,25 @@ def top_items(
     for start in range(0, users, block):
         part = np.asarray(vectors[start : start + block], dtype=np.float32)
         approximate = part @ item_vectors.T
+        if damping is not None:
+            approximate *= damping
         for scored, left_out in zip(approximate, exclude[start : start + block], strict=True):
             scored[left_out] = -np.inf
         # |rounding error of an inner product| <= F u |x| |y|, twice: the bound's own score errs,
         # too. Higham (2002), Accuracy and Stability of Numerical Algorithms, section 3.1; +
-        # underflow.
+        # underflow. Damping rounds once more, and makes no error larger.
         lengths = np.linalg.norm(part.astype(np.float64), axis=1)
-        margin = 2.1 * length * (UNIT_ROUNDOFF * lengths * longest + np.finfo(np.float32).tiny)
+        margin = (
+            2.1 * (length + 1) * (UNIT_ROUNDOFF * lengths * longest + np.finfo(np.float32).tiny)
+        )
         thresholds = np.maximum(_bound_of_nth(approximate, wanted) - margin, lowest)
         for offset, (scored, threshold) in enumerate(zip(approximate, thresholds, strict=True)):
             candidates = np.flatnonzero(scored >= threshold)
             exact = (
                 item_vectors[candidates].astype(np.float64) * part[offset].astype(np.float64)
             ).sum(1)
+            if damping is not None:
+                exact *= damping[candidates]
             best = np.argsort(-exact, kind="stable")[:wanted]
             rows[start + offset, : len(best)] = candidates[best]
             scores[start + offset, : len(best)] = exact[best]

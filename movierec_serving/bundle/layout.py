@@ -26,8 +26,13 @@ ARRAYS: Layout = {
     "popularity": ("<f4", ("items",)),
     "likes": ("<f4", ("items",)),
     "popular_items": ("<i4", ("items",)),
+    "trending_7d": ("<f4", ("items",)),
+    "trending_30d": ("<f4", ("items",)),
+    "first_rated": ("<i4", ("items",)),
 }
-OPTIONAL = ("likes",)  # bundles of 0.2.0 have none: there, what is rated most is popular
+RECENT = ("trending_7d", "trending_30d", "first_rated")  # where the times of ratings are known
+# Bundles of 0.2.0 have none of these: there, what is rated most is popular, and nothing is recent.
+OPTIONAL = ("likes", *RECENT)
 POINTERS = "users + 1"  # the one extent that is not counted by itself
 MAX_ID_LENGTH = 64  # characters
 MAX_VALUE = 1e15  # of a family's arrays; the product of two still fits float32 many times over
@@ -105,7 +110,7 @@ def check_values(arrays: Arrays, layout: Layout, where: str) -> None:
     for name in layout.keys() - ARRAYS.keys():  # the family's own
         extreme = max(abs(float(arrays[name].min())), abs(float(arrays[name].max())))
         demand(extreme <= MAX_VALUE, name, f"not finite, or beyond ±{MAX_VALUE:g}")
-    counts = {"popularity", "likes"} & layout.keys()
+    counts = {"popularity", "likes", "trending_7d", "trending_30d"} & layout.keys()
     for name in ("seen_ratings", "seen_confidence", *counts):
         demand(np.isfinite(arrays[name]).all(), name, "not finite")
     for name in counts:

@@ -36,6 +36,9 @@ class Model:
     popularity: NDArray[np.float32] = field(repr=False)
     popular_items: NDArray[np.int32] = field(repr=False)
     likes: NDArray[np.float32] | None = field(repr=False, default=None, kw_only=True)
+    trending_7d: NDArray[np.float32] | None = field(repr=False, default=None, kw_only=True)
+    trending_30d: NDArray[np.float32] | None = field(repr=False, default=None, kw_only=True)
+    first_rated: NDArray[np.int32] | None = field(repr=False, default=None, kw_only=True)
 
     @classmethod
     def of(cls, family: str, arrays: Arrays, parameters: Mapping[str, Any], **more: Any) -> Self:
@@ -58,6 +61,12 @@ class Model:
     def popular_scores(self) -> NDArray[np.float32]:
         """(I,) what `popular_items` are ordered by."""
         return popularity_of(self.family.arrays)
+
+    def trending(self, window: str) -> NDArray[np.float32] | None:
+        """(I,) the popularity within the last days, of `recency.WINDOWS`; None where it is not
+        known.
+        """
+        return self.family.arrays.get(f"trending_{window}")
 
     @cached_property
     def user_means(self) -> NDArray[np.float64]:
@@ -92,20 +101,15 @@ class Model:
 
     def user_row(self, user_id: str) -> int | None:
         """A user's row, or None."""
-        return _find(self.user_ids, user_id)
+        return row_of(self.user_ids, user_id)
 
     def item_row(self, item_id: str) -> int | None:
         """An item's row, or None."""
-        return _find(self.item_ids, item_id)
+        return row_of(self.item_ids, item_id)
 
     def item_rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """The items' rows; -1 for an unknown one."""
-        raw = [id_.encode(errors="surrogatepass") for id_ in item_ids]
-        # The dtype cuts what is too long, and NULs at the end.
-        keys = np.array(raw, dtype=self.item_ids.dtype)
-        rows = np.minimum(np.searchsorted(self.item_ids, keys), len(self.item_ids) - 1)
-        known = (self.item_ids[rows] == keys) & (np.char.str_len(keys) == [*map(len, raw)])
-        return np.where(known, rows, -1)
+        return rows_of(self.item_ids, item_ids)
 
     def user_id(self, row: int) -> str:
         """The external id of a user's row."""
@@ -120,7 +124,8 @@ class Model:
         return self.seen_items[self.seen_indptr[row] : self.seen_indptr[row + 1]]
 
 
-def _find(ids: NDArray[np.bytes_], id_: str) -> int | None:
+def row_of(ids: NDArray[np.bytes_], id_: str) -> int | None:
+    """The place of an id among ascending ones, or None."""
     width = ids.dtype.itemsize
     if len(id_) > width or "\0" in id_:  # the dtype pads with NUL: "7\0" would be "7"
         return None
@@ -133,3 +138,14 @@ def _find(ids: NDArray[np.bytes_], id_: str) -> int | None:
     # A key of the array's own dtype: with any other, searchsorted converts the whole array first.
     row = int(np.searchsorted(ids, np.array(encoded, dtype=ids.dtype)))
     return row if row < len(ids) and ids[row] == encoded else None
+
+
+def rows_of(ids: NDArray[np.bytes_], wanted: Sequence[str]) -> NDArray[np.int64]:
+    """The places of several ids among ascending ones; -1 for an unknown one."""
+    if not len(ids):
+        return np.full(len(wanted), -1)
+    raw = [id_.encode(errors="surrogatepass") for id_ in wanted]
+    keys = np.array(raw, dtype=ids.dtype)  # the dtype cuts what is too long, and NULs at the end
+    rows = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
+    known = (ids[rows] == keys) & (np.char.str_len(keys) == [*map(len, raw)])
+    return np.where(known, rows, -1)

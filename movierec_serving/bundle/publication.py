@@ -1,8 +1,7 @@
 """A published model: a bundle with a version, the catalogue of that moment, and each user's best
 items.
 
-Titles and genres are here and not in the bundle, since a corrected title must not make another
-model.
+The catalogue is here and not in the bundle, since a corrected title must not make another model.
 """
 
 import os
@@ -17,42 +16,53 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt, model_validator
 
-from movierec_serving.bundle import files
+from movierec_serving.bundle import catalogue, files
 from movierec_serving.bundle.array_files import FileEntry, open_array, write_array
 from movierec_serving.bundle.bundle import Bundle
+from movierec_serving.bundle.catalogue import Catalogue, Movie
+from movierec_serving.bundle.catalogue_writer import catalogue_of
 from movierec_serving.bundle.documents import Document
-from movierec_serving.bundle.kernel import recommend
 from movierec_serving.bundle.manifest import MANIFEST
+from movierec_serving.bundle.orders import Orders
+from movierec_serving.bundle.ranking import Ranker, Ranking
 from movierec_serving.errors import BundleError
 
 PUBLICATION = "publication.json"
 TOP_N = 100  # items kept for each user, and the most that a request can ask for
-ARRAYS = ("top_items", "top_scores", "titles", "title_offsets", "item_genres")
-
-
-@dataclass(frozen=True)
-class Movie:
-    """What the catalogue says about an item."""
-
-    movie_id: str
-    title: str | None
-    genres: tuple[str, ...]
+LISTS = ("top_items", "top_scores")
+PLAIN = Ranking()
 
 
 class Publication(Document):
-    """The document beside a published bundle's manifest."""
+    """The document beside a published bundle's manifest.
 
-    FORMATS: ClassVar = (1,)
+    Format 1, of 0.2.0, knew titles and genres alone, and did nothing to scores.
+    """
+
+    FORMATS: ClassVar = (1, 2)
 
     version: PositiveInt
     identity: str
     genres: tuple[str, ...]
+    columns: tuple[str, ...]
+    ranking: Ranking
     files: Mapping[str, FileEntry]
+
+    @classmethod
+    def upgraded(cls, document: dict[str, Any]) -> dict[str, Any]:
+        if document["format_version"] == 1:
+            return {**document, "columns": [], "ranking": PLAIN.model_dump()}
+        return document
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of the arrays that a publication of this format has."""
+        return (*LISTS, *(catalogue.FIRST if self.format_version == 1 else catalogue.LAYOUT))
 
     @model_validator(mode="after")
     def _has_its_arrays(self) -> Self:
-        if set(self.files) != {f"{name}.npy" for name in ARRAYS}:
-            raise ValueError(f"files must be {', '.join(ARRAYS)}")
+        if set(self.files) != {f"{name}.npy" for name in self.arrays}:
+            raise ValueError(f"files must be {', '.join(self.arrays)}")
         return self
 
 
@@ -60,19 +70,15 @@ class Publication(Document):
 class PublishedModel:
     """A version opened for serving; everything memory-mapped, so processes share its pages.
 
-    `top_items` (U, 100) are item rows, -1 where none is left; `titles` is the concatenated UTF-8 of
-    all titles and `title_offsets` (I + 1,) its cuts; `item_genres` is (I, G) in the order of
-    `genre_names`.
+    `top_items` (U, 100) are item rows, -1 where none is left.
     """
 
     version: int
     bundle: Bundle
-    genre_names: tuple[str, ...]
+    catalogue: Catalogue
+    ranking: Ranking
     top_items: NDArray[np.int32] = field(repr=False)
     top_scores: NDArray[np.float32] = field(repr=False)
-    titles: NDArray[np.uint8] = field(repr=False)
-    title_offsets: NDArray[np.int64] = field(repr=False)
-    item_genres: NDArray[np.bool_] = field(repr=False)
 
     @classmethod
     def open(cls, store: Path | str, version: int, *, verify: bool = False) -> "PublishedModel":
@@ -91,9 +97,11 @@ class PublishedModel:
             raise BundleError(f"{where}: is of {document.identity!r}, not of the bundle beside it")
         arrays: dict[str, NDArray[Any]] = {
             name: open_array(path, f"{name}.npy", document.files[f"{name}.npy"], verify=verify)
-            for name in ARRAYS
+            for name in document.arrays
         }
-        model = cls(version=version, bundle=bundle, genre_names=document.genres, **arrays)
+        lists = {name: arrays.pop(name) for name in LISTS}
+        known = Catalogue.of(bundle.item_ids, document.genres, document.columns, arrays)
+        model = cls(version, bundle, known, document.ranking, **lists)
         model._check_shapes(where)
         if verify:
             model._check_values(where)
@@ -103,13 +111,29 @@ class PublishedModel:
     def data_until(self) -> str:
         return self.bundle.manifest.data_until
 
+    @cached_property
+    def ranker(self) -> Ranker:
+        """What lists are made with."""
+        return self.ranker_of(self.bundle)
+
+    def ranker_of(self, bundle: Bundle) -> Ranker:
+        """The same of a bundle that is held against this publication."""
+        known = self.catalogue
+        return Ranker(bundle, self.ranking, known.item_genres, known.withdrawn)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """The lists that are the same for everybody."""
+        return Orders(self.bundle, self.catalogue)
+
     def card(self, row: int) -> dict[str, Any]:
-        """An item as answers show it; made once, since answers are mostly of the same few items."""
+        """A movie as answers show it; made once, since answers are mostly of the same few."""
         if (made := self._cards.get(row)) is None:
+            known = self.catalogue
             made = {
-                "movie_id": self.bundle.item_id(row),
-                "title": self.title(row),
-                "genres": self.genres(row),
+                "movie_id": known.movie_id(row),
+                "title": known.title(row),
+                "genres": known.genres(row),
             }
             self._cards[row] = made
         return made
@@ -118,45 +142,18 @@ class PublishedModel:
     def _cards(self) -> dict[int, dict[str, Any]]:
         return {}
 
-    @cached_property
-    def searchable(self) -> list[str]:
-        """The case-folded title of each item, "" where there is none."""
-        return [(self.title(row) or "").casefold() for row in range(len(self.bundle.item_ids))]
-
-    def title(self, row: int) -> str | None:
-        start, stop = self.title_offsets[row : row + 2].tolist()
-        return self.titles[start:stop].tobytes().decode() or None
-
-    def genres(self, row: int) -> list[str]:
-        return [self.genre_names[genre] for genre in np.flatnonzero(self.item_genres[row]).tolist()]
-
     def _check_shapes(self, where: str) -> None:
-        users, items = len(self.bundle.user_ids), len(self.bundle.item_ids)
-        expected: dict[str, tuple[str, tuple[int, ...]]] = {
-            "top_items": ("<i4", (users, TOP_N)),
-            "top_scores": ("<f4", (users, TOP_N)),
-            "titles": ("|u1", (len(self.titles),)),
-            "title_offsets": ("<i8", (items + 1,)),
-            "item_genres": ("|b1", (items, len(self.genre_names))),
-        }
-        for name, (dtype, shape) in expected.items():
-            array = getattr(self, name)
+        shape = (len(self.bundle.user_ids), TOP_N)
+        for name, dtype in zip(LISTS, ("<i4", "<f4"), strict=True):
+            array: NDArray[Any] = getattr(self, name)
             if (found := (array.dtype.str, array.shape)) != (dtype, shape):
-                raise BundleError(
-                    f"{where}: {name} is {found[0]} {found[1]}, must be {dtype} {shape}"
-                )
+                text = f"{name} is {found[0]} {found[1]}, must be {dtype} {shape}"
+                raise BundleError(f"{where}: {text}")
+        self.catalogue.check_shapes(where)
 
     def _check_values(self, where: str) -> None:
-        offsets, items, left = self.title_offsets, len(self.bundle.item_ids), self.top_items >= 0
-        if offsets[0] != 0 or offsets[-1] != len(self.titles) or (np.diff(offsets) < 0).any():
-            raise BundleError(f"{where}: title_offsets: do not rise from 0 to the end of titles")
-        try:
-            for row in range(items):
-                self.title(row)
-        except UnicodeDecodeError:
-            raise BundleError(
-                f"{where}: titles: the title of item row {row} is not UTF-8"
-            ) from None
+        items, left = len(self.bundle.item_ids), self.top_items >= 0
+        self.catalogue.check_values(where)
         if self.top_items.min() < -1 or self.top_items.max() >= items:
             raise BundleError(f"{where}: top_items: outside -1..{items - 1}")
         if (left[:, 1:] > left[:, :-1]).any():
@@ -165,7 +162,13 @@ class PublishedModel:
             raise BundleError(f"{where}: top_scores: not finite exactly where there is an item")
 
 
-def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, Movie]) -> Path:
+def publish(
+    bundle_path: Path,
+    store: Path,
+    version: int,
+    movies: Mapping[str, Movie],
+    ranking: Ranking = PLAIN,
+) -> Path:
     """Put the bundle into the store as `version`; a sound publication of it there is left
     untouched.
 
@@ -183,11 +186,10 @@ def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, M
                 f"{final}: version {version} is the model {published}, not {identity}"
             )
         return final
-    items, scores = recommend(bundle, np.arange(len(bundle.user_ids)), TOP_N)
-    genres, catalogue = _catalogue(
-        [movies.get(bundle.item_id(row)) for row in range(len(bundle.item_ids))]
-    )
-    arrays: dict[str, NDArray[Any]] = {"top_items": items, "top_scores": scores, **catalogue}
+    known = catalogue_of(bundle.item_ids, movies)
+    ranker = Ranker(bundle, ranking, known.item_genres, known.withdrawn)
+    items, scores = ranker.of_users(np.arange(len(bundle.user_ids)), TOP_N)
+    arrays = {"top_items": items, "top_scores": scores, **known.arrays()}
     with files.staged_directory(final) as staged:
         for name in (*bundle.manifest.files, MANIFEST):
             _link(Path(bundle_path) / name, staged / name)
@@ -195,9 +197,12 @@ def publish(bundle_path: Path, store: Path, version: int, movies: Mapping[str, M
             format_version=Publication.FORMATS[-1],
             version=version,
             identity=identity,
-            genres=tuple(genres),
+            genres=known.genre_names,
+            columns=known.columns,
+            ranking=ranking,
             files={
-                f"{name}.npy": write_array(staged, f"{name}.npy", arrays[name]) for name in ARRAYS
+                f"{name}.npy": write_array(staged, f"{name}.npy", array)
+                for name, array in arrays.items()
             },
         )
         files.write_file(staged / PUBLICATION, document.to_json().encode())
@@ -209,23 +214,6 @@ def _sound_identity(store: Path, version: int) -> str | None:
         return PublishedModel.open(store, version, verify=True).bundle.manifest.identity
     except BundleError:
         return None
-
-
-def _catalogue(movies: list[Movie | None]) -> tuple[list[str], dict[str, NDArray[Any]]]:
-    try:
-        titles = [(movie.title or "").encode() if movie else b"" for movie in movies]
-    except UnicodeEncodeError as error:
-        raise BundleError(f"movies: a title is not Unicode text: {error}") from error
-    names = sorted({genre for movie in movies if movie for genre in movie.genres})
-    column = {name: index for index, name in enumerate(names)}
-    genres = np.zeros((len(movies), len(names)), dtype=np.bool_)
-    for row, movie in enumerate(movies):
-        genres[row, [column[genre] for genre in (movie.genres if movie else ())]] = True
-    return names, {
-        "titles": np.frombuffer(b"".join(titles), dtype=np.uint8),
-        "title_offsets": np.cumsum([0, *map(len, titles)], dtype=np.int64),
-        "item_genres": genres,
-    }
 
 
 def _link(source: Path, target: Path) -> None:

@@ -1,5 +1,7 @@
 """Which items a request gets: from the published lists where they can answer, else from the one
 kernel.
+
+Which movies a request leaves out is `filters.py`'s.
 """
 
 from collections.abc import Sequence
@@ -9,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.kernel import popular, top_items
-from movierec_serving.bundle.publication import PublishedModel
-from movierec_serving.errors import UnknownGenreError
+from movierec_serving.bundle.evidence import Evidence
+from movierec_serving.bundle.filters import Mask
+from movierec_serving.bundle.publication import TOP_N, PublishedModel
 
 SIMILAR_PRIOR = 2  # likes at which an item counts half as similar as it looks
-Ranked = list[tuple[int, float]]  # item rows with scores, best first
-Mask = NDArray[np.bool_]
+Ranked = list[tuple[int, float]]  # movie rows with scores, best first
+Seen = Sequence[NDArray[np.integer]]  # of each user the item rows to leave out
 
 
 class Slice(NamedTuple):
@@ -23,73 +25,65 @@ class Slice(NamedTuple):
 
     n: int
     offset: int = 0
-    left_out: Mask | None = None  # (I,) True for items that no list may have; None for none
+    left_out: Mask | None = None  # (C,) True for movies to leave out; None for the withdrawn alone
 
     @property
     def end(self) -> int:
         return self.offset + self.n
 
-
-def left_out(
-    model: PublishedModel,
-    genres: Sequence[str],
-    exclude: Sequence[str],
-    blocked: NDArray[np.integer],
-) -> Mask | None:
-    """(I,) True for items without any of `genres`, excluded by id (unknown ids are ignored), or
-    blocked.
-
-    None where nothing is left out, which is a question less for every item of a plain request.
-
-    Raises:
-        UnknownGenreError: one of `genres`.
-    """
-    if not genres and not exclude and not len(blocked):
-        return None
-    out = np.zeros(len(model.bundle.item_ids), dtype=np.bool_)
-    if genres:
-        columns = [_genre(model, name) for name in genres]
-        np.logical_not(model.item_genres[:, columns].any(axis=1), out=out)
-    out[blocked] = True
-    rows = model.bundle.item_rows(exclude)
-    out[rows[rows >= 0]] = True
-    return out
+    def out_of(self, model: PublishedModel) -> Mask | None:
+        """(C,) all that is left out; None for nothing."""
+        return model.catalogue.withdrawn if self.left_out is None else self.left_out
 
 
 def without(model: PublishedModel, part: Slice, rows: NDArray[np.integer]) -> Slice:
     """The same part of a ranking that leaves these items out, too."""
-    out = np.zeros(len(model.bundle.item_ids), dtype=np.bool_)
-    if part.left_out is not None:
-        out |= part.left_out
+    before = part.out_of(model)
+    out = np.zeros(len(model.catalogue), np.bool_) if before is None else before.copy()
     out[rows] = True
     return part._replace(left_out=out)
 
 
 def for_users(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[Ranked]:
-    """For each user row this part of the best unseen items."""
+    """For each user row this part of the best unseen items.
+
+    First the user's published list, then, by score alone, what it does not have.
+    """
     lists = {row: _listed(model, row, part) for row in rows}
     missing = [row for row, ranked in lists.items() if ranked is None]
     if missing:
-        bundle = model.bundle
-        seen = [bundle.seen(row) for row in missing]
-        computed = for_vectors(model, bundle.user_vectors(missing), seen, part)
-        lists.update(zip(missing, computed, strict=True))
+        lists.update(zip(missing, _beyond(model, missing, part), strict=True))
     return [lists[row] or [] for row in rows]
 
 
-def for_vectors(
-    model: PublishedModel,
-    vectors: NDArray[np.float32],
-    seen: Sequence[NDArray[np.integer]],
-    part: Slice,
+def for_new(
+    model: PublishedModel, users: Sequence[Evidence], seen: Seen, part: Slice
 ) -> list[Ranked]:
-    """The same for (B, F) vectors and what each of these users has seen."""
-    bundle = model.bundle
+    """The same for users by what they rated, folded in together, and what each has seen."""
+    vectors = np.array([evidence.vector() for evidence in users])
+    if not model.ranker.calibrates:
+        return for_vectors(model, vectors, seen, part)
+    # As for known users: calibrated before anything is filtered, so that pages go on.
+    rated = [(evidence.rows, evidence.weights) for evidence in users]
+    heads, scores = model.ranker.by_score(vectors, seen, TOP_N)
+    heads, scores = model.ranker.calibrated(heads, scores, rated)
+    shown = [
+        _kept(own, its, part.left_out)
+        for own, its in zip(heads, scores.astype(np.float64), strict=True)
+    ]
+    if all(len(head) >= part.end for head in shown):
+        return [head[part.offset : part.end] for head in shown]
+    return _appended(model, vectors, seen, heads, shown, part)
+
+
+def for_vectors(
+    model: PublishedModel, vectors: NDArray[np.float32], seen: Seen, part: Slice
+) -> list[Ranked]:
+    """This part of the best items by score, for (B, F) vectors and what each user has seen."""
     if part.left_out is not None:
-        everywhere = np.flatnonzero(part.left_out)
+        everywhere = np.flatnonzero(part.left_out[: len(model.bundle.item_ids)])
         seen = [np.concatenate([own, everywhere]) for own in seen]
-    longest = bundle.longest_item
-    items, scores = top_items(bundle.item_vectors, vectors, seen, part.end, longest=longest)
+    items, scores = model.ranker.by_score(vectors, seen, part.end)
     return [
         _pairs(own[part.offset :], its[part.offset :])
         for own, its in zip(items, scores.astype(np.float64), strict=True)
@@ -98,9 +92,25 @@ def for_vectors(
 
 def most_popular(model: PublishedModel, part: Slice) -> Ranked:
     """The items that most people liked; the score is `taste.popular_scores`."""
-    exclude = () if part.left_out is None else np.flatnonzero(part.left_out)
-    rows = popular(model.bundle, part.end, exclude)[part.offset :]
-    return _pairs(rows, model.bundle.popular_scores[rows])
+    return _in_order(model.orders.popular, model.bundle.popular_scores, part)
+
+
+def trending(model: PublishedModel, window: str, part: Slice) -> Ranked | None:
+    """Those that most people liked in the data's last days; None where times are not known."""
+    scores = model.bundle.trending(window)
+    return None if scores is None else _in_order(model.orders.trending(window), scores, part)
+
+
+def latest(model: PublishedModel, by: str, part: Slice) -> Ranked:
+    """The movies that came last, what is popular first among those of a day or year.
+
+    The score is the year, or minus the days from the arrival to the data's last day. A movie whose
+    year or arrival is not known is in no list.
+
+    Args:
+        by: "year" or "arrival".
+    """
+    return _in_order(*model.orders.latest(by), part)
 
 
 def similar(model: PublishedModel, item: int, part: Slice) -> Ranked:
@@ -112,11 +122,8 @@ def similar(model: PublishedModel, item: int, part: Slice) -> Ranked:
     bundle = model.bundle
     scores = (1 + _cosines(bundle, item)) / 2 * _support(bundle)
     scores[(scores <= 0) | (bundle.item_lengths == 0)] = -np.inf
-    if part.left_out is not None:
-        scores[part.left_out] = -np.inf
     scores[item] = -np.inf
-    best = np.argsort(-scores, kind="stable")[part.offset : part.end]
-    return _pairs(best[np.isfinite(scores[best])], scores[best])
+    return _by_score(scores, part.out_of(model), part)
 
 
 def away_from(
@@ -133,10 +140,7 @@ def away_from(
         np.maximum(nearest, _cosines(bundle, item), out=nearest)
     scores = bundle.popular_scores * (1 - np.minimum(nearest, 1.0)) ** 2
     scores[rated] = -np.inf
-    if part.left_out is not None:
-        scores[part.left_out] = -np.inf
-    best = np.argsort(-scores, kind="stable")[part.offset : part.end]
-    return _pairs(best[np.isfinite(scores[best])], scores[best])
+    return _by_score(scores, part.out_of(model), part)
 
 
 def _cosines(bundle: Bundle, item: int) -> NDArray[np.float32]:
@@ -169,18 +173,73 @@ def _listed(model: PublishedModel, row: int, part: Slice) -> Ranked | None:
     return _pairs(items[kept], scores[kept])
 
 
-def _pairs(items: NDArray[np.integer], scores: NDArray[np.floating]) -> Ranked:
+def _beyond(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[Ranked]:
+    """The users' lists, and what comes after them."""
+    heads, scores = model.top_items[rows], model.top_scores[rows]
+    shown = [
+        _kept(own, its, part.left_out)
+        for own, its in zip(heads, scores.astype(np.float64), strict=True)
+    ]
+    seen = [model.bundle.seen(row) for row in rows]
+    return _appended(model, model.bundle.user_vectors(rows), seen, heads, shown, part)
+
+
+def _appended(
+    model: PublishedModel,
+    vectors: NDArray[np.float32],
+    seen: Seen,
+    heads: NDArray[np.int32],
+    shown: Sequence[Ranked],
+    part: Slice,
+) -> list[Ranked]:
+    """This part of lists whose beginnings are known, by score where these end.
+
+    Args:
+        heads: (B, K) the item rows of the beginnings; -1 for none.
+        shown: what of these is not left out.
+    """
+    seen = [np.concatenate([own, head[head >= 0]]) for own, head in zip(seen, heads, strict=True)]
+    tails = for_vectors(model, vectors, seen, Slice(part.end, 0, part.left_out))
+    return [(head + tail)[part.offset : part.end] for head, tail in zip(shown, tails, strict=True)]
+
+
+def _kept(items: NDArray[np.int32], scores: NDArray[np.floating], left_out: Mask | None) -> Ranked:
+    """What of a list is not left out."""
+    if left_out is not None:
+        kept = (items < 0) | ~left_out[items]
+        items, scores = items[kept], scores[kept]
+    return _pairs(items, scores)
+
+
+def _in_order(rows: NDArray[np.integer], scores: NDArray[np.number], part: Slice) -> Ranked:
+    """This part of rows that are in order, and have no withdrawn ones."""
+    rows = _first(rows, part.left_out, part.end)[part.offset :]
+    return _pairs(rows, scores[rows])
+
+
+def _first(rows: NDArray[np.integer], left_out: Mask | None, count: int) -> NDArray[np.integer]:
+    """The first rows that are not left out; mostly the beginning of an order has them."""
+    if left_out is None:
+        return rows[:count]
+    looked = 2 * count
+    while True:
+        kept: NDArray[np.integer] = rows[:looked][~left_out[rows[:looked]]]
+        if len(kept) >= count or looked >= len(rows):
+            return kept[:count]
+        looked *= 4
+
+
+def _by_score(scores: NDArray[np.floating], out: Mask | None, part: Slice) -> Ranked:
+    """This part of the items by (I,) scores, -inf for what no list has."""
+    if out is not None:
+        scores[out[: len(scores)]] = -np.inf
+    best = np.argsort(-scores, kind="stable")[part.offset : part.end]
+    return _pairs(best[np.isfinite(scores[best])], scores[best])
+
+
+def _pairs(items: NDArray[np.integer], scores: NDArray[np.number]) -> Ranked:
     return [
         (item, score)
         for item, score in zip(items.tolist(), scores.tolist(), strict=False)
         if item >= 0
     ]
-
-
-def _genre(model: PublishedModel, name: str) -> int:
-    try:
-        return model.genre_names.index(name)
-    except ValueError:
-        raise UnknownGenreError(
-            f"no genre {name!r}; there are {', '.join(model.genre_names)}"
-        ) from None

@@ -9,9 +9,9 @@ import logging
 from pydantic import ValidationError
 
 from movierec_serving import metrics
-from movierec_serving.errors import ModelUnavailableError, UnknownGenreError
+from movierec_serving.errors import ModelUnavailableError, OptionError
 from movierec_serving.http.recommender import Recommender
-from movierec_serving.http.replies import Reply, invalid, problem, unknown_genre
+from movierec_serving.http.replies import Reply, invalid, problem, wrong_option
 from movierec_serving.http.schemas import NewUser, RecommendRequest
 from movierec_serving.model.holder import ModelHolder
 
@@ -42,8 +42,8 @@ def answer(holder: ModelHolder, request: RecommendRequest | Reply) -> Reply:
         return _recommend(holder, request)
     except ModelUnavailableError as error:
         return problem(503, str(error))
-    except UnknownGenreError as error:
-        return unknown_genre(error, "body")
+    except OptionError as error:
+        return wrong_option(error, "body")
     except Exception:
         logger.exception("no answer for a body")  # which says what a person rated
         return problem(500, "internal error")

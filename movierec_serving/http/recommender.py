@@ -1,4 +1,4 @@
-"""Lists of movies: for a user, for many, for somebody new, similar ones and popular ones.
+"""Lists of movies: for a user, for many, for somebody new, similar, popular and latest ones.
 
 API processes and LitServe's workers answer by this same code. Which movies, and in which order, is
 the bundle's `selection`.
@@ -23,8 +23,11 @@ from movierec_serving.bundle import (
     Ranked,
     selection,
 )
+from movierec_serving.bundle.filters import left_out
+from movierec_serving.bundle.recency import SECONDS_A_DAY
 from movierec_serving.bundle.selection import Slice
 from movierec_serving.events.shown import Impression
+from movierec_serving.http.paging import Place, token
 from movierec_serving.http.recent import Recent
 from movierec_serving.http.replies import Reply, printable, reply
 from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
@@ -38,26 +41,52 @@ LEAST_SCORE = 1e-6  # below it we look whether anything speaks for a list
 class Recommender:
     """One request's model, with what is left out of its lists.
 
+    Args:
+        arm: the user's, of the experiment under way.
+        asked: the question, where its answer has pages.
+        place: where this page begins, and in which version; else `options` say so of the current
+            one.
+
     Raises:
         ModelUnavailableError: there is no model to answer from.
-        UnknownGenreError: the options name a genre that the catalogue does not have.
+        PageGoneError: the store no longer has the page's version.
+        OptionError: the options name a genre, column or value that the catalogue does not have.
     """
 
-    def __init__(self, holder: ModelHolder, options: Selection, arm: InArm | None = None) -> None:
+    def __init__(
+        self,
+        holder: ModelHolder,
+        options: Selection,
+        arm: InArm | None = None,
+        asked: str | None = None,
+        place: Place | None = None,
+    ) -> None:
         self._holder, self._options, self._arm = holder, options, arm
-        self.model: PublishedModel = (arm and arm.model) or holder.current()
-        blocked = holder.blocked(self.model)
-        left_out = selection.left_out(self.model, options.genre, options.exclude, blocked)
-        self._part = Slice(options.n, options.offset, left_out)
+        self._asked, self._place, self._about = asked, place, dict[str, str]()
+        pinned = holder.at(place.version) if place else None
+        self.model: PublishedModel = (arm and arm.model) or pinned or holder.current()
+        self._blocked = holder.blocked(self.model)
+        out = left_out(self.model.catalogue, options.wish, self._blocked, today())
+        self._part = Slice(options.n, place.offset if place else options.offset, out)
         self._explain = isinstance(options, Options) and options.explain
         self._log = holder.shown if options.shown else None
         self._shown: list[Impression] = []
         self._began = time.perf_counter()
         self._lately = holder.lately
 
+    def without_seen(self, user_id: str | None) -> "Recommender":
+        """Leave out what a user has seen, if one is asked for."""
+        if user_id is not None:
+            self._about = {"user_id": user_id}
+            row, recent = self.model.bundle.user_row(user_id), self._of_recent([user_id])
+            if recent or row is not None:
+                seen = recent[user_id].seen if recent else self.model.bundle.seen(row or 0)
+                self._part = selection.without(self.model, self._part, seen)
+        return self
+
     def for_user(self, asked: str | NewUser) -> Reply:
         own = self._for(asked)
-        return own._stamped(own._lists([asked])[0])
+        return own._page(own._lists([asked])[0])
 
     def for_users(self, users: Sequence[Any]) -> Reply:
         """One answer a user, in their order; what cannot be one gets its error, beside its
@@ -88,7 +117,12 @@ class Recommender:
         if not self._options.shown or not isinstance(asked, str):
             return self
         arm = self._holder.arms.of(asked)
-        return self if arm is None else Recommender(self._holder, self._options, arm)
+        if arm is None or (self._place and self._place.version != self._version_of(arm)):
+            return self
+        return Recommender(self._holder, self._options, arm, self._asked, self._place)
+
+    def _version_of(self, arm: InArm) -> int:
+        return (arm.model or self._holder.current()).version
 
     def _lists_in_arms(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order, by each one's arm."""
@@ -108,10 +142,26 @@ class Recommender:
 
     def similar(self, movie: int) -> Reply:
         ranked = selection.similar(self.model, movie, self._part)
-        return self._stamped(self._list(ranked, self.model.bundle.family.name))
+        return self._page(self._list(ranked, self.model.bundle.family.name, None, **self._about))
 
-    def popular(self) -> Reply:
-        return self._stamped(self._list(self._most_popular, "popular"))
+    def popular(self, window: str) -> Reply:
+        if window == "all":
+            return self._page(self._list(self._most_popular, "popular", None, **self._about))
+        ranked = selection.trending(self.model, window, self._part)
+        if ranked is None:
+            return self._page(self._fallback("no_times", **self._about))
+        return self._page(self._list(ranked, "trending", None, **self._about))
+
+    def latest(self, by: str) -> Reply:
+        ranked = selection.latest(self.model, by, self._part)
+        return self._page(self._list(ranked, "latest", None, **self._about))
+
+    def _page(self, content: dict[str, Any]) -> Reply:
+        """A list, with the token of the next page where there may be one."""
+        if self._asked is not None and len(content["items"]) == self._part.n:
+            place = Place(self.model.version, self._part.end)
+            content["next_page"] = token(place, self._asked)
+        return self._stamped(content)
 
     def _stamped(self, content: dict[str, Any]) -> Reply:
         if self._log is not None:
@@ -172,9 +222,8 @@ class Recommender:
         rated = {index: evidence for index, evidence in rated.items() if len(evidence.rows)}
         if not rated:
             return {}
-        vectors = np.array([evidence.vector() for evidence in rated.values()])
         seen = [evidence.rows for evidence in rated.values()]
-        rankings = selection.for_vectors(self.model, vectors, seen, self._part)
+        rankings = selection.for_new(self.model, list(rated.values()), seen, self._part)
         return {
             index: (evidence, ranked)
             for (index, evidence), ranked in zip(rated.items(), rankings, strict=True)
@@ -191,9 +240,7 @@ class Recommender:
             return self._list(ranked, "popular", user_id=user, fallback_reason=reason)
         if not evidence.usable:
             return self._away_from_disliked(evidence, part, user_id=user)
-        (ranked,) = selection.for_vectors(
-            self.model, evidence.vector()[None], [recent.seen], self._part
-        )
+        (ranked,) = selection.for_new(self.model, [evidence], [recent.seen], self._part)
         return self._list(ranked, "fold_in", evidence, user_id=user)
 
     def _list_of_known(self, user: str, known: tuple[int, Ranked] | None) -> dict[str, Any]:
@@ -285,14 +332,25 @@ class Recommender:
         return shown
 
     def _reasons(self, evidence: Evidence, share: NDArray[np.float64]) -> list[dict[str, Any]]:
-        """The liked movies that added most to a score; (N,) shares, one a rated movie."""
-        share = np.where(evidence.liked, share, 0.0)
+        """The liked movies that added most to a score; (N,) shares, one a rated movie.
+
+        None that no list may show.
+        """
+        gone = self.model.catalogue.withdrawn
+        hidden = np.isin(evidence.rows, self._blocked)
+        hidden |= False if gone is None else gone[evidence.rows]
+        share = np.where(evidence.liked & ~hidden, share, 0.0)
         largest = np.argsort(-share, kind="stable")[:REASONS].tolist()
         return [
             {**self.model.card(int(evidence.rows[i])), "share": round(float(share[i]), 4)}
             for i in largest
             if share[i] > 0
         ]
+
+
+def today() -> int:
+    """The day (UTC) in days since 1970: movies are available on some days alone."""
+    return int(time.time() // SECONDS_A_DAY)
 
 
 def stamped(model: PublishedModel, content: dict[str, Any]) -> Reply:

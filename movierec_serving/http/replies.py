@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 from fastapi import Response
 
+from movierec_serving.errors import OptionError
+
 
 class Reply(NamedTuple):
     """What an answer consists of; a queue carries it at little cost."""
@@ -40,9 +42,9 @@ def invalid(errors: Sequence[Any], *within: str) -> Reply:
     return reply({"detail": fields}, 422)
 
 
-def unknown_genre(error: Exception, where: str) -> Reply:
-    """`where` is the part of the request that names the genre: query or body."""
-    return invalid([{"loc": ("genre",), "msg": str(error), "type": "value_error"}], where)
+def wrong_option(error: OptionError, where: str) -> Reply:
+    """`where` is the part of the request that has the option: query or body."""
+    return invalid([{"loc": (error.field,), "msg": str(error), "type": "value_error"}], where)
 
 
 def printable(text: str) -> str:

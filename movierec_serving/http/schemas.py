@@ -7,14 +7,18 @@ from typing_extensions import TypedDict
 
 from movierec_serving.bundle import FAMILIES, MAX_ID_LENGTH, TOP_N
 from movierec_serving.bundle.experiment import BUCKETS
+from movierec_serving.bundle.filters import NO_WISH, Wish
+from movierec_serving.http.paging import TOKEN
 
 MAX_VERSION = 2**63 - 1
 MAX_MANY = 1000  # users of one POST; movies excluded, or rated, by one user
+MAX_OFFSET = 1000  # of the lists that are computed for each request
 MAX_RANKED = (
     MAX_MANY * TOP_N
 )  # movies of one POST, left out ones included: a tenth of a worker's deadline
 
-Source = Annotated[str, Field(json_schema_extra={"enum": [*FAMILIES, "fold_in", "popular"]})]
+SOURCES = [*FAMILIES, "fold_in", "popular", "trending", "latest"]
+Source = Annotated[str, Field(json_schema_extra={"enum": SOURCES})]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00]*$")]
 UserId = Annotated[Id, Field(description="the user's external id", examples=["196"])]
 MovieId = Annotated[Id, Field(description="the movie's external id", examples=["50"])]
@@ -27,18 +31,69 @@ class Page(BaseModel):
 
     n: int = Field(10, ge=1, le=TOP_N, description="how many movies", examples=[10])
     offset: int = Field(
-        0, ge=0, le=1000, description="how many of the best to leave out", examples=[0]
+        0, ge=0, le=MAX_OFFSET, description="how many of the best to leave out", examples=[0]
     )
 
 
-class Search(Page):
-    query: str = Field("", max_length=200, description="part of a title", examples=["star wars"])
+Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=50)]
+Year = Annotated[int, Field(ge=1, le=9999)]
+WISHES = frozenset(Wish.__annotations__)
 
 
-class Selection(Page):
-    genre: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
-        [], max_length=50, description="only movies with one of these", examples=[["Comedy"]]
+class Filters(BaseModel):
+    """Which movies of the catalogue; an unknown genre, column or value is an error."""
+
+    genre: Names = Field([], description="only movies with one of these", examples=[["Comedy"]])
+    genre_all: Names = Field([], description="only movies with all of these", examples=[[]])
+    genre_none: Names = Field([], description="no movies with one of these", examples=[[]])
+    year_from: Year | None = Field(
+        None, description="no older movies, and none without a year", examples=[None]
     )
+    year_to: Year | None = Field(
+        None, description="no newer movies, and none without a year", examples=[None]
+    )
+    where: Names = Field(
+        [],
+        description="`column:value` of a further column of movies.csv; several values of one "
+        "column are alternatives, several columns must all fit",
+        examples=[[]],
+    )
+
+    @property
+    def wish(self) -> Wish:
+        """What movies must be; NO_WISH itself where nothing is asked, which costs nothing."""
+        if not self.model_fields_set & WISHES:
+            return NO_WISH
+        return Wish(
+            genre=tuple(self.genre),
+            genre_all=tuple(self.genre_all),
+            genre_none=tuple(self.genre_none),
+            year_from=self.year_from,
+            year_to=self.year_to,
+            where=tuple(self.where),
+            exclude=tuple(getattr(self, "exclude", ())),
+        )
+
+
+class Paged(BaseModel):
+    page: str | None = Field(
+        None,
+        pattern=TOKEN,
+        description="`next_page` of the page before, with the same other options: the list goes on "
+        "in the same version, whatever is served now; `offset` does not count then",
+    )
+
+
+class Search(Filters, Page, Paged):
+    query: str = Field(
+        "",
+        max_length=200,
+        description="part of a title, whatever its case, accents and article; empty: all movies",
+        examples=["star wars"],
+    )
+
+
+class Selection(Filters, Page):
     exclude: list[Id] = Field(
         [], max_length=MAX_MANY, description="ids to leave out", examples=[["181"]]
     )
@@ -53,6 +108,34 @@ class Selection(Page):
 class Options(Selection):
     explain: bool = Field(
         False, description="name the rated movies that contributed most", examples=[False]
+    )
+
+
+class PagedOptions(Options, Paged):
+    pass
+
+
+class Listed(Selection, Paged):
+    """Of a list that is the same for everybody."""
+
+    user_id: UserId | None = Field(
+        None, description="leave out what this user has seen", examples=["196"]
+    )
+
+
+class Popular(Listed):
+    window: Literal["7d", "30d", "all"] = Field(
+        "all",
+        description="count the likes of the data's last 7 or 30 days, or all",
+        examples=["all"],
+    )
+
+
+class Latest(Listed):
+    by: Literal["arrival", "year"] = Field(
+        "arrival",
+        description="by `available_from`, else the first rating, or by the year of the catalogue",
+        examples=["arrival"],
     )
 
 
@@ -243,7 +326,11 @@ class Reason(Card):
 
 class ListedMovie(Card):
     score: float = Field(
-        description="product of factors, cosine, or number of ratings", examples=[0.973]
+        description="`als`, `ease`, `fold_in`: product of the vectors, times (1 + ratings)^-b "
+        "where a correction is set; of similar movies (1 + cosine) / 2, damped; `popular`, "
+        "`trending`: likes times their damped share; `latest`: the year, or minus the days before "
+        "the data's last day",
+        examples=[0.973],
     )
     source: Source
     because: list[Reason] | None = Field(
@@ -257,7 +344,12 @@ class Stamped(BaseModel):
 
 
 FallbackReason = Literal[
-    "unknown_user", "no_known_movie", "no_liked_movie", "no_usable_rating", "nothing_left"
+    "unknown_user",
+    "no_known_movie",
+    "no_liked_movie",
+    "no_usable_rating",
+    "no_times",
+    "nothing_left",
 ]
 
 
@@ -281,7 +373,15 @@ class UserList(BaseModel):
     items: list[ListedMovie] = Field(description="best first, without what the user has rated")
 
 
-class Recommendations(Stamped, UserList):
+class Continued(BaseModel):
+    next_page: str | None = Field(
+        None,
+        description="`page` of the request that goes on; absent where the list has ended",
+        examples=["14-10-9f2c0a7b"],
+    )
+
+
+class Recommendations(Stamped, UserList, Continued):
     pass
 
 
@@ -309,7 +409,11 @@ class History(Stamped):
 
 
 class MovieInfo(Card):
+    year: int | None = Field(description="null where the catalogue has none", examples=[1977])
     ratings: int = Field(description="how many the model has seen", examples=[583])
+    listed: bool = Field(
+        description="in the catalogue, and available today (UTC); else in no list", examples=[True]
+    )
     blocked: bool = Field(description="taken off all lists", examples=[False])
 
 
@@ -317,8 +421,10 @@ class StampedMovie(Stamped, MovieInfo):
     pass
 
 
-class Movies(Stamped):
-    items: list[MovieInfo] = Field(description="the most rated first")
+class Movies(Stamped, Continued):
+    items: list[MovieInfo] = Field(
+        description="the most popular first, at the end what nobody has rated"
+    )
 
 
 class OpenModel(BaseModel):

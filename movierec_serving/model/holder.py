@@ -18,6 +18,7 @@ from movierec_serving.errors import (
     BlocklistError,
     BundleError,
     ModelUnavailableError,
+    PageGoneError,
     PointerError,
 )
 from movierec_serving.events.shown import ShownLog
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 # seconds of failing to open what is committed, after which a process gives way to a new one
 PATIENCE = 3.0
+EARLIER = 2  # versions that are kept open for those who read their pages
+GONE = "the version of this page is no longer served: begin again without `page`"
 
 
 def give_way() -> None:
@@ -65,6 +68,7 @@ class ModelHolder:
         self.lately = lately  # what users did; None: nobody keeps it
         self._lock = threading.Lock()
         self._model: PublishedModel | None = None
+        self._earlier: dict[int, PublishedModel] = {}
         self._failing_since: float | None = None
         # The newest alone would be computed for each request where arms take turns.
         self._blocked: dict[int, tuple[PublishedModel, frozenset[str], NDArray[np.int64]]] = {}
@@ -84,6 +88,29 @@ class ModelHolder:
             if self._model is None or self._model.version != version:
                 self._model = self._open(version)
             return self._model
+
+    def at(self, version: int) -> PublishedModel:
+        """A version whose pages somebody reads on; mostly the committed one.
+
+        Raises:
+            PageGoneError: the store does not have it any more.
+            ModelUnavailableError: none is committed.
+        """
+        model = self.current()
+        if model.version == version:
+            return model
+        if not (self._store / str(version)).is_dir():  # also where this process has it open
+            raise PageGoneError(GONE)
+        with self._lock:
+            if version not in self._earlier:
+                try:
+                    opened = PublishedModel.open(self._store, version)
+                except (BundleError, OSError) as error:
+                    raise PageGoneError(GONE) from error
+                for oldest in [*self._earlier][: 1 - EARLIER]:
+                    del self._earlier[oldest]
+                self._earlier[version] = opened
+            return self._earlier[version]
 
     def open_early(self) -> None:
         """As a process starts, so that no request waits for it; a failure is the next request's to
@@ -126,8 +153,7 @@ class ModelHolder:
             raise ModelUnavailableError(str(error)) from error
         known = self._blocked.get(model.version)
         if known is None or known[0] is not model or known[1] is not ids:
-            rows = [row for id_ in ids if (row := model.bundle.item_row(id_)) is not None]
-            known = (model, ids, np.array(rows, dtype=np.int64))
+            known = (model, ids, model.catalogue.rows(list(ids)))
             is_open = {self.pointer.load(), *self.arms.open_versions}
             kept = {key: one for key, one in self._blocked.items() if key in is_open}
             self._blocked = {**kept, model.version: known}

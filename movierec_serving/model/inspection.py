@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from movierec_serving.bundle import TOP_N, BundleError, Evidence, PublishedModel, kernel, selection
+from movierec_serving.bundle import TOP_N, BundleError, Evidence, PublishedModel, selection
 from movierec_serving.orphans import die_with_parent
 
 CANARIES = 8  # users whose answers are computed
@@ -51,7 +51,7 @@ def check(store: Path, version: int) -> None:
     model = PublishedModel.open(store, version, verify=True)
     bundle = model.bundle
     users = np.unique(np.linspace(0, len(bundle.user_ids) - 1, CANARIES).astype(np.int64))
-    expected, _ = kernel.recommend(bundle, users, TOP_N)
+    expected, _ = model.ranker.of_users(users, TOP_N)
     for row, items in zip(users.tolist(), expected.tolist(), strict=True):
         (answer,) = selection.for_users(model, [row], selection.Slice(TOP_N))
         listed = {item for item, _ in answer}
@@ -64,8 +64,8 @@ def check(store: Path, version: int) -> None:
             raise BundleError(f"version {version}: the list of user row {row} has a seen item")
     if not np.isfinite(Evidence.of_ratings(bundle, {0: 5.0}).vector()).all():
         raise BundleError(f"version {version}: a new user cannot be folded in")
-    if len(kernel.popular(bundle, TOP_N)) == 0:
-        raise BundleError(f"version {version}: no popular items")
+    if not len(model.orders.popular):
+        raise BundleError(f"version {version}: the catalogue has none of its movies")
 
 
 if __name__ == "__main__":

@@ -148,6 +148,8 @@ def test_a_catalogue_may_carry_days_and_further_columns() -> None:
     assert movies["extra"].tolist() == ['{"studio": "Acme"}', '{"studio": ""}']
     with pytest.raises(ChunkError, match="available_from 'soon' is no day"):
         parse_movies((header + "Drama,soon,A,Acme,1,,1990\n").encode(), "movies.csv")
+    with pytest.raises(ChunkError, match="available_until 2026-01-01 is before available_from"):
+        parse_movies((header + ",2026-01-05,A,,1,2026-01-01,\n").encode(), "movies.csv")
 
 
 @pytest.mark.parametrize(

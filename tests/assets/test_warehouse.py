@@ -20,12 +20,14 @@ import pandas as pd
 import pytest
 
 from movierec_assets.errors import NewerWarehouseError
+from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.interactions import Interactions, interactions_of
 from movierec_assets.ratings.ledger import Judgement
 from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.warehouse.duckdb_file import MIGRATIONS
 from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_serving.bundle import Movie
 from tests.conftest import ROOT
 from tests.support.generate import as_csv, ratings_of_day
 from tests.support.processes import started
@@ -77,6 +79,7 @@ def test_an_older_file_is_migrated_and_keeps_its_rows(warehouse: Warehouse) -> N
         connection.execute("INSERT INTO movies VALUES ('m1', 'Amélie', 2001, ['Comedy'])")
     assert warehouse.models() == {}  # even a reader migrates
     assert warehouse.movies() == [("m1", "Amélie", ["Comedy"])]
+    assert warehouse.catalogue() == {"m1": Movie("m1", "Amélie", ("Comedy",), 2001)}
     with warehouse.connect(read_only=True) as connection:
         found = connection.execute("SELECT name FROM migrations ORDER BY number").fetchall()
     assert [name for (name,) in found] == sorted(file.stem for file in MIGRATIONS.glob("*.sql"))
@@ -213,3 +216,18 @@ def test_of_each_user_and_movie_the_last_rating_by_time_then_delivery_is_trained
 def as_rows(data: Interactions) -> list[tuple[str, str, float, int]]:
     rows = zip(data.users, data.movies, data.ratings.tolist(), data.rated_at.tolist(), strict=True)
     return [(data.user_ids[user], data.movie_ids[movie], *values) for user, movie, *values in rows]
+
+
+def test_the_catalogue_is_published_with_its_days_and_further_columns(
+    warehouse: Warehouse,
+) -> None:
+    delivered = parse_movies(
+        b"movie_id,title,year,genres,available_from,available_until,country\n"
+        b"1,A,1990,Drama|Horror,2026-01-05,,FR\n2,B,,,,2026-02-01,\n",
+        "movies.csv",
+    )
+    warehouse.replace_movies(delivered)
+    assert warehouse.catalogue() == {
+        "1": Movie("1", "A", ("Drama", "Horror"), 1990, "2026-01-05", None, {"country": "FR"}),
+        "2": Movie("2", "B", (), None, None, "2026-02-01", {"country": ""}),
+    }

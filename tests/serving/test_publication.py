@@ -17,7 +17,8 @@ from tests.support import sample_models as models
 
 def test_a_users_list_is_what_the_kernel_says(store: Path) -> None:
     model = PublishedModel.open(store, 3, verify=True)
-    rows, scores = recommend(model.bundle, np.arange(12), TOP_N)
+    absent = np.array([1])  # the catalogue does not have it
+    rows, scores = recommend(model.bundle, np.arange(12), TOP_N, left_out=absent)
     for row in range(12):
         expected = [
             (i, s) for i, s in zip(rows[row].tolist(), scores[row].tolist(), strict=True) if i >= 0
@@ -34,15 +35,16 @@ def test_titles_and_genres_follow_the_catalogue(store: Path) -> None:
     catalogue = models.movies(models.content(seed=3))
     for row in range(40):
         movie = catalogue.get(model.bundle.item_id(row))
-        assert model.title(row) == (movie.title if movie else None)
-        assert model.genres(row) == (sorted(movie.genres) if movie else [])
+        assert model.catalogue.title(row) == (movie.title if movie else None)
+        assert model.catalogue.genres(row) == (sorted(movie.genres) if movie else [])
 
 
 def test_an_empty_catalogue_is_no_obstacle(tmp_path: Path) -> None:
     models.write(tmp_path / "b")
     publish(tmp_path / "b", tmp_path / "store", 1, {})
     model = PublishedModel.open(tmp_path / "store", 1, verify=True)
-    assert (model.title(0), model.genres(0)) == (None, [])
+    assert model.card(0) == {"movie_id": "m0", "title": None, "genres": []}
+    assert model.catalogue.withdrawn is None
 
 
 def test_the_bundle_is_not_stored_twice(store: Path) -> None:

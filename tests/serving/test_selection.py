@@ -13,21 +13,23 @@ from movierec_serving.bundle import (
     TOP_N,
     BundleError,
     Evidence,
+    OptionError,
     PublishedModel,
-    UnknownGenreError,
     publish,
 )
+from movierec_serving.bundle.filters import Wish, left_out
 from movierec_serving.bundle.selection import (
     Slice,
     for_users,
     for_vectors,
-    left_out,
     most_popular,
     similar,
 )
 from tests.support import sample_models as models
 
 USERS, ITEMS = 12, 300
+ABSENT = 1  # the row of the movie that the catalogue of the sample models does not have
+TODAY = 20_000  # days since 1970
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +62,15 @@ def allowed(model: PublishedModel, wish: dict) -> list[int]:
         row
         for row in rows
         if row not in blocked
+        and row != ABSENT
         and model.bundle.item_id(row) not in exclude
-        and (not wish["genres"] or set(model.genres(row)) & set(wish["genres"]))
+        and (not wish["genres"] or set(model.catalogue.genres(row)) & set(wish["genres"]))
     ]
 
 
 def out_of(model: PublishedModel, wish: dict) -> np.ndarray | None:
-    return left_out(model, wish["genres"], wish["exclude"], np.array(wish["blocked"], int))
+    asked = Wish(genre=tuple(wish["genres"]), exclude=tuple(wish["exclude"]))
+    return left_out(model.catalogue, asked, np.array(wish["blocked"], int), TODAY)
 
 
 @settings(deadline=None, max_examples=150)
@@ -124,8 +128,8 @@ def test_similarity_is_the_cosine_damped_by_how_many_liked_the_movie(
 
 
 def test_an_unknown_genre_is_named_with_those_there_are(model: PublishedModel) -> None:
-    with pytest.raises(UnknownGenreError, match=r"no genre 'Dram'; there are Animé, Comedy, Drama"):
-        left_out(model, ["Dram"], [], np.empty(0, int))
+    with pytest.raises(OptionError, match=r"no genre 'Dram'; there are Animé, Comedy, Drama"):
+        left_out(model.catalogue, Wish(genre=("Dram",)), np.empty(0, int), TODAY)
 
 
 @settings(deadline=None, max_examples=40)

@@ -30,6 +30,7 @@ PATHS = [
     "/similar/{}",
     "/users/{}/history",
     "/movies/{}",
+    "/latest",
     "/blocklist/{}",
     "/{}",
     "/reload/{}",
@@ -47,7 +48,7 @@ FIELDS = [
     "rating",
     "version",
 ]
-DOCUMENTED = {200, 400, 401, 404, 405, 413, 422}
+DOCUMENTED = {200, 400, 401, 404, 405, 410, 413, 422}
 
 
 def value(rng: random.Random, depth: int = 0) -> Any:
@@ -92,6 +93,11 @@ def send(client: httpx.Client, rng: random.Random) -> httpx.Response:
         "exclude",
         "explain",
         "query",
+        "year_from",
+        "where",
+        "page",
+        "user_id",
+        "window",
         "\udcff".encode("utf-8", "replace").decode(),
     ]
     options = [

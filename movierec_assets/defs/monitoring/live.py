@@ -2,10 +2,12 @@
 good?
 """
 
+from collections.abc import Sequence
 from functools import cache, partial
 
 import dagster as dg
 import numpy as np
+from numpy.typing import NDArray
 
 from movierec_assets.defs.shared.accuracy import Served, accuracy_since, since_served
 from movierec_assets.defs.shared.checked import Outcome, checked
@@ -16,7 +18,7 @@ from movierec_assets.monitoring.live import wrong_lists
 from movierec_assets.ports import Bundles, Notices, PublishedModels
 from movierec_assets.resources.serving_client import Answer, ServingClient
 from movierec_assets.resources.warehouse.warehouse import Warehouse
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import TOP_N, Bundle, Ranker
 
 SAMPLE = 200  # users asked about after a deployment
 N = 10
@@ -40,7 +42,7 @@ def live_answers(
     """Asks every endpoint for the lists of a sample of users, one by one and together.
 
     Fails where one is not what the kernel makes of the served version's factors (less what is
-    blocked there), has a movie that the user has seen, or is of another version. A wrong deployment
+    hidden there), has a movie that the user has seen, or is of another version. A wrong deployment
     is told, not undone.
     """
     served = Served(bundle_store, published_models, serving_client)
@@ -110,11 +112,16 @@ def compare(served: Served) -> Outcome:
         users = _sample(bundle, version)
         alone = served.client.recommended(url, users, N)
         together = served.client.recommended_together(url, users, N)
-        blocked = cache(partial(served.client.blocked, url))
+        hidden = cache(partial(served.client.hidden, url))
+        ranker = served.published.open(version).ranker_of(bundle)
+
+        def rank(rows: Sequence[int], ranker: Ranker = ranker) -> NDArray[np.int32]:
+            return ranker.of_users(rows, TOP_N)[0]
+
         for answers in (alone, together):
             causes = {
                 **_of_another_version(answers, version),
-                **wrong_lists(bundle, _lists(answers, version), N, blocked),
+                **wrong_lists(bundle, _lists(answers, version), N, hidden, rank),
             }
             wrong += [(url, user, cause) for user, cause in causes.items()]
         seconds += [answer.seconds for answer in alone]

@@ -11,6 +11,7 @@ from movierec_serving.bundle import (
     Movie,
     PipelineReport,
     PublishedModel,
+    Ranking,
     name_production,
     publish,
     write_report,
@@ -18,9 +19,14 @@ from movierec_serving.bundle import (
 
 
 class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """`<path>/<version>`: a bundle's files, linked, and each user's best unseen movies."""
+    """`<path>/<version>`: a bundle's files, linked, and each user's best unseen movies.
+
+    Lists are corrected for popularity and calibrated as is said here; see `Ranking`.
+    """
 
     path: str
+    popularity_correction: float = 0.0
+    calibration: float = 0.0
 
     def publish(self, bundle: Path, version: int, movies: Mapping[str, Movie]) -> None:
         """Make a bundle the published `version`; doing so again changes nothing.
@@ -28,7 +34,10 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             BundleError: the bundle, or what is published already, is damaged.
         """
-        publish(bundle, Path(self.path), version, movies)
+        ranking = Ranking(
+            popularity_correction=self.popularity_correction, calibration=self.calibration
+        )
+        publish(bundle, Path(self.path), version, movies, ranking)
 
     def name_production(self, version: int) -> None:
         """Let endpoints that have nothing committed yet begin with a published version."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 
 from movierec_assets.ratings.catalogue import Exchange
 from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
+from movierec_serving.bundle import Movie
 
 
 class Catalogue(DuckDBFile):
@@ -29,6 +32,19 @@ class Catalogue(DuckDBFile):
             connection.execute("DELETE FROM movies")
             connection.register("delivered", movies)
             connection.execute("INSERT INTO movies BY NAME SELECT * FROM delivered")
+
+    def catalogue(self) -> dict[str, Movie]:
+        """The movies by id, as they are published."""
+        rows = self._rows(
+            """SELECT movie_id, title, genres, year, available_from::VARCHAR,
+                      available_until::VARCHAR, coalesce(extra::VARCHAR, '{}') FROM movies"""
+        )
+        return {
+            movie_id: Movie(
+                movie_id, title, tuple(genres), year, first, last, columns=json.loads(extra)
+            )
+            for movie_id, title, genres, year, first, last, extra in rows
+        }
 
     def movies(self) -> list[tuple[str, str, list[str]]]:
         """(movie_id, title, genres) of the catalogue."""

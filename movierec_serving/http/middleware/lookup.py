@@ -4,12 +4,14 @@ Whatever else may be asked of a list is a route's.
 """
 
 import re
+from functools import cache
 
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from movierec_serving.bundle import MAX_ID_LENGTH
 from movierec_serving.errors import ModelUnavailableError
+from movierec_serving.http.paging import question
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import Reply, problem
 from movierec_serving.http.schemas import Options
@@ -17,6 +19,12 @@ from movierec_serving.model.holder import ModelHolder
 
 PREFIX = "/recommend/"
 PLAIN = re.compile(rb"(?:n=([1-9][0-9]?|100)(?=&|$))?((?:^|&)shown=false)?")
+
+
+@cache
+def _options(n: int | None, shown: bool) -> Options:
+    """Made once for each of a few hundred: to make one takes a tenth of the answer."""
+    return Options(shown=shown) if n is None else Options(n=n, shown=shown)
 
 
 class PlainLookup:
@@ -52,8 +60,9 @@ class PlainLookup:
         if plain is None:
             return None
         number, unseen = plain.groups()
-        options = Options(n=int(number), shown=not unseen) if number else Options(shown=not unseen)
+        options = _options(int(number) if number else None, not unseen)
         try:
-            return Recommender(self._holder, options).for_user(user)
+            asked = question(path, options)
+            return Recommender(self._holder, options, asked=asked).for_user(user)
         except ModelUnavailableError as error:
             return problem(503, str(error))

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from movierec_serving.bundle import TOP_N, questions
+from movierec_serving.bundle.titles import needles
 from movierec_serving.errors import PageError
 from movierec_serving.http.pages.cards import Card, Row, title_and_year
 from movierec_serving.http.pages.opinions import Opinions
 from movierec_serving.http.pages.rendering import texts, url
-from movierec_serving.http.recommender import Recommender
+from movierec_serving.http.recommender import Recommender, today
 from movierec_serving.http.replies import Reply
 from movierec_serving.http.schemas import Options, Selection
 from movierec_serving.model.holder import ModelHolder
@@ -42,7 +44,7 @@ class Desk:
 
     def common(self) -> list[Row]:
         """What would be there without ratings, too, without what was rated."""
-        trending = self._row("trending", texts().home.trending, self._asking(SHORT).popular())
+        trending = self._row("trending", texts().home.trending, self._asking(SHORT).popular("30d"))
         return [trending, *self._genres()]
 
     def for_you(self) -> Row:
@@ -62,7 +64,7 @@ class Desk:
         """Movies that those like who like this one."""
         movie = self._model.bundle.item_id(row)
         self._taken.add(movie)
-        own = set(self._model.genres(row))
+        own = set(self._model.catalogue.genres(row))
         answer = _content(self._asking(n).similar(row))
         why = [_common(own, item["genres"]) for item in answer["items"]]
         return self._row("similar", texts().movie.similar, answer, why=why)
@@ -76,8 +78,9 @@ class Desk:
         """Movies whose rating would tell most about the visitor."""
         bundle = self._model.bundle
         said, out = (bundle.item_rows(ids) for ids in (self.opinions.movies, skipped))
-        blocked = self._holder.blocked(self._model)
-        out = np.concatenate([out[out >= 0], blocked])
+        out = np.concatenate(
+            [out[out >= 0], np.flatnonzero(self._hidden()[: len(bundle.item_ids)])]
+        )
         rows = questions(bundle, said[said >= 0], out, ASKED)
         asked = [Card.of(self._model.card(row)) for row in rows]
         self._taken.update(card.movie_id for card in asked)
@@ -119,11 +122,17 @@ class Desk:
 
     def search(self, query: str, n: int) -> list[Card]:
         """Movies with a part of their title, the most popular first; none for no query."""
-        part, titles = query.strip().casefold(), self._model.searchable
-        blocked = set(self._holder.blocked(self._model).tolist())
-        rows = self._model.bundle.popular_items.tolist() if part else []
-        found = (row for row in rows if part in titles[row] and row not in blocked)
+        wanted, titles = needles(query), self._model.catalogue.searchable
+        rows = self._model.orders.popular if query.strip() else np.empty(0, np.int64)
+        shown = rows[~self._hidden()[rows]].tolist()
+        found = (row for row in shown if any(part in titles[row] for part in wanted))
         return [self.card(self._model.bundle.item_id(row)) for row in islice(found, n)]
+
+    def _hidden(self) -> NDArray[np.bool_]:
+        """(C,) movies that are not available today, or were taken off."""
+        hidden = self._model.catalogue.closed(today()).copy()
+        hidden[self._holder.blocked(self._model)] = True
+        return hidden
 
     def _because(self) -> Iterator[Row]:
         """Rows of movies like those that were liked last."""
@@ -131,7 +140,7 @@ class Desk:
             row = self._model.bundle.item_row(movie)
             if row is None:
                 continue
-            title, _ = title_and_year(self._model.title(row))
+            title, _ = title_and_year(self._model.catalogue.title(row))
             found = self.similar(row)
             if found.cards:
                 heading = texts().home.because.format(title=title or movie)
@@ -144,10 +153,11 @@ class Desk:
             genre
             for movie in self.opinions.liked(self._model)
             if (row := self._model.bundle.item_row(movie)) is not None
-            for genre in self._model.genres(row)
+            for genre in self._model.catalogue.genres(row)
         )
-        rated = self._model.bundle.popularity @ self._model.item_genres
-        common = [self._model.genre_names[place] for place in (-rated).argsort().tolist()]
+        known, ratings = self._model.catalogue, self._model.bundle.popularity
+        rated = ratings @ known.item_genres[: len(ratings)]
+        common = [known.genre_names[place] for place in (-rated).argsort().tolist()]
         chosen = dict.fromkeys([*(name for name, _ in liked.most_common()), *common])
         for name in islice(chosen, GENRES):
             options = _options(Options, SHORT, genre=[name], exclude=list(self._taken))

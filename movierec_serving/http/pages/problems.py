@@ -12,8 +12,8 @@ from fastapi.routing import APIRoute
 from movierec_serving.errors import (
     EventStoreError,
     ModelUnavailableError,
+    OptionError,
     PageError,
-    UnknownGenreError,
 )
 from movierec_serving.http.pages.rendering import render, texts, url
 from movierec_serving.http.pages.visitor import visitor
@@ -40,7 +40,7 @@ class PageRoute(APIRoute):
                 return problem_page(request, 503, "no_events")
             except PageError as error:
                 return problem_page(request, error.status, error.text)
-            except UnknownGenreError:
+            except OptionError:
                 return problem_page(request, 404, "no_genre")
             except RequestValidationError:
                 return problem_page(request, 422, "wrong")

@@ -34,6 +34,8 @@ PUBLIC: Documented = {
 }
 UNKNOWN: Documented = {**PUBLIC, **problems(_404="The model does not know it")}
 
+GONE = problems(_410="The store no longer has the version of `page`; begin again without it")
+
 STAMPED = {"X-Model-Version": {"schema": {"type": "integer"}, "description": "as in the body"}}
 LIST: Documented = {200: {"headers": STAMPED}}
 

@@ -6,9 +6,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from movierec_serving.errors import EventStoreError, ModelUnavailableError, UnknownGenreError
+from movierec_serving.errors import (
+    EventStoreError,
+    ModelUnavailableError,
+    OptionError,
+    PageGoneError,
+)
 from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
-from movierec_serving.http.replies import invalid, problem, unknown_genre
+from movierec_serving.http.replies import invalid, problem, wrong_option
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +28,14 @@ def add_error_replies(app: FastAPI) -> None:
         logger.error("%s", error)  # it may name paths or hosts, which callers must not see
         return problem(503, "the store of events cannot be used; try again").response()
 
-    @app.exception_handler(UnknownGenreError)
-    async def no_genre(_: Request, error: Exception) -> Response:
-        return unknown_genre(error, "query").response()
+    @app.exception_handler(PageGoneError)
+    async def gone(_: Request, error: Exception) -> Response:
+        return problem(410, str(error)).response()
+
+    @app.exception_handler(OptionError)
+    async def no_such(_: Request, error: Exception) -> Response:
+        assert isinstance(error, OptionError)
+        return wrong_option(error, "query").response()
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_: Request, error: Exception) -> Response:

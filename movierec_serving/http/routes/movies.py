@@ -1,17 +1,19 @@
 """Movies of the catalogue: one by its id, many by a part of their title."""
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import FastAPI, Query, Response
-from numpy.typing import NDArray
 
 from movierec_serving.bundle import PublishedModel
+from movierec_serving.bundle.filters import NO_WISH, unlike
+from movierec_serving.bundle.titles import needles
 from movierec_serving.http import schemas
-from movierec_serving.http.recommender import stamp
+from movierec_serving.http.paging import Place, place_of, question, token
+from movierec_serving.http.recommender import stamp, today
 from movierec_serving.http.replies import problem, reply
-from movierec_serving.http.routes.documented import KEY, PUBLIC, UNKNOWN, MovieInPath
+from movierec_serving.http.routes.documented import GONE, KEY, PUBLIC, UNKNOWN, MovieInPath
 from movierec_serving.model.holder import ModelHolder
 
 
@@ -19,18 +21,21 @@ def add_movie_routes(app: FastAPI, holder: ModelHolder) -> None:
     @app.get(
         "/movies",
         response_model=schemas.Movies,
-        responses=PUBLIC,
+        responses={**PUBLIC, **GONE},
         dependencies=KEY,
-        summary="Movies whose title contains the query, whatever its case",
+        summary="Movies whose title contains the query, whatever its case, accents and article",
     )
     async def get_movies(search: Annotated[schemas.Search, Query()]) -> Response:
-        model = holder.current()
-        query, titles = search.query.casefold(), model.searchable
-        matching = (row for row in model.bundle.popular_items.tolist() if query in titles[row])
-        page = islice(matching, search.offset, search.offset + search.n)
-        blocked = holder.blocked(model)
-        movies = [_movie_info(model, row, blocked) for row in page]
-        return reply({**stamp(model), "items": movies}).response()
+        asked = question("/movies", search)
+        place = place_of(search.page, asked)
+        model = holder.at(place.version) if place else holder.current()
+        begin = place.offset if place else search.offset
+        rows = list(islice(_matching(model, search), begin, begin + search.n + 1))
+        movies = [_movie_info(holder, model, row) for row in rows[: search.n]]
+        content: dict[str, Any] = {**stamp(model), "items": movies}
+        if len(rows) > search.n:
+            content["next_page"] = token(Place(model.version, begin + search.n), asked)
+        return reply(content).response()
 
     @app.get(
         "/movies/{movie_id:id}",
@@ -41,12 +46,27 @@ def add_movie_routes(app: FastAPI, holder: ModelHolder) -> None:
     )
     async def get_movie(movie_id: MovieInPath) -> Response:
         model = holder.current()
-        row = model.bundle.item_row(movie_id)
+        row = model.catalogue.row(movie_id)
         if row is None:
-            return problem(404, "the model does not know this movie").response()
-        return reply({**stamp(model), **_movie_info(model, row, holder.blocked(model))}).response()
+            return problem(404, "neither model nor catalogue know this movie").response()
+        return reply({**stamp(model), **_movie_info(holder, model, row)}).response()
 
 
-def _movie_info(model: PublishedModel, row: int, blocked: NDArray[np.int64]) -> dict[str, Any]:
-    about = {"ratings": int(model.bundle.popularity[row]), "blocked": bool((blocked == row).any())}
-    return {**model.card(row), **about}
+def _matching(model: PublishedModel, search: schemas.Search) -> Iterator[int]:
+    """The rows of the movies that are meant, the most popular first."""
+    rows, titles = model.orders.everything, model.catalogue.searchable
+    if search.wish is not NO_WISH:
+        rows = rows[~unlike(model.catalogue, search.wish)[rows]]
+    wanted = needles(search.query)
+    return (row for row in rows.tolist() if any(needle in titles[row] for needle in wanted))
+
+
+def _movie_info(holder: ModelHolder, model: PublishedModel, row: int) -> dict[str, Any]:
+    ratings = model.bundle.popularity
+    return {
+        **model.card(row),
+        "year": model.catalogue.year(row),
+        "ratings": int(ratings[row]) if row < len(ratings) else 0,
+        "listed": not bool(model.catalogue.closed(today())[row]),
+        "blocked": bool((holder.blocked(model) == row).any()),
+    }

@@ -9,9 +9,11 @@ from fastapi import FastAPI, Query, Response
 from fastapi.routing import APIRoute
 
 from movierec_serving.http import schemas
+from movierec_serving.http.paging import place_of, question
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import problem
 from movierec_serving.http.routes.documented import (
+    GONE,
     KEY,
     LIST,
     PUBLIC,
@@ -31,42 +33,65 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
     @app.get(
         PATH,
         response_model=schemas.Recommendations,
-        responses={**PUBLIC, **LIST},
+        responses={**PUBLIC, **LIST, **GONE},
         dependencies=KEY,
         summary="A user's best unseen movies; popular ones for a user the model does not know",
     )
     async def get_recommendations(
-        user_id: UserInPath, options: Annotated[schemas.Options, Query()]
+        user_id: UserInPath, options: Annotated[schemas.PagedOptions, Query()]
     ) -> Response:
-        return Recommender(holder, options).for_user(user_id).response()
+        return _asked(f"/recommend/{user_id}", options, holder).for_user(user_id).response()
 
     @app.get(
         "/similar/{movie_id:id}",
         response_model=schemas.Recommendations,
-        responses={**UNKNOWN, **LIST},
+        responses={**UNKNOWN, **LIST, **GONE},
         dependencies=KEY,
         summary="Movies that the same people like",
     )
     async def get_similar(
-        movie_id: MovieInPath, options: Annotated[schemas.Selection, Query()]
+        movie_id: MovieInPath, options: Annotated[schemas.Listed, Query()]
     ) -> Response:
-        recommender = Recommender(holder, options)
+        recommender = _asked(f"/similar/{movie_id}", options, holder)
         row = recommender.model.bundle.item_row(movie_id)
         if row is None:
             return problem(404, "the model does not know this movie").response()
-        return recommender.similar(row).response()
+        return recommender.without_seen(options.user_id).similar(row).response()
 
     @app.get(
         "/popular",
         response_model=schemas.Recommendations,
-        responses={**PUBLIC, **LIST},
+        responses={**PUBLIC, **LIST, **GONE},
         dependencies=KEY,
-        summary="The most rated movies",
+        summary="The movies that most people liked, lately or ever",
     )
-    async def get_popular(options: Annotated[schemas.Selection, Query()]) -> Response:
-        return Recommender(holder, options).popular().response()
+    async def get_popular(options: Annotated[schemas.Popular, Query()]) -> Response:
+        recommender = _asked("/popular", options, holder, last=None)
+        return recommender.without_seen(options.user_id).popular(options.window).response()
+
+    @app.get(
+        "/latest",
+        response_model=schemas.Recommendations,
+        responses={**PUBLIC, **LIST, **GONE},
+        dependencies=KEY,
+        summary="The movies that came last, also those that nobody has rated yet",
+    )
+    async def get_latest(options: Annotated[schemas.Latest, Query()]) -> Response:
+        recommender = _asked("/latest", options, holder, last=None)
+        return recommender.without_seen(options.user_id).latest(options.by).response()
 
     return next(r for r in app.routes if isinstance(r, APIRoute) and r.path == PATH)
+
+
+def _asked(
+    path: str,
+    options: schemas.PagedOptions | schemas.Listed,
+    holder: ModelHolder,
+    last: int | None = schemas.MAX_OFFSET,
+) -> Recommender:
+    """Of the page that is asked for."""
+    asked = question(path, options)
+    return Recommender(holder, options, None, asked, place_of(options.page, asked, last))
 
 
 def add_recommendations_by_workers(
