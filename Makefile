@@ -56,7 +56,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: .venv/.ready ## the lock files anew from pyproject.toml
 	$(LOCK) --extra assets --extra setup --output-file requirements.lock pyproject.toml
 	$(LOCK) --constraint requirements.lock --extra assets --extra setup --extra dev --extra docs --output-file requirements-dev.lock pyproject.toml
-	$(LOCK) --constraint requirements.lock --extra setup --output-file deploy/serving.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra postgres --extra setup --output-file deploy/serving.lock pyproject.toml
 
 images: ## the container images, by buildah; one with a version in it: make images MODEL=15
 	@"$(PYTHON)" -m deploy.images $(if $(MODEL),serving)

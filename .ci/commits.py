@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LONGEST = 110
+LONGEST = 120
 UNFINISHED = re.compile(r"(wip\b|fixup!|squash!|amend!|tmp\b)", re.I)
 TYPED = re.compile(r"(feat|fix|chore|docs|refactor|perf|style|test|build|ci)(\(.*\))?!?:")
 BY_GIT = re.compile(r"(Merge|Revert) |Version \d+\.\d+\.\d+$")

@@ -45,7 +45,7 @@ def test_the_serving_image_gets_what_the_platform_is_tested_with() -> None:
         ("A day that was lost is named.\n", "without a full stop"),
         ("A day that was lost\nis named\n", "second line is empty"),
         ("WIP a day that was lost\n", "unfinished"),
-        (f"A day {'x' * 110}\n", "at most 110"),
+        (f"A day {'x' * 120}\n", "at most 120"),
     ],
 )
 def test_a_commit_message_says_what_changed(

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from movierec_assets.cli.recovering import all_losses
+from movierec_assets.cli.renewal import renewal
 from movierec_assets.maintenance.disk import bytes_by_store, in_words
 from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.status import Status
@@ -27,6 +28,8 @@ def show_status() -> bool:
     console = Console(highlight=False)
     console.print(_table(status))
     console.print(f"disk: {in_words(bytes_by_store(platform.settings.warehouse))}")
+    if note := renewal(platform):
+        console.print(note, markup=False, soft_wrap=True)
     for line in status.disagreements:
         console.print(f"[yellow]![/] {escape(line)}", soft_wrap=True)
     return not status.disagreements

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from movierec_assets.cli.news import News
 from movierec_assets.cli.ports import conflicts, ports_of
 from movierec_assets.cli.processes import LoggedProcess, commands, exporter_command, stop_all
+from movierec_assets.cli.renewal import renewal
 from movierec_assets.cli.setup import configure, create_databases
 from movierec_assets.errors import InUseError
 from movierec_assets.platform import Platform
@@ -109,6 +110,8 @@ def _run(root: Path, chosen: Settings, signals: queue.SimpleQueue[int], console:
     try:
         for name, call in calls.items():
             started.append(LoggedProcess(name, call, logs / f"{name}.log", root))
+        if note := renewal(Platform.of(chosen)):
+            console.print(note, markup=False)
         with dg.DagsterInstance.get() as instance:
             news = News(instance, Platform.of(chosen).serving_client, ui)
             return _watch(started, news, signals, console)

@@ -14,7 +14,7 @@ from movierec_assets.errors import NotReadyError
 from movierec_assets.training.day_model import DayModel
 from movierec_assets.training.identity import model_identity, partitions_digest
 from movierec_assets.training.trainer import Trainer
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import Bundle, Manifest
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,19 @@ def _start(recipe: Recipe, until: str, parent: DayModel | None, stored: Stored) 
             f"the bundle or twin of {parent.day}'s model was lost: `movierec recover --apply` "
             f"makes it again, or materialize {recipe.arm}_model of its month up to {parent.day}"
         )
-    manifest = bundle.manifest
+    return None if changes(recipe, bundle.manifest) else bundle
+
+
+def changes(recipe: Recipe, manifest: Manifest) -> list[str]:
+    """Say what a recipe asks for otherwise than a model was fitted; nothing if a warm fit may go on
+    from it.
+    """
     # What follows from the number of ratings changes every day, and is no change of the recipe.
     before = {**manifest.parameters, **{name: recipe.parameters[name] for name in recipe.by_size}}
-    fitted_by = manifest.family, manifest.training_version, before
-    asked_for = recipe.trainer.family, recipe.trainer.version, dict(recipe.parameters)
-    return bundle if fitted_by == asked_for else None
+    compared = {
+        "family": (manifest.family, recipe.trainer.family),
+        "training code": (manifest.training_version, recipe.trainer.version),
+    }
+    for name in sorted(before.keys() | recipe.parameters.keys()):
+        compared[name] = before.get(name, "absent"), recipe.parameters.get(name, "absent")
+    return [f"{name} {old} → {new}" for name, (old, new) in compared.items() if old != new]

@@ -11,7 +11,7 @@ from movierec_assets.errors import NotReadyError
 from movierec_assets.training.als import ALS
 from movierec_assets.training.day_model import DayModel
 from movierec_assets.training.ease import EASE
-from movierec_assets.training.plan import Fit, Inherit, Keep, Past, Plan, Recipe, plan_day
+from movierec_assets.training.plan import Fit, Inherit, Keep, Past, Plan, Recipe, changes, plan_day
 from movierec_serving.bundle import Bundle
 from tests.support import sample_models
 
@@ -69,6 +69,18 @@ def test_else_it_is_fitted_cold(parent: DayModel | None, recipe: Recipe, store: 
     plan = planned(Past(PARTITIONS, parent=parent), store, recipe)
     assert isinstance(plan, Fit)
     assert (plan.fit, plan.parent, plan.month_loss) == ("cold", None, None)
+
+
+def test_what_is_asked_for_otherwise_is_said_before_it_is_trained(store: Store) -> None:
+    manifest = store.bundles["model-1"].manifest
+    assert changes(RECIPE, manifest) == []
+    assert changes(replace(RECIPE, by_size=frozenset({"alpha"})), manifest) == []
+    other = replace(ALS, version="9")
+    asked = replace(
+        RECIPE, trainer=other, parameters={"alpha": 0.7, "regularization": 12.0, "x": 1}
+    )
+    found = ["training code 1 → 9", "alpha 0.6 → 0.7", "x absent → 1"]
+    assert changes(asked, manifest) == found
 
 
 def test_a_day_without_ratings_inherits_the_day_befores_model(store: Store) -> None:
