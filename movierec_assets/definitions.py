@@ -11,6 +11,7 @@ from movierec_assets.defs import (
     automation,
     deployment,
     events,
+    experiments,
     ingestion,
     maintenance,
     notices,
@@ -22,6 +23,7 @@ from movierec_assets.defs import (
     tuning,
     validation,
 )
+from movierec_assets.defs.monitoring import experiments as results
 from movierec_assets.defs.monitoring import (
     live,
     pipeline_report,
@@ -46,13 +48,18 @@ def assemble(platform: Platform) -> dg.Definitions:
             ingestion.raw_ratings,
             ingestion.movies,
             validation.validated_ratings,
-            *(training.model_asset(arm) for arm in platform.settings.arms),
+            *(
+                training.model_asset(arm, platform.settings.of_arm(arm).model)
+                for arm in platform.settings.arms
+            ),
             registration.registered_model(served),
             promotion.gate_verdict,
             promotion.production_model,
             deployment.served_model,
             prequential.prequential_evaluation,
             recommendations.recommendation_log,
+            experiments.experiment_arms([model_key(arm) for arm in platform.settings.arms]),
+            results.experiment_results,
             tuning.tuned_parameters(served),
         ],
         asset_checks=[
@@ -70,6 +77,9 @@ def assemble(platform: Platform) -> dg.Definitions:
             deployment.deploy_job,
             live.live_job,
             production.set_production,
+            experiments.start_experiment,
+            experiments.stop_experiment,
+            experiments.conclude_experiment,
             maintenance.prune_job,
             maintenance.upkeep_job,
         ],

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, TypeAdapter, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 WEIGHTING = r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$"
 Arm = Literal["als", "ease"]
+OF_TRAINING = (  # what a policy may set
+    *("model", "factors", "regularization", "alpha", "weighting", "iterations", "warm_iterations"),
+    *("dislike_confidence", "half_life_days", "ease_regularization", "ease_weighting"),
+)
+TAKEN = ("production", "popular", *get_args(Arm))  # names of arms that are something else
+ARM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def default_home() -> Path:
@@ -132,6 +140,13 @@ class Settings(BaseSettings):
         default=(),
         description="models that are trained and evaluated every day beside it and not served, "
         "separated by commas",
+    )
+    policies: Annotated[dict[str, dict[str, Any]], NoDecode] = Field(
+        default={},
+        description="named ways to train that are tried beside the served one, as JSON: "
+        '`{"wide": {"model": "als", "factors": 128}}`. Each is trained and evaluated every day as '
+        "an asset of its own, and may be an arm of an experiment. It may name `model` and the "
+        "settings of ALS and EASE",
     )
     ease_regularization: float = Field(
         default=100.0, gt=0, description="EASE: weight of the L2 penalty"
@@ -317,6 +332,25 @@ class Settings(BaseSettings):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _from_json(cls, value: object) -> object:
+        return json.loads(value or "{}") if isinstance(value, str) else value
+
+    @field_validator("policies")
+    @classmethod
+    def _can_be_trained(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, policy in value.items():
+            if not ARM_NAME.fullmatch(name) or name in TAKEN:
+                raise ValueError(f"{name!r}: a name is of a-z, 0-9 and _, and none of {TAKEN}")
+            for setting, wanted in policy.items():
+                if setting not in OF_TRAINING:
+                    raise ValueError(f"{name}: {setting} is none of {', '.join(OF_TRAINING)}")
+                field = cls.model_fields[setting]
+                kind: Any = Annotated[field.annotation, field]
+                TypeAdapter(kind).validate_python(wanted)
+        return value
+
     @field_validator("endpoints")
     @classmethod
     def _are_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -333,7 +367,11 @@ class Settings(BaseSettings):
     @property
     def arms(self) -> tuple[str, ...]:
         """What is trained every day, the served one first."""
-        return tuple(dict.fromkeys((self.model, *self.also_train)))
+        return tuple(dict.fromkeys((self.model, *self.also_train, *self.policies)))
+
+    def of_arm(self, arm: str) -> Self:
+        """The settings that an arm is trained by: a policy's, or those of a family."""
+        return self.model_copy(update=self.policies.get(arm, {"model": arm}))
 
     @property
     def warehouse(self) -> Path:

@@ -40,9 +40,9 @@ class Production(NamedTuple):
     model: DayModel
 
 
-def model_asset(arm: str) -> dg.AssetsDefinition:
-    """The asset of a trainer of the table, `als_model` of the first."""
-    trainer = TRAINERS[arm]
+def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
+    """The asset of an arm: `als_model` of the family, or a policy's by its name."""
+    trainer = TRAINERS[family]
 
     @daily_asset(
         name=f"{arm}_model",

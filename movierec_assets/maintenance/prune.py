@@ -131,7 +131,7 @@ def _parents(platform: Platform, versions: Sequence[Version]) -> dict[str, str |
 def _of_days(platform: Platform, newest: int) -> set[str]:
     """The models of the days: all of the served arm, of the others those of the newest days."""
     found: set[str] = set()
-    for arm in TRAINERS:
+    for arm in {*TRAINERS, *platform.settings.arms}:
         models = [one.identity for one in platform.warehouse.models(arm=arm).values()]
         kept = models if arm == platform.warehouse.arm else models[-newest:]
         found |= {identity for identity in kept if identity is not None}

@@ -13,6 +13,7 @@ import tenacity
 from pydantic import SecretStr
 
 from movierec_assets.errors import EndpointError
+from movierec_serving.bundle.experiment import Experiment
 
 A_CONNECTION = 25  # users asked about over one connection
 RELOAD_S = 60.0  # it re-hashes the whole bundle
@@ -100,6 +101,21 @@ class ServingClient:
         return Reload(
             url, body["version"], body.get("previous"), bool(body.get("changed")), seconds
         )
+
+    def experiment(self, url: str, experiment: Experiment | None) -> None:
+        """Make an endpoint answer by the arms of an experiment, or by production alone.
+
+        Raises:
+            EndpointError: no answer, or a version that it refused, with its reason.
+        """
+        with self._connection(url, RELOAD_S) as client:
+            if experiment is None:
+                answer = _persistently(client.delete, "/experiment")
+            else:
+                body = experiment.model_dump(mode="json", exclude={"format_version"})
+                answer = _persistently(client.put, "/experiment", json=body)
+        if answer.is_error:
+            raise EndpointError(f"{url} answered {answer.status_code}: {answer.text[:500]}")
 
     def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
         """The list of each user, asked for one after the other as applications do.

@@ -4,46 +4,44 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 import dagster as dg
-import pandas as pd
 
+from movierec_assets.defs.shared.actions import actions_since
 from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
-from movierec_assets.defs.shared.keys import VALIDATED_RATINGS
+from movierec_assets.defs.shared.keys import GATE_VERDICT
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.monitoring.outcomes import DIMENSIONS, RATES, K, Rate, rates
-from movierec_assets.resources.stores.shown_files import ShownFiles
+from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.warehouse import Warehouse
-from movierec_assets.settings import Settings
 
 NOTHING = "nobody was shown a list on this day"
 
 
-@daily_asset(deps=[VALIDATED_RATINGS], kinds={"duckdb"})
+@daily_asset(deps=[GATE_VERDICT], kinds={"duckdb"})
 def recommendation_log(
-    context: dg.AssetExecutionContext,
-    warehouse: Warehouse,
-    shown_files: ShownFiles,
-    settings: dg.ResourceParam[Settings],
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> Results:
     """The lists that people were shown on the day, each exactly once, and what became of those of
     the days before.
 
     An action counts for a list that named the movie to the same user up to `MOVIEREC_OUTCOME_DAYS`
-    days before; so the rates of a day are final when as many days have followed. A leaf: nothing
-    waits for it.
+    days before; so the rates of a day are final when as many days have followed. After the gate,
+    so that nothing waits for it. Lists of days before that had no run are ingested with the next.
     """
-    within = settings.outcome_days
+    warehouse, shown_files = platform.warehouse, platform.shown_files
     found: dict[str, dict[str, int]] = {}
     of_day: dict[str, list[Rate]] = {}
 
     def ingest(day: str) -> None:
         shown, torn = shown_files.read(day)
         new = warehouse.record_shown(day, shown)
+        for missed in _missed(platform, day):
+            warehouse.record_shown(missed, shown_files.read(missed)[0])
         lists = warehouse.lists_shown(day)
         found[day] = {"dagster/row_count": lists, "new lists": new, "torn lines": torn}
-        of_day.update(_evaluate(warehouse, day, within))
-        oldest = _before(day, settings.keep_shown_days)
+        of_day.update(_evaluate(platform, day))
+        oldest = _before(day, platform.settings.keep_shown_days)
         warehouse.forget_shown(oldest)
         shown_files.remove(oldest)
 
@@ -54,11 +52,12 @@ def recommendation_log(
     yield from each_day(context, ingest, describe)
 
 
-def _evaluate(warehouse: Warehouse, until: str, within: int) -> dict[str, list[Rate]]:
+def _evaluate(platform: Platform, until: str) -> dict[str, list[Rate]]:
     """Record what is known at the end of a day about its lists and those of the days before."""
+    warehouse, within = platform.warehouse, platform.settings.outcome_days
     first = _before(until, within)
     days = {"first": _before(first, within), "last": until}  # a list's earlier one may be as old
-    events = _events()
+    events = actions_since(platform, days["first"])
     with warehouse.connect():
         judged = warehouse.user_days(**days, events=events, within=within, k=K)
         movies = warehouse.movies_shown(**days, events=events, within=within, k=K)
@@ -73,16 +72,11 @@ def _evaluate(warehouse: Warehouse, until: str, within: int) -> dict[str, list[R
     return known
 
 
-def _events() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "user_id": pd.Series(dtype=str),
-            "movie_id": pd.Series(dtype=str),
-            "type": pd.Series(dtype=str),
-            "value": pd.Series(dtype=float),
-            "done_at": pd.Series(dtype="datetime64[ns]"),
-        }
-    )
+def _missed(platform: Platform, day: str) -> list[str]:
+    """The days before of which something was written and nothing is in the table."""
+    oldest = _before(day, platform.settings.keep_shown_days)
+    written = [one for one in platform.shown_files.days() if oldest <= one < day]
+    return [one for one in written if not platform.warehouse.lists_shown(one)]
 
 
 def _metadata(of_the_day: list[Rate]) -> Metadata:

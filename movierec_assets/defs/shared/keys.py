@@ -9,6 +9,8 @@ VALIDATED_RATINGS = dg.AssetKey("validated_ratings")
 REGISTERED_MODEL = dg.AssetKey("registered_model")
 GATE_VERDICT = dg.AssetKey("gate_verdict")
 PREQUENTIAL_EVALUATION = dg.AssetKey("prequential_evaluation")
+EXPERIMENT_ARMS = dg.AssetKey("experiment_arms")
+EXPERIMENT_RESULTS = dg.AssetKey("experiment_results")
 RECOMMENDATION_LOG = dg.AssetKey("recommendation_log")
 PRODUCTION_MODEL = dg.AssetKey("production_model")
 SERVED_MODEL = dg.AssetKey("served_model")
@@ -21,6 +23,8 @@ TRAINED = (
     GATE_VERDICT,
     PREQUENTIAL_EVALUATION,
     RECOMMENDATION_LOG,
+    EXPERIMENT_ARMS,
+    EXPERIMENT_RESULTS,
 )
 DAILY = (*INGESTED, *TRAINED)
 

@@ -10,8 +10,9 @@ from movierec_assets.training.trainers import TRAINERS
 
 def recipes(arm: str, settings: Settings, warehouse: Warehouse) -> Callable[[str], Recipe]:
     """What is asked for on a day: the settings', or the parameters that a search found since."""
-    trainer = TRAINERS[arm]
-    base = trainer.parameters(settings)
+    own = settings.of_arm(arm)
+    trainer = TRAINERS[own.model]
+    base = trainer.parameters(own)
     tuned = warehouse.tuned(base, arm)
 
     def recipe(day: str) -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from movierec_assets.resources.warehouse.activity import Activity
 from movierec_assets.resources.warehouse.catalogue import Catalogue
 from movierec_assets.resources.warehouse.erasing import Erasing
+from movierec_assets.resources.warehouse.experiments import Experiments
 from movierec_assets.resources.warehouse.ledger import Ledger
 from movierec_assets.resources.warehouse.models import Models
 from movierec_assets.resources.warehouse.scores import Scores
@@ -22,6 +23,7 @@ class Warehouse(
     Scores,
     ServedLists,
     ShownLists,
+    Experiments,
     Erasing,
 ):
     """What was delivered, what was made of it by day, and what is served.

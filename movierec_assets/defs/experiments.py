@@ -1,0 +1,278 @@
+"""Experiments, from their start to their conclusion: what a person asks for, and the arms of a day.
+
+What a day says of one is `monitoring/experiments.py`'s.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from movierec_assets.defs.shared.actions import actions_since
+from movierec_assets.defs.shared.arms import ArmStores
+from movierec_assets.defs.shared.challengers import Gate
+from movierec_assets.defs.shared.days import Results, each_day
+from movierec_assets.defs.shared.header import POOL, daily_asset
+from movierec_assets.defs.shared.keys import GATE_VERDICT
+from movierec_assets.defs.shared.metadata import Metadata, table
+from movierec_assets.defs.shared.production import reconcile_production
+from movierec_assets.errors import NotReadyError
+from movierec_assets.monitoring.experiments import history, wrong_metric, wrong_shares
+from movierec_assets.monitoring.outcomes import K
+from movierec_assets.monitoring.power import Plan, plan
+from movierec_assets.platform import Platform
+from movierec_assets.resources.warehouse.experiments import Trial
+from movierec_assets.training.trainers import TRAINERS
+from movierec_serving.bundle import BundleError
+from movierec_serving.bundle.experiment import POPULAR, PRODUCTION, Arm, Experiment
+
+PAST_DAYS = 28  # of the log, that a plan is made from
+UNPLANNED = 10_000.0  # information of an error of 0.01, where nothing is known
+NONE = "no experiment is under way"
+
+
+class Start(dg.Config):
+    """An experiment, or larger shares of the one under way, by its name.
+
+    `shares` are of all users, production's among them. `day` is the first whose lists count; today
+    if none is given. With `only_plan` nothing is started.
+    """
+
+    name: str
+    shares: dict[str, float]
+    reason: str
+    metric: str = "hit_rate"
+    effect: float = 0.05
+    days: int = PAST_DAYS
+    day: str | None = None
+    only_plan: bool = False
+
+
+class End(dg.Config):
+    """Why the experiment under way ends."""
+
+    reason: str
+
+
+class Conclude(dg.Config):
+    """Which arm's policy is to be production's, and why."""
+
+    winner: str
+    reason: str
+
+
+@dg.op(pool=POOL, required_resource_keys={"platform", "mlflow"})
+def start(context: dg.OpExecutionContext, config: Start) -> None:
+    """Plan from the log, publish the arms, and let the endpoints follow."""
+    platform: Platform = context.resources.platform
+    stores = stores_of(platform, context.resources.mlflow)
+    day = config.day or datetime.now(UTC).date().isoformat()
+    running = platform.warehouse.running()
+    trained = set(platform.settings.arms) - {platform.settings.model}
+    wrong = wrong_shares(config.shares, trained) or wrong_metric(config.metric)
+    if running is not None and running.name != config.name:
+        wrong = f"{running.name} is under way; stop or conclude it first"
+    if wrong:
+        raise dg.Failure(wrong, allow_retries=False)
+    planned = _planned(platform, config, day)
+    context.add_output_metadata(_described(planned, config))
+    if config.only_plan:
+        return
+    if running is not None:
+        trial = replace(running, experiment=running.experiment.grown(config.shares), grown=day)
+    else:
+        versions = stores.publish(config.shares, _tags(context.run_id))
+        salt = hashlib.sha256(f"experiment {config.name}".encode()).hexdigest()[:16]
+        arms = [Arm(name=name, version=versions.get(name)) for name in _ordered(config.shares)]
+        shares = {arm.name: config.shares[arm.name] for arm in arms}
+        trial = Trial(
+            name=config.name,
+            metric=config.metric,
+            effect=config.effect,
+            days=config.days,
+            information=planned.information if planned else UNPLANNED,
+            power=float(planned.power[-1]) if planned else None,
+            reason=config.reason,
+            started=day,
+            grown=day,
+            experiment=Experiment.of(config.name, salt, arms, shares),
+        )
+    stores.carry_out(trial.experiment)
+    platform.warehouse.record_trial(trial)
+
+
+@dg.op(pool=POOL, required_resource_keys={"platform", "mlflow"})
+def stop(context: dg.OpExecutionContext, config: End) -> None:
+    """Everybody is answered by production again."""
+    platform: Platform = context.resources.platform
+    _end(platform, stores_of(platform, context.resources.mlflow), f"stopped: {config.reason}")
+
+
+@dg.op(pool=POOL, required_resource_keys={"platform", "mlflow"})
+def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
+    """Judge the winner's newest model; if the gate passes it, its parameters are production's."""
+    platform: Platform = context.resources.platform
+    stores = stores_of(platform, context.resources.mlflow)
+    settings, warehouse = platform.settings, platform.warehouse
+    trial = _under_way(platform)
+    if config.winner not in {arm.name for arm in trial.experiment.arms}:
+        raise dg.Failure(f"{trial.name} has no arm {config.winner!r}", allow_retries=False)
+    said = f"concluded with {config.winner}: {config.reason}"
+    if config.winner == PRODUCTION:
+        _end(platform, stores, said)
+        return
+    own = settings.of_arm(config.winner)
+    if config.winner == POPULAR or own.model != settings.model:
+        raise dg.Failure(
+            f"nothing was changed: production is of the family {settings.model}, and a policy of "
+            f"another one becomes its own by MOVIEREC_MODEL; then each day's gate judges it",
+            allow_retries=False,
+        )
+    model, version = stores.newest(config.winner, _tags(context.run_id))
+    gate = Gate(settings, stores.bundles, stores.registry, warehouse)
+    verdict = gate.verdict(model, version, stores.registry.versions(), warehouse.model)
+    context.add_output_metadata({"verdict": verdict.decision, "reason": verdict.reason})
+    if verdict.decision != "passed":
+        raise dg.Failure(
+            f"nothing was changed: the gate says {verdict.decision} to version {version.number}: "
+            f"{verdict.reason}",
+            allow_retries=False,
+        )
+    trainer = TRAINERS[settings.model]
+    base, wanted = trainer.parameters(settings), trainer.parameters(own)
+    day = replace(model, arm=settings.model)
+    warehouse.record_tuned(day, version.number, base, wanted, verdict.decision)
+    by = f"conclude_experiment {trial.name}: {config.reason}, run {context.run_id}"
+    reconcile_production(context.instance, stores.registry, by)
+    _end(platform, stores, said)
+
+
+def experiment_arms(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    """The asset, for arms whose models are `models`."""
+    make = daily_asset(
+        name="experiment_arms", deps=[*models, GATE_VERDICT], kinds={"mlflow", "litserve"}
+    )
+    return make(_renew_arms)
+
+
+def _renew_arms(
+    context: dg.AssetExecutionContext,
+    platform: dg.ResourceParam[Platform],
+    mlflow: dg.ResourceParam[Any],
+) -> Results:
+    """The newest model of each arm of the experiment under way, served as fresh as production.
+
+    Registered and published, not judged: an arm is on trial, and no arm's version is ever
+    production without the gate. A version that an endpoint refuses leaves the one before it.
+    """
+    stores = stores_of(platform, mlflow)
+    found: dict[str, Metadata] = {}
+
+    def renew(day: str) -> None:
+        trial = platform.warehouse.running()
+        if trial is None or day != context.partition_keys[-1]:
+            found[day] = {"note": NONE if trial is None else "the last day of the run has the arms"}
+            return
+        try:
+            renewed = stores.renewed(trial, _tags(context.run.run_id))
+            platform.warehouse.record_trial(renewed)
+            stores.carry_out(renewed.experiment)
+        except (NotReadyError, BundleError, dg.Failure) as error:
+            # A failure would keep the stages after this one from the day.
+            said = f"the arms of {trial.name} are not all renewed: {error}"
+            context.log.error(said)
+            platform.notifier.send(said)
+            found[day] = {"experiment": trial.name, "note": said}
+            return
+        shares = renewed.experiment.shares
+        rows = [(arm.name, shares[arm.name], arm.version or 0) for arm in renewed.experiment.arms]
+        found[day] = {"experiment": trial.name, "arms": table(("arm", "share", "version"), rows)}
+
+    yield from each_day(context, renew, lambda days: {day: found[day] for day in days})
+
+
+def stores_of(platform: Platform, mlflow: Any) -> ArmStores:
+    return ArmStores(
+        platform.warehouse,
+        platform.bundle_store,
+        platform.published_models,
+        platform.model_registry,
+        platform.serving_client,
+        mlflow,
+    )
+
+
+def _ordered(shares: Mapping[str, float]) -> list[str]:
+    """The arms, the control first."""
+    return [PRODUCTION, *sorted(set(shares) - {PRODUCTION})]
+
+
+def _planned(platform: Platform, config: Start, day: str) -> Plan | None:
+    """From what users did in the days before; None where nobody was shown anything."""
+    last = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+    first = (date.fromisoformat(day) - timedelta(days=min(config.days, PAST_DAYS))).isoformat()
+    events = actions_since(platform, first)
+    within = platform.settings.outcome_days
+    past = history(
+        platform.warehouse.user_days(first, last, events, within=within, k=K), config.metric
+    )
+    if past is None:
+        return None
+    plans = [
+        plan(past, config.effect, (config.shares[PRODUCTION], share))
+        for arm, share in config.shares.items()
+        if arm != PRODUCTION
+    ]
+    return min(plans, key=lambda one: float(one.power[-1]))
+
+
+def _described(planned: Plan | None, config: Start) -> Metadata:
+    if planned is None:
+        return {"plan": "nobody was shown a list in the days before: there is nothing to plan by"}
+    power, days = float(planned.power[-1]), len(planned.power)
+    found = f"after {planned.days} days" if planned.days else f"not in {days} days"
+    return {
+        "plan": f"{config.effect:.0%} of {config.metric} is found with probability 0.8 {found}; "
+        f"with {planned.users:,} users and {days} days with probability {power:.2f}",
+        "power": round(power, 3),
+        "users": planned.users,
+    }
+
+
+def _under_way(platform: Platform) -> Trial:
+    trial = platform.warehouse.running()
+    if trial is None:
+        raise dg.Failure(NONE, allow_retries=False)
+    return trial
+
+
+def _end(platform: Platform, stores: ArmStores, conclusion: str) -> None:
+    trial = _under_way(platform)
+    stores.carry_out(None)
+    today = datetime.now(UTC).date().isoformat()
+    platform.warehouse.record_trial(replace(trial, ended=today, conclusion=conclusion))
+
+
+def _tags(run_id: str) -> dict[str, str]:
+    return {"dagster_run": run_id}
+
+
+@dg.job(description="Plan an experiment from the log, and start it, or give it larger shares.")
+def start_experiment() -> None:
+    start()
+
+
+@dg.job(description="End the experiment under way: everybody is answered by production.")
+def stop_experiment() -> None:
+    stop()
+
+
+@dg.job(
+    description="End the experiment under way with a winner, whose parameters become production's "
+    "if the gate passes its newest model."
+)
+def conclude_experiment() -> None:
+    conclude()

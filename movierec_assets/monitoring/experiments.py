@@ -1,0 +1,224 @@
+"""An experiment at the end of a day: each arm beside the control, and what to do, in a sentence.
+
+The intervals are `arms.py`'s. Here is what they are of, whether they can be trusted, and words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from movierec_assets.monitoring.arms import Users, difference
+from movierec_assets.monitoring.power import History
+from movierec_assets.monitoring.sequential import Sequence as Bounds
+from movierec_assets.monitoring.sequential import mismatch
+from movierec_serving.bundle.experiment import POPULAR, PRODUCTION
+
+METRICS: Mapping[str, str] = {  # the column that is counted, per user and day on which they came
+    "hit_rate": "hit",
+    "likes": "liked",
+    "taken_up": "taken_up",
+}
+# Looked at every day, a level of 1 % would be passed by chance far more often.
+MISMATCH_LEVEL = 0.0005
+FALLBACKS_MORE = 0.02  # share of lists more than the control's that is a guard-rail's alarm
+SLOWER = 2.0  # times the control's milliseconds
+
+
+@dataclass(frozen=True)
+class Look:
+    """An arm at the end of a day. `middle`, `low` and `high` are the difference to the control,
+    None of the control itself and while there are too few users.
+
+    Attributes:
+        mean: of the metric, per user and day.
+        mismatch: the p-value that users came to the arms by their shares, the same for all arms.
+        dislikes: per user and day.
+        fallbacks: share of the lists that were popular movies for want of better, or none.
+        failures: share of the lists that production made because the arm was broken.
+        ms: mean time to make a list.
+    """
+
+    arm: str
+    users: int
+    mean: float
+    middle: float | None
+    low: float | None
+    high: float | None
+    mismatch: float
+    dislikes: float
+    fallbacks: float
+    failures: float
+    ms: float
+
+
+def looks(
+    user_days: pd.DataFrame,
+    lists: pd.DataFrame,
+    before: pd.DataFrame,
+    metric: str,
+    shares: Mapping[str, float],
+    bounds: Bounds,
+) -> list[Look]:
+    """Every arm, the control first.
+
+    Args:
+        user_days: a row for each user, day, version and source since the start, with `arm`.
+        lists: by `arm`: `fallbacks`, `failures`, `ms`, means over its lists.
+        before: as `user_days`, of the time before the start.
+        shares: of the users by arm, the control first.
+    """
+    gains = _by_user(user_days, METRICS[metric])
+    dislikes = _by_user(user_days, "disliked")
+    known = _residuals(_by_user(before, METRICS[metric], arms=False))
+    users = {arm: _users(gains, arm, known) for arm in shares}
+    control = users[next(iter(shares))]
+    counts = np.array([len(one.days) for one in users.values()], np.int64)
+    p = mismatch(counts, np.array(list(shares.values())))
+    rest = lists.set_index("arm").to_dict("index")
+    found = []
+    for arm, own in users.items():
+        compared = None if own is control else difference(control, own, bounds)
+        about = rest.get(arm, {"fallbacks": 0.0, "failures": 0.0, "ms": 0.0})
+        disliked = dislikes[dislikes["arm"] == arm]
+        found.append(
+            Look(
+                arm=arm,
+                users=len(own.days),
+                mean=own.mean,
+                middle=compared.estimate if compared else None,
+                low=_finite(compared.lower) if compared else None,
+                high=_finite(compared.upper) if compared else None,
+                mismatch=p,
+                dislikes=float(disliked["gains"].sum() / max(disliked["days"].sum(), 1)),
+                **{name: float(about[name]) for name in ("fallbacks", "failures", "ms")},
+            )
+        )
+    return found
+
+
+def sentence(found: Sequence[Look], metric: str, effect: float, last_day: bool) -> str:
+    """What is known, and what to do.
+
+    Args:
+        effect: the least that is worth having, relative to the control.
+        last_day: whether as many days as planned have passed.
+    """
+    control, *arms = found
+    if control.mismatch < MISMATCH_LEVEL:
+        came = ", ".join(f"{one.arm} {one.users:,}" for one in found)
+        return (
+            f"Nothing can be said: users did not come to the arms by their shares ({came}; "
+            f"p = {control.mismatch:.1g}). Find out why, and start anew."
+        )
+    return " ".join(
+        [*(_about(one, control, metric, effect, last_day) for one in arms), *guards(found)]
+    )
+
+
+def _about(one: Look, control: Look, metric: str, effect: float, last_day: bool) -> str:
+    if one.middle is None or one.low is None or one.high is None or not control.mean:
+        return f"{one.arm}: too few users to tell ({one.users:,} and {control.users:,})."
+    low, middle, high = (value / control.mean for value in (one.low, one.middle, one.high))
+    said = f"{one.arm}: {metric} {middle:+.1%} ({low:+.1%} to {high:+.1%}) against {control.arm}"
+    if low > 0:
+        return f"{said}: it is better. Conclude with it."
+    if high < 0:
+        return f"{said}: it is worse. Stop."
+    if high < effect:
+        return f"{said}: {effect:.0%} more is ruled out. Stop, or go on for less."
+    if last_day:
+        return f"{said}: not known after as many days as planned. Stop, or give it more users."
+    return f"{said}: not known yet. Wait."
+
+
+def guards(found: Sequence[Look]) -> list[str]:
+    """A sentence for each thing that an arm harms beside the metric."""
+    control, *arms = found
+    said = []
+    for one in arms:
+        if one.failures:
+            said.append(f"{one.arm} was broken for {one.failures:.1%} of its lists.")
+        if one.fallbacks > control.fallbacks + FALLBACKS_MORE:
+            said.append(f"{one.arm} fell back for {one.fallbacks:.1%} of its lists.")
+        if control.ms and one.ms > SLOWER * control.ms:
+            said.append(f"{one.arm} takes {one.ms:.1f} ms a list, {control.arm} {control.ms:.1f}.")
+        more = one.dislikes - control.dislikes
+        if more > 0.1 * max(control.dislikes, 0.01) and one.users >= 100:
+            said.append(f"{one.arm} is disliked more: {one.dislikes:.3f} a user and day.")
+    return said
+
+
+def wrong_shares(shares: Mapping[str, float], trained: Collection[str]) -> str | None:
+    """Why an experiment cannot give these shares; None if it can.
+
+    Args:
+        trained: the arms that are trained beside production's.
+    """
+    if PRODUCTION not in shares or len(shares) < 2:
+        return f"shares: {PRODUCTION} and one arm at least, with their shares of the users"
+    known = {PRODUCTION, POPULAR, *trained}
+    unknown = sorted(set(shares) - known)
+    if unknown:
+        return (
+            f"shares: {', '.join(unknown)} is not trained; there are {', '.join(sorted(known))}. "
+            "MOVIEREC_POLICIES and MOVIEREC_ALSO_TRAIN name more"
+        )
+    if sum(shares.values()) > 1 + 1e-9 or min(shares.values()) <= 0:
+        return "shares: each above 0, together at most 1"
+    return None
+
+
+def wrong_metric(metric: str) -> str | None:
+    """Why there is no such metric; None if there is."""
+    return None if metric in METRICS else f"metric: {metric!r} is none of {', '.join(METRICS)}"
+
+
+def history(user_days: pd.DataFrame, metric: str) -> History | None:
+    """What users did in the past, for a plan; None where nobody was shown anything."""
+    if user_days.empty:
+        return None
+    daily = _daily(user_days.assign(arm="all"), METRICS[metric])
+    gains = daily.pivot_table(index="user_id", columns="day", values="gains", fill_value=0.0)
+    shown = daily.assign(came=1.0).pivot_table(
+        index="user_id", columns="day", values="came", fill_value=0.0
+    )
+    return History(gains.to_numpy(np.float64), shown.to_numpy(np.float64))
+
+
+def _daily(user_days: pd.DataFrame, column: str) -> pd.DataFrame:
+    """(arm, user_id, day, gains): a user's versions and sources of a day are one."""
+    how = "max" if column == "hit" else "sum"
+    return user_days.groupby(["arm", "user_id", "day"], as_index=False).agg(gains=(column, how))
+
+
+def _by_user(user_days: pd.DataFrame, column: str, *, arms: bool = True) -> pd.DataFrame:
+    """(arm, user_id, gains, days)."""
+    rows = user_days if arms else user_days.assign(arm="all")
+    daily = _daily(rows, column)
+    return daily.groupby(["arm", "user_id"], as_index=False).agg(
+        gains=("gains", "sum"), days=("day", "count")
+    )
+
+
+def _residuals(before: pd.DataFrame) -> dict[str, float]:
+    """How much more each user gained before than the mean user on as many days."""
+    mean = before["gains"].sum() / max(before["days"].sum(), 1)
+    return dict(zip(before["user_id"], before["gains"] - mean * before["days"], strict=True))
+
+
+def _users(gains: pd.DataFrame, arm: str, known: Mapping[str, float]) -> Users:
+    own = gains[gains["arm"] == arm]
+    before = np.array([known.get(user, 0.0) for user in own["user_id"]])
+    return Users(
+        own["gains"].to_numpy(np.float64),
+        own["days"].to_numpy(np.float64),
+        before if known else None,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

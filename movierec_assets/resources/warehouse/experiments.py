@@ -1,0 +1,100 @@
+"""Experiments: what was planned, what is carried out, and what each day says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import pandas as pd
+
+from movierec_assets.monitoring.experiments import Look
+from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
+from movierec_serving.bundle.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row of `experiments`: what is asked, and what the endpoints follow.
+
+    Attributes:
+        effect: the least that is worth having, relative to the control's mean.
+        days: planned.
+        information: at which the intervals are tightest; never changed once users came.
+        grown: since when the shares are what they are.
+    """
+
+    name: str
+    metric: str
+    effect: float
+    days: int
+    information: float
+    power: float | None
+    reason: str
+    started: str
+    grown: str
+    experiment: Experiment
+    ended: str | None = None
+    conclusion: str | None = None
+
+
+COLUMNS = [field.name for field in fields(Trial)]
+READ = ", ".join(
+    {
+        "started": "started::VARCHAR",
+        "grown": "grown::VARCHAR",
+        "ended": "ended::VARCHAR",
+        "experiment": "document::VARCHAR",
+    }.get(name, name)
+    for name in COLUMNS
+)
+
+
+class Experiments(DuckDBFile):
+    """The tables `experiments` and `experiment_results`."""
+
+    def trials(self) -> list[Trial]:
+        """All experiments, the oldest first."""
+        rows = self._rows(f"SELECT {READ} FROM experiments ORDER BY experiments.started, name")
+        named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        return [
+            Trial(**{**one, "experiment": Experiment.model_validate_json(one["experiment"])})
+            for one in named
+        ]
+
+    def running(self) -> Trial | None:
+        """The one under way, if any."""
+        return next((one for one in self.trials() if one.ended is None), None)
+
+    def record_trial(self, trial: Trial) -> None:
+        """Make `trial` what is known of the experiment of its name."""
+        row = {name: value for name, value in vars(trial).items() if name != "experiment"}
+        self._put("experiments", {**row, "document": trial.experiment.model_dump_json()})
+
+    def record_looks(self, name: str, day: str, looks: Sequence[Look]) -> None:
+        """Make `looks` what a day says of an experiment."""
+        with self.connect():
+            for look in looks:
+                self._put("experiment_results", {"name": name, "day": day, **vars(look)})
+
+    def looks(self, name: str, until: str) -> pd.DataFrame:
+        """(day, arm, mean, middle, low, high) of the days up to `until`."""
+        with self.connect(read_only=True) as connection:
+            return connection.execute(
+                """SELECT day::VARCHAR AS day, arm, mean, middle, low, high
+                   FROM experiment_results r
+                   WHERE name = ? AND r.day <= CAST(? AS DATE) ORDER BY r.day, arm""",
+                [name, until],
+            ).df()
+
+    def lists_by_arm(self, first: str, last: str) -> pd.DataFrame:
+        """(arm, fallbacks, failures, ms): means over the lists of these days."""
+        with self.connect(read_only=True) as connection:
+            return connection.execute(
+                """SELECT arm, avg((reason IS NOT NULL)::INT) AS fallbacks,
+                          avg(arm_failed::INT) AS failures, avg(ms) AS ms
+                   FROM recommendation_log
+                   WHERE arm IS NOT NULL
+                     AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
+                   GROUP BY arm""",
+                [first, last],
+            ).df()
