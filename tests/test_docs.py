@@ -201,7 +201,10 @@ def test_nothing_names_a_package_index() -> None:
 
 
 # Assets without a table of their own: they are versions, and decisions on them, in MLflow.
-WITHOUT_TABLE = {"collected_events", "registered_model", "gate_verdict", "production_model"}
+WITHOUT_TABLE = {
+    *("collected_events", "registered_model", "gate_verdict", "production_model"),
+    "experiment_arms",
+}
 # Their columns come from outside: delivered files, and what endpoints have written down.
 FROM_OUTSIDE = {"raw_ratings", "movies", "recommendation_log"}
 

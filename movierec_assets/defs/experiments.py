@@ -15,7 +15,7 @@ from movierec_assets.defs.shared.actions import actions_since
 from movierec_assets.defs.shared.arms import ArmStores
 from movierec_assets.defs.shared.challengers import Gate
 from movierec_assets.defs.shared.days import Results, each_day
-from movierec_assets.defs.shared.header import POOL, daily_asset
+from movierec_assets.defs.shared.header import OWNERS, POOL, daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.production import reconcile_production
@@ -260,19 +260,26 @@ def _tags(run_id: str) -> dict[str, str]:
     return {"dagster_run": run_id}
 
 
-@dg.job(description="Plan an experiment from the log, and start it, or give it larger shares.")
+@dg.job(
+    description="Plan an experiment from the log, and start it, or give it larger shares.",
+    owners=OWNERS,
+)
 def start_experiment() -> None:
     start()
 
 
-@dg.job(description="End the experiment under way: everybody is answered by production.")
+@dg.job(
+    description="End the experiment under way: everybody is answered by production.",
+    owners=OWNERS,
+)
 def stop_experiment() -> None:
     stop()
 
 
 @dg.job(
     description="End the experiment under way with a winner, whose parameters become production's "
-    "if the gate passes its newest model."
+    "if the gate passes its newest model.",
+    owners=OWNERS,
 )
 def conclude_experiment() -> None:
     conclude()

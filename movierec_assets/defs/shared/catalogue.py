@@ -12,7 +12,12 @@ from typing import Any
 
 import dagster as dg
 
-from movierec_assets.defs.shared.keys import MODEL_OF_A_DAY, RAW_RATINGS, VALIDATED_RATINGS
+from movierec_assets.defs.shared.keys import (
+    MODEL_OF_A_DAY,
+    RAW_RATINGS,
+    RECOMMENDATION_LOG,
+    VALIDATED_RATINGS,
+)
 from movierec_assets.meanings import meanings_of
 from movierec_assets.resources.warehouse.duckdb_file import columns
 
@@ -24,6 +29,7 @@ def _of(asset: dg.AssetKey, *names: str) -> tuple[tuple[dg.AssetKey, str], ...]:
 
 
 RATED = _of(VALIDATED_RATINGS, "user_id", "movie_id", "rating", "rated_at")
+SHOWN = _of(RECOMMENDATION_LOG, "user_id", "arm", "shown_at", "movies")
 DAYS = _of(VALIDATED_RATINGS, "day")
 OF_A_MODEL: Made = {
     "day": DAYS,
@@ -52,6 +58,16 @@ MADE_OF: Mapping[str, Made] = {
         "day": DAYS,
         "users": _of(VALIDATED_RATINGS, "user_id"),
         **dict.fromkeys(("production", "popularity", "month_before"), RATED),
+    },
+    "experiment_results": {
+        "day": _of(RECOMMENDATION_LOG, "day"),
+        "arm": _of(RECOMMENDATION_LOG, "arm"),
+        "users": _of(RECOMMENDATION_LOG, "user_id"),
+        **dict.fromkeys(("mean", "middle", "low", "high", "dislikes"), SHOWN + RATED),
+        "mismatch": _of(RECOMMENDATION_LOG, "user_id", "arm"),
+        "fallbacks": _of(RECOMMENDATION_LOG, "reason"),
+        "failures": _of(RECOMMENDATION_LOG, "arm_failed"),
+        "ms": _of(RECOMMENDATION_LOG, "ms"),
     },
     "tuned_parameters": {"day": DAYS, "identity": RATED, "parameters": RATED},
 }

@@ -1,0 +1,133 @@
+"""How often an experiment that is looked at every day is wrong, and how often it finds what is
+there; and whether anybody changes arm while processes are killed and versions reloaded.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from bench.experiments.people import World, until
+from bench.experiments.under_load import disturbed
+from bench.goals import goal, wilson
+from movierec_assets.monitoring.arms import difference
+from movierec_assets.monitoring.experiments import MISMATCH_LEVEL
+from movierec_assets.monitoring.power import Plan, plan
+from movierec_assets.monitoring.sequential import Sequence, mismatch
+
+PEOPLE, DAYS, BEFORE = 2000, 30, 28
+WORLDS = 1000
+EFFECT = 0.16  # relative, on how likely a person takes up what she is shown
+KILLS, RELOADS = 20, 50
+
+
+def main() -> bool:
+    """All parts; whether every goal is met."""
+    planned = _planned()
+    met = [_alike(planned), *_planted(planned), *_mismatched()]
+    with tempfile.TemporaryDirectory(prefix="movierec-experiment-") as folder:
+        met += _disturbed(Path(folder))
+    return all(met)
+
+
+def _planned() -> Plan:
+    """From what other people of the same kind did on as many days."""
+    random = np.random.default_rng(7)
+    past = World.of(10 * PEOPLE, random).days(DAYS, random)
+    return plan(past, EFFECT, (0.5, 0.5), users=PEOPLE)
+
+
+def _found(planned: Plan, seed: int, effect: float, *, cuped: bool) -> tuple[bool, bool, bool]:
+    """Of one world looked at on each day: (anything, the right sign, a test for one look)."""
+    random = np.random.default_rng(seed)
+    world = World.of(PEOPLE, random)
+    before = world.days(BEFORE, random) if cuped else None
+    arm = random.random(PEOPLE) < 0.5
+    history, bounds = world.days(DAYS, random, arm, effect), Sequence(planned.information)
+    anything = right = once = False
+    for day in range(1, DAYS + 1):
+        control, other = (until(history, day, some, before) for some in (~arm, arm))
+        found = difference(control, other, bounds)
+        if found is not None:
+            anything |= found.decided
+            right |= found.lower > 0
+            once |= abs(found.estimate) > 1.96 * found.error
+    return anything, right, once
+
+
+def _alike(planned: Plan) -> bool:
+    rows = {
+        cuped: np.array([_found(planned, seed, 0.0, cuped=cuped) for seed in range(WORLDS)])
+        for cuped in (False, True)
+    }
+    print(f"A/A: {WORLDS} worlds of {PEOPLE} people, looked at on each of {DAYS} days\n")
+    print("| | wrong alarms | 95 % |\n|---|---|---|")
+    for name, wrong in (
+        ("confidence sequence", rows[False][:, 0]),
+        ("the same with CUPED", rows[True][:, 0]),
+        ("a 95 % test at each look", rows[False][:, 2]),
+    ):
+        low, high = wilson(int(wrong.sum()), WORLDS)
+        print(f"| {name} | {wrong.mean():.1%} | {low:.1%} to {high:.1%} |")
+    return all(
+        [
+            goal("wrong_alarms", float(rows[False][:, 0].mean()), 0.05),
+            goal("wrong_alarms_cuped", float(rows[True][:, 0].mean()), 0.05),
+        ]
+    )
+
+
+def _planted(planned: Plan) -> list[bool]:
+    worlds = WORLDS // 2
+    found = {
+        cuped: float(
+            np.mean([_found(planned, 10_000 + s, EFFECT, cuped=cuped)[1] for s in range(worlds)])
+        )
+        for cuped in (False, True)
+    }
+    power = float(planned.power[-1])
+    print(f"\n{EFFECT:.0%} more, {worlds} worlds: planned {power:.3f}, found {found[False]:.3f}, ")
+    print(f"with CUPED {found[True]:.3f}; planned days for 0.8: {planned.days}\n")
+    return [goal("found_minus_planned", abs(found[False] - power), 0.05)]
+
+
+def _mismatched() -> list[bool]:
+    """Users come over the days, and each evening the counts are tested."""
+    random = np.random.default_rng(3)
+    users = 20_000
+    found = {}
+    for share in (0.52, 0.5):
+        arrived = random.binomial(users // DAYS, share, (WORLDS, DAYS)).cumsum(axis=1)
+        days = np.arange(1, DAYS + 1) * (users // DAYS)
+        even = np.array([0.5, 0.5])
+        found[share] = float(
+            np.mean(
+                [
+                    any(
+                        mismatch(np.array([one, total - one]), even) < MISMATCH_LEVEL
+                        for one, total in zip(row, days, strict=True)
+                    )
+                    for row in arrived.tolist()
+                ]
+            )
+        )
+    print(f"mismatch with {users:,} users: 52:48 found {found[0.52]:.1%}, 50:50 {found[0.5]:.1%}")
+    return [
+        goal("mismatch_found", found[0.52], 0.95, at_most=False),
+        goal("mismatch_wrongly", found[0.5], 0.01),
+    ]
+
+
+def _disturbed(home: Path) -> list[bool]:
+    seen = disturbed(home, kills=KILLS, reloads=RELOADS)
+    print(
+        f"\n{seen.kills} kills and {seen.reloads} reloads under load: {seen.answers:,} answers to "
+        f"{seen.users} users, {seen.lines:,} lists written down"
+    )
+    return [
+        goal("changed_arm", seen.changed, 0, digits=0),
+        goal("answers_not_written_down", seen.lost, 0, digits=0),
+        goal("written_down_twice", seen.twice, 0, digits=0),
+    ]
