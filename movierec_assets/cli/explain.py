@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,17 @@ def _done(platform: Platform, shown: Shown) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for movie, stars, at in platform.warehouse.rated_since(shown.user_id, shown.movies, shown.at):
         found.setdefault(movie, []).append(f"{stars:g} stars, {at:%Y-%m-%d %H:%M}")
+    since = int(shown.at.timestamp())
+    for kept in platform.event_log.store.of_user(shown.user_id):
+        event = kept.event
+        if event.timestamp < since or event.movie_id not in shown.movies:
+            continue
+        value = "" if event.value is None else f" {event.value:g}"
+        back = ", taken back" if kept.removed else ""
+        when = datetime.fromtimestamp(event.timestamp, UTC)
+        found.setdefault(event.movie_id, []).append(
+            f"{event.type}{value}{back}, {when:%Y-%m-%d %H:%M}"
+        )
     return found
 
 

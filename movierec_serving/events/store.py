@@ -113,6 +113,10 @@ class EventStore:
         """A user's events, those taken back included, in the order of their changes."""
         return self._kept("user_id = ?", (user_id,))
 
+    def since(self, timestamp: int) -> list[KeptEvent]:
+        """What was done from then on, in seconds since 1970, without what was taken back."""
+        return self._kept("timestamp >= ? AND removed = 0", (timestamp,))
+
     def day(self, day: str) -> list[KeptEvent]:
         """The events that the chunk of a day (ISO) has."""
         return self._kept("delivery = ?", (day,))

@@ -15,6 +15,7 @@ from movierec_assets.errors import LineageError
 from movierec_assets.monitoring.outcomes import Rate, rates
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, recommend
+from movierec_serving.events import Event
 from tests.conftest import Platform
 from tests.support.generate import as_csv, catalogue, day_start, days_from
 
@@ -97,6 +98,30 @@ def test_lists_are_ingested_once_and_joined_with_what_followed(platform: Platfor
     # the order is no news: u1's list has the same movies as the day before
     assert rate_of(platform, DAYS[1], "repeated") == [("all", 1, 1.0, DAYS[1])]
     assert second.metadata["hit_rate"].value == 0.5
+
+
+def test_events_count_for_the_lists_that_they_followed(platform: Platform) -> None:
+    """Taken back or before the list, they count for none; a dismissal is no hit."""
+    platform.deliver(DAYS[0])
+    users = [f"u{number}" for number in range(5)]
+    shown(platform, DAYS[0], *(listed(user, DAYS[0], 9, "new") for user in users))
+    noon = day_start(DAYS[0]) + 12 * 3600
+    store = platform.wired.event_log.store
+    store.append(
+        [
+            Event.of("u0", "new", "click", timestamp=noon),
+            Event.of("u1", "new", "like", timestamp=noon),
+            Event.of("u2", "new", "dismiss", timestamp=noon),
+            Event.of("u3", "new", "play", 0.9, timestamp=noon - 6 * 3600),
+            Event.of("u4", "new", "rating", 5.0, timestamp=noon, event_id="regretted"),
+        ]
+    )
+    store.remove("regretted")
+    stages = ("raw_ratings", "validated_ratings", "recommendation_log")
+    assert platform.run(DAYS[0], DAYS[0], *stages).success
+    rates = ("hit_rate", "ctr", "like_rate", "dislike_rate")
+    found = [rate_of(platform, DAYS[0], rate)[0][2] for rate in rates]
+    assert found == pytest.approx([0.4, 0.4, 0.2, 0.2])
 
 
 def test_the_log_is_kept_as_long_as_the_setting_says(

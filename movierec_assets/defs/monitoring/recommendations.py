@@ -8,7 +8,7 @@ import dagster as dg
 from movierec_assets.defs.shared.actions import actions_since
 from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
-from movierec_assets.defs.shared.keys import GATE_VERDICT
+from movierec_assets.defs.shared.keys import GATE_VERDICT, VALIDATED_RATINGS
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.monitoring.outcomes import DIMENSIONS, RATES, K, Rate, rates
@@ -18,7 +18,7 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 NOTHING = "nobody was shown a list on this day"
 
 
-@daily_asset(deps=[GATE_VERDICT], kinds={"duckdb"})
+@daily_asset(deps=[VALIDATED_RATINGS, GATE_VERDICT], kinds={"duckdb"})
 def recommendation_log(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> Results:
