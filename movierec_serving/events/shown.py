@@ -8,6 +8,7 @@ import logging
 import mmap
 import os
 import secrets
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -64,6 +65,7 @@ class ShownLog:
         self._folder, self._lost = folder, lost
         self._below = round(share * 2**32)
         self._file: _File | None = None
+        self._turn = threading.Lock()  # pages are made by threads, other lists by the event loop
 
     def write(self, shown: Sequence[Impression]) -> None:
         """One request's lists, at the end of the newest file."""
@@ -72,14 +74,17 @@ class ShownLog:
             return
         content = b"\n".join([*lines, b""])
         try:
-            now = int(time.time())
-            if self._file is None or not self._file.takes(len(content), now):
-                self._begin(len(content), now)
-            if self._file is not None:
-                self._file.append(content)
+            with self._turn:
+                self._append(content, int(time.time()))
         except (OSError, ValueError) as error:
             self._lost(len(lines))
             logger.debug("what was shown is not recorded: %s", error)
+
+    def _append(self, content: bytes, now: int) -> None:
+        if self._file is None or not self._file.takes(len(content), now):
+            self._begin(len(content), now)
+        if self._file is not None:
+            self._file.append(content)
 
     def _sampled(self, one: Impression) -> bool:
         if self._below > 0xFFFFFFFF:

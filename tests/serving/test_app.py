@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from movierec_serving.bundle import (
     ReportedProduction,
     write_report,
 )
+from movierec_serving.bundle.experiment import Arm, Experiment
 from movierec_serving.http.pages.cards import title_and_year
 from movierec_serving.http.pages.forgery import from_here
 from movierec_serving.http.pages.rendering import environment, in_words, stars_in_words, texts
@@ -142,6 +144,25 @@ def test_a_wrong_form_says_what_is_wrong(
     assert client.get("/users/u2/events").json()["total"] == 0
 
 
+def test_however_many_were_not_seen_a_page_can_be_shown(client: httpx.Client) -> None:
+    come(client, "u6-new")
+    page = client.get("/app", params=[("skipped", f"m{n}") for n in range(200)])
+    assert page.status_code == 200
+    kept = page.text.count('name="skipped"')
+    assert kept < 200 * 2
+    form = [("movie", "m1"), ("act", "dismiss"), ("place", "personal")]
+    form += [("skipped", f"m{n}") for n in range(156)]
+    sent = urlencode(form)
+    headers = {**HERE, "HX-Request": "true", "Content-Type": "application/x-www-form-urlencoded"}
+    assert client.post("/app/act", content=sent, headers=headers).status_code == 200
+
+
+def test_a_form_that_is_too_large_is_refused_as_any_body(client: httpx.Client) -> None:
+    come(client, "u6-new")
+    chunks = (b"x" * 65_536 for _ in range(20))
+    assert client.post("/app/act", content=chunks, headers=HERE).status_code == 413
+
+
 def test_a_rating_on_the_page_is_an_event_with_its_list(client: httpx.Client) -> None:
     come(client, "u3")
     page = client.get("/app").text
@@ -246,7 +267,7 @@ def test_the_status_shows_what_the_pipeline_told(endpoint: EndpointProcess) -> N
     write_report(endpoint.store, report())
     try:
         page = endpoint.client.get("/app/status").text
-        told = ("version 7", "1 days behind", "1,234", "passed", "12 s", "http://127.0.0.1:3000")
+        told = ("version 7", "1 day behind", "1,234", "passed", "12 s", "http://127.0.0.1:3000")
         assert [one for one in told if one not in page] == []
         assert "&lt;half&gt; of it" in page
         assert "<half>" not in page
@@ -257,6 +278,20 @@ def test_the_status_shows_what_the_pipeline_told(endpoint: EndpointProcess) -> N
         assert "has not told how it is" in endpoint.client.get("/app/status").text
     finally:
         (endpoint.store / "status.json").unlink()
+
+
+def test_an_experiment_is_shown_with_its_arms(endpoint: EndpointProcess) -> None:
+    arms = (Arm(name="production"), Arm(name="bolder", version=2))
+    experiment = Experiment.of("stars", "salt-of-it", arms, {"production": 0.75, "bolder": 0.25})
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    asked = {k: v for k, v in experiment.model_dump(mode="json").items() if k != "format_version"}
+    try:
+        assert endpoint.client.put("/experiment", json=asked, headers=headers).status_code == 200
+        page = endpoint.client.get("/app/status").text
+        told = ("stars is under way", "bolder: 25 % of the users, version 2")
+        assert [one for one in told if one not in page] == []
+    finally:
+        endpoint.client.delete("/experiment", headers=headers)
 
 
 def test_a_report_links_to_addresses_alone() -> None:

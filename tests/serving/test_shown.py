@@ -3,8 +3,10 @@
 import os
 import resource
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -183,3 +185,16 @@ def test_where_nothing_can_be_written_answers_go_on(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     log(tmp_path / "file" / "below", lost=lost).write([impression(1), impression(2)])
     assert lost == [2]
+
+
+def test_threads_do_not_write_over_each_others_lines(tmp_path: Path) -> None:
+    """Pages are made by threads while the event loop answers programs."""
+    writer = log(tmp_path)
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: writer.write([impression(number)]), range(4000)))
+    finally:
+        sys.setswitchinterval(usual)
+    assert {one["recommendation_id"] for one in shown(tmp_path)} == {f"3-{n}" for n in range(4000)}

@@ -1,7 +1,7 @@
 """What one visitor is shown: rows of movies, made of the answers that programs get, too."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -44,8 +44,12 @@ class Desk:
 
     def common(self) -> list[Row]:
         """What would be there without ratings, too, without what was rated."""
-        trending = self._row("trending", texts().home.trending, self._asking(SHORT).popular("30d"))
-        return [trending, *self._genres()]
+        home = texts().home
+        popular = _content(self._asking(SHORT).popular("30d"))
+        heading = home.trending if popular["source"] == "trending" else home.popular
+        trending = self._row("trending", heading, popular)
+        latest = self._row("latest", home.latest, _content(self._asking(SHORT).latest("arrival")))
+        return [trending, latest, *self._genres()]
 
     def for_you(self) -> Row:
         """The visitor's list, each movie with what speaks for it most."""
@@ -92,41 +96,45 @@ class Desk:
         Raises:
             PageError: the model does not know it, or it was taken off.
         """
-        row = self._model.bundle.item_row(movie_id)
+        row, ratings = self._model.catalogue.row(movie_id), self._model.bundle.popularity
         if row is None:
             raise PageError(404, "movie")
-        if row in self._holder.blocked(self._model):
+        if self._hidden()[row]:
             raise PageError(404, "blocked")
+        rated = row < len(ratings)
         options = _options(Options, TOP_N, explain=True, shown=False)
         listed = _content(self._recommender(options).for_user(self.user))["items"]
         own = [item for item in listed if item["movie_id"] == movie_id]
         return {
             "card": self.card(movie_id),
-            "people": int(self._model.bundle.popularity[row]),
+            "people": int(ratings[row]) if rated else 0,
             "reasons": [_reason(each) for item in own for each in item.get("because") or ()],
-            "similar": self.similar(row, LONG),
+            "similar": self.similar(row, LONG) if rated else None,
         }
 
     def card(self, movie_id: str) -> Card:
         """A movie with what the visitor said about it; one that the model lost has only its id."""
-        row = self._model.bundle.item_row(movie_id)
+        row = self._model.catalogue.row(movie_id)
         unknown = {"movie_id": movie_id, "title": None, "genres": ()}
         card = Card.of(unknown if row is None else self._model.card(row))
         opinions = self.opinions
         return replace(card, stars=opinions.stars.get(movie_id), hidden=movie_id in opinions.hidden)
 
-    def rated(self) -> list[Card]:
-        """What the visitor rated, the best first."""
+    def rated(self, offset: int) -> list[Card]:
+        """A part of what the visitor rated, the best first."""
         stars = self.opinions.stars
-        return [self.card(movie) for movie in sorted(stars, key=lambda one: -stars[one])]
+        best = sorted(stars, key=lambda movie: -stars[movie])
+        return [self.card(movie) for movie in best[offset : offset + PAGE]]
 
     def search(self, query: str, n: int) -> list[Card]:
         """Movies with a part of their title, the most popular first; none for no query."""
-        wanted, titles = needles(query), self._model.catalogue.searchable
-        rows = self._model.orders.popular if query.strip() else np.empty(0, np.int64)
+        if not query.strip():
+            return []
+        catalogue, rows = self._model.catalogue, self._model.orders.everything
+        wanted, titles = needles(query), catalogue.searchable
         shown = rows[~self._hidden()[rows]].tolist()
         found = (row for row in shown if any(part in titles[row] for part in wanted))
-        return [self.card(self._model.bundle.item_id(row)) for row in islice(found, n)]
+        return [self.card(catalogue.movie_id(row)) for row in islice(found, n)]
 
     def _hidden(self) -> NDArray[np.bool_]:
         """(C,) movies that are not available today, or were taken off."""
@@ -159,10 +167,10 @@ class Desk:
         rated = ratings @ known.item_genres[: len(ratings)]
         common = [known.genre_names[place] for place in (-rated).argsort().tolist()]
         chosen = dict.fromkeys([*(name for name, _ in liked.most_common()), *common])
-        for name in islice(chosen, GENRES):
+        for place, name in enumerate(islice(chosen, GENRES)):
             options = _options(Options, SHORT, genre=[name], exclude=list(self._taken))
             answer = _content(self._recommender(options).for_user(self.user))
-            yield self._row(f"genre-{name}", name, answer, more=url("genre", name=name))
+            yield self._row(f"genre-{place}", name, answer, more=url("genre", name=name))
 
     def _asking(self, n: int) -> Recommender:
         return self._recommender(_options(Selection, n, exclude=list(self._taken)))
@@ -174,14 +182,12 @@ class Desk:
         self,
         name: str,
         heading: str,
-        answer: Any,
+        answer: Mapping[str, Any],
         *,
         note: str = "",
         more: str = "",
         why: Sequence[str] = (),
     ) -> Row:
-        if isinstance(answer, Reply):
-            answer = _content(answer)
         why = why or [_because(item) for item in answer["items"]]
         cards = [Card.of(item, each) for item, each in zip(answer["items"], why, strict=True)]
         self._taken.update(card.movie_id for card in cards)
@@ -219,7 +225,7 @@ def _common(own: set[str], genres: Sequence[str]) -> str:
     return str(movie.both.format(genres=", ".join(both)) if both else movie.alike)
 
 
-def _made_by(answer: dict[str, Any]) -> str:
+def _made_by(answer: Mapping[str, Any]) -> str:
     """Version, data day and arm of a list."""
     home = texts().home
     made = home.made_by.format(version=answer["model_version"], day=answer["data_until"])

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from movierec_serving.errors import (
     EventStoreError,
@@ -44,6 +45,8 @@ class PageRoute(APIRoute):
                 return problem_page(request, 404, "no_genre")
             except RequestValidationError:
                 return problem_page(request, 422, "wrong")
+            except (HTTPException, ClientDisconnect):  # too large a body, and nobody to tell
+                raise
             except Exception:
                 logger.exception("no page for %s", request.url.path)
                 return problem_page(request, 500, "broken")

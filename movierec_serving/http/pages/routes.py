@@ -14,10 +14,12 @@ from movierec_serving.http.pages.visitor import visitor
 from movierec_serving.model.holder import ModelHolder
 
 FOUND = 24  # movies of a search
+MAX_OFFSET = 960
+MAX_SKIPPED = 150  # movies that are remembered as not seen, the last ones; a form has 200 fields
 Text = Annotated[str, Query(max_length=200)]
 IdText = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00]*$")]
 Ids = Annotated[list[IdText], Query(max_length=200)]
-Offset = Annotated[int, Query(ge=0, le=960)]
+Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET)]
 
 
 def add_lists(router: APIRouter, holder: ModelHolder) -> None:
@@ -43,8 +45,8 @@ def add_lists(router: APIRouter, holder: ModelHolder) -> None:
     @router.get("/genre")
     def get_genre(desk: At, name: Text, offset: Offset = 0) -> Response:
         row = desk.genre(name, offset)
-        before = max(offset - PAGE, 0) if offset else None
-        return render("genre.html", user=desk.user, row=row, before=before, after=offset + PAGE)
+        more = len(row.cards) == PAGE
+        return render("genre.html", user=desk.user, row=row, **_pages(offset, more, name=name))
 
     @router.get("/search")
     def get_search(request: Request, desk: At, query: Text = "") -> Response:
@@ -53,13 +55,22 @@ def add_lists(router: APIRouter, holder: ModelHolder) -> None:
         return render(template, user=desk.user, query=query, cards=desk.search(query, FOUND))
 
     @router.get("/rated")
-    def get_rated(desk: At) -> Response:
-        return render("rated.html", user=desk.user, cards=desk.rated())
+    def get_rated(desk: At, offset: Offset = 0) -> Response:
+        count = len(desk.opinions.stars)
+        pages = _pages(offset, count > offset + PAGE)
+        return render("rated.html", user=desk.user, cards=desk.rated(offset), count=count, **pages)
 
 
 def personal(desk: Desk, skipped: Sequence[str]) -> dict[str, Any]:
     """What `personal.html` shows: questions for whoever rated little, and rows that follow."""
-    count = len(desk.opinions.stars)
+    count, skipped = len(desk.opinions.stars), skipped[-MAX_SKIPPED:]
     asked = desk.questions(skipped) if count < ENOUGH else []
     rows = desk.personal() if count else []
     return {"asked": asked, "skipped": skipped, "count": count, "goal": ENOUGH, "personal": rows}
+
+
+def _pages(offset: int, more: bool, **query: str) -> dict[str, Any]:
+    """The queries of the pages before and after this one; None where there is none."""
+    before = {**query, "offset": max(offset - PAGE, 0)} if offset else None
+    after = {**query, "offset": offset + PAGE} if more and offset < MAX_OFFSET else None
+    return {"before": before, "after": after}

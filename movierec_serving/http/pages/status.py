@@ -28,6 +28,7 @@ def add_status(router: APIRouter, settings: ServingSettings, holder: ModelHolder
             age=None if age is None else in_words(age),
             old=age is not None and age > OLD,
             served=_served(holder),
+            experiment=holder.arms.experiment(),
             reload=last_reload(settings.pointer),
             links=[*(report.links.items() if report else ()), *LINKS],
         )

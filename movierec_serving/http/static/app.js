@@ -54,6 +54,15 @@
     place = null;
   });
 
+  // What was said goes after a while; what it offers to undo stays below "Your ratings".
+  let silence = 0;
+  const hush = () => {
+    const said = document.getElementById("said");
+    clearTimeout(silence);
+    silence = setTimeout(() => (said.matches(":hover, :focus-within") ? hush() : said.replaceChildren()), 12000);
+  };
+  document.addEventListener("htmx:afterSettle", hush);
+
   document.addEventListener("htmx:sendError", () => {
     document.getElementById("said").textContent = document.body.dataset.offline;
   });
