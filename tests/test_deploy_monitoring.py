@@ -10,7 +10,9 @@ import sys
 import pytest
 import yaml
 from markdown.extensions.toc import slugify
+from typer.main import get_command
 
+from movierec_assets.cli.app import app
 from tests.conftest import ROOT
 from tests.support.monitoring import DEPLOY, needs_programs
 
@@ -47,6 +49,12 @@ def test_each_alert_has_a_heading_a_test_and_a_severity() -> None:
         assert rule["alert"] in tested
         assert rule["labels"]["severity"] in ("page", "ticket")
     assert set(headings.values()) == {rule["alert"] for rule in ALERTS}
+
+
+def test_the_runbooks_commands_exist() -> None:
+    named = set(re.findall(r"movierec ([a-z]+)(?: --apply)?", RUNBOOK))
+    assert {"status", "recover", "metrics", "prune", "up", "forget"} <= named
+    assert named <= set(get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def test_dashboards_are_what_their_program_writes_and_ask_for_known_metrics() -> None:

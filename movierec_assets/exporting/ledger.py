@@ -13,7 +13,7 @@ from movierec_assets.platform import Platform
 from movierec_assets.ratings.ledger import Chunk, by_source, in_force
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 
-WAIT_S = 2.0  # for the file; runs hold it for milliseconds, and a scrape has ten seconds
+WAIT_S = 0.3  # for the file: runs hold it for milliseconds, and a scrape should not wait long
 LATEST = "9999-12-31"
 KINDS = ("rows", "validated", "rejected", "superseded", "late")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -31,16 +31,14 @@ class Source:
     max_age_s: float
     metrics: Sequence[Metric] = ()
     problem: str | None = None
-    read_at: float | None = field(default=None)  # of the monotonic clock; None: never
+    read_at: float | None = None  # of the monotonic clock; None: never
+    tried_at: float | None = None
 
     def refresh(self, now: float) -> None:
-        """Read the store if what is known is too old; never raises."""
-        if (
-            self.read_at is not None
-            and self.problem is None
-            and now - self.read_at < self.max_age_s
-        ):
+        """Read the store if the last attempt is too old; never raises."""
+        if self.tried_at is not None and now - self.tried_at < self.max_age_s:
             return
+        self.tried_at = now
         try:
             self.metrics, self.read_at, self.problem = tuple(self.read()), now, None
         except Exception as error:

@@ -208,3 +208,11 @@ def test_a_day_of_phantoms_is_a_warning_and_no_failure(platform: Platform) -> No
     assert "100% of its users are new" in str(check.description)
     assert check.metadata["day"].value == days[6]
     assert "svg+xml" in str(check.metadata["picture"].value)
+    assert not platform.run("1998-03-20", "1998-03-20", "raw_ratings", "validated_ratings").success
+    assert (
+        not platform.instance.event_log_storage.get_latest_asset_check_execution_by_key(
+            [dg.AssetCheckKey(dg.AssetKey("validated_ratings"), "days_as_usual")]
+        )
+        .popitem()[1]
+        .evaluation.passed
+    )  # a run without a file says nothing of days

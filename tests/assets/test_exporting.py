@@ -156,7 +156,7 @@ def test_what_was_read_is_said_again_until_it_is_old() -> None:
     time = [0.0]
     registry = CollectorRegistry()
     registry.register(Sources([Source("store", read, 15.0)], lambda: time[0]))
-    expected = [(0, 1, 1, 0), (14, 1, 1, 14), (16, 1, 0, 16), (17, 3, 1, 0)]
+    expected = [(0, 1, 1, 0), (14, 1, 1, 14), (16, 1, 0, 16), (17, 1, 0, 17), (32, 3, 1, 0)]
     for now, some, readable, age in expected:
         time[0] = now
         found = values(registry)

@@ -28,11 +28,12 @@ DEPLOY = ROOT / "deploy"
 # are themselves times or days.
 SHORTER = (
     (r"for: \w+", "for: 1s"),
-    (r"\[(5m|1h)\]", "[8s]"),
+    (r"\[(5m|1h)\]", "[15s]"),
     (r"movierec_deploy_lag_seconds > 900", "movierec_deploy_lag_seconds > 1"),
     (r"movierec_production_days_behind > 2", "movierec_production_days_behind > 0"),
     (r"(group_wait|group_interval): \w+", r"\1: 1s"),
-    (r"(scrape|evaluation)_interval: \w+", r"\1_interval: 1s"),
+    (r"scrape_interval: \w+", "scrape_interval: 3s"),
+    (r"evaluation_interval: \w+", "evaluation_interval: 1s"),
 )
 
 needs_programs = pytest.mark.skipif(

@@ -19,9 +19,16 @@ ByDay = dict[str, list[Finding]]
 
 
 def drift_of(warehouse: Warehouse, asked: Sequence[str], limits: Limits) -> ByDay:
-    """What is to be said of each of these days (ISO, ascending) that has ratings."""
+    """What is to be said of each of these days (ISO, ascending) that has ratings.
+
+    Where none has, the newest day before them is looked at again: a run without a file must not
+    turn a warning off.
+    """
     rated = warehouse.days_rated(asked[-1])
-    wanted = [bisect_left(rated, day) for day in asked if day in set(rated)]
+    known = set(rated)
+    wanted = [bisect_left(rated, day) for day in asked if day in known] or [len(rated) - 1]
+    if not rated:
+        return {}
     found: ByDay = {}
     for some in (wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)):
         begin = max(some[0] - limits.days, 0)

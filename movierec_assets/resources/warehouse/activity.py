@@ -25,35 +25,36 @@ class Activity(DuckDBFile):
     def rated(self, first: str, last: str) -> Rated:
         """The ratings of the days in [first, last]; what is new is so beside all days before."""
         with self.connect(read_only=True) as connection:
+            for key in ("user", "movie"):  # numbered here: a day's ids are many and long
+                connection.execute(
+                    f"""CREATE TEMP TABLE first_of_{key} AS
+                        SELECT *, (row_number() OVER () - 1)::BIGINT AS number
+                        FROM (SELECT {key}_id, min(day) AS since FROM validated_ratings
+                              GROUP BY {key}_id)"""
+                )
             found: Any = connection.execute(
-                """WITH users AS (SELECT user_id, min(day) AS since FROM validated_ratings
-                                  GROUP BY user_id),
-                        films AS (SELECT movie_id, min(day) AS since FROM validated_ratings
-                                  GROUP BY movie_id),
-                        known AS (SELECT count(*) > 0 AS any FROM movies)
-                   SELECT day, v.user_id, v.movie_id, rating::DOUBLE AS rating,
-                          users.since = day AS new_user, films.since = day AS new_movie,
-                          m.movie_id IS NULL AND known.any AS outside
-                   FROM validated_ratings v JOIN users USING (user_id) JOIN films USING (movie_id)
-                   LEFT JOIN movies m USING (movie_id), known
+                """SELECT day, u.number AS "user", f.number AS movie, rating::DOUBLE AS stars,
+                          u.since = day AS new_user, f.since = day AS new_movie
+                   FROM validated_ratings JOIN first_of_user u USING (user_id)
+                   JOIN first_of_movie f USING (movie_id)
                    WHERE day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)""",
                 [first, last],
             ).fetchnumpy()
-            genres = dict(connection.execute("SELECT movie_id, genres FROM movies").fetchall())
-        days, day = np.unique(found["day"], return_inverse=True)
-        _, user = np.unique(found["user_id"].astype(str), return_inverse=True)
-        movies, movie = np.unique(found["movie_id"].astype(str), return_inverse=True)
-        names = sorted({name for some in genres.values() for name in some})
-        has = [[name in genres.get(one, ()) for name in names] for one in movies.tolist()]
+            known = connection.execute(
+                """SELECT m.movie_id IS NOT NULL, coalesce(genres, []) FROM first_of_movie
+                   LEFT JOIN movies m USING (movie_id) ORDER BY number"""
+            ).fetchall()
+            (catalogue,) = connection.execute("SELECT count(*) FROM movies").fetchall()[0]
+            connection.execute("DROP TABLE first_of_user; DROP TABLE first_of_movie")
+        days, day = np.unique(found.pop("day"), return_inverse=True)
+        names = sorted({name for _, genres in known for name in genres})
+        has = [[name in genres for name in names] for _, genres in known]
+        outside = np.array([not there and catalogue > 0 for there, _ in known], bool)
         return Rated(
+            **found,
             days=[str(one)[:10] for one in days],
             day=day,
-            user=user,
-            movie=movie,
-            stars=found["rating"],
-            new_user=found["new_user"].astype(bool),
-            new_movie=found["new_movie"].astype(bool),
-            outside=found["outside"].astype(bool),
+            outside=outside[found["movie"]],
             genres=names,
-            has_genre=np.array(has, bool).reshape(len(movies), len(names)),
+            has_genre=np.array(has, bool).reshape(len(known), len(names)),
         )
