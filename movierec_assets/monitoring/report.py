@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from movierec_assets.monitoring.production_age import production_age
@@ -13,7 +13,11 @@ DAYS = 14  # of the newest, each with its verdict
 
 
 def report_of(
-    status: Status, at: datetime, deployed_after: float | None, links: Mapping[str, str]
+    status: Status,
+    at: datetime,
+    deployed_after: float | None,
+    links: Mapping[str, str],
+    experiments: Sequence[str] = (),
 ) -> PipelineReport:
     """One glance at a status.
 
@@ -21,6 +25,7 @@ def report_of(
         at: now, with its offset.
         deployed_after: seconds from the move of production to the reload; None if it is not known.
         links: where to look further, by name.
+        experiments: what is known of those under way, each in a sentence.
     """
     return PipelineReport(
         format_version=PipelineReport.FORMATS[-1],
@@ -30,7 +35,7 @@ def report_of(
         days=_days(status),
         refused=dict(sorted(status.refused.items(), reverse=True)),
         deployed_after=deployed_after,
-        experiments=(),
+        experiments=tuple(experiments),
         links=links,
     )
 

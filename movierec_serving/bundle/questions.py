@@ -33,12 +33,12 @@ class Questions:
     def __init__(self, model: Model) -> None:
         self._vectors = model.item_vectors
         users, popularity = len(model.user_ids), model.popularity.astype(np.float64)
-        self._candidates = np.argsort(-popularity, kind="stable")[:CANDIDATES]
-        self._known = (popularity[self._candidates] / max(popularity.max(), 1)) ** KNOWN
+        self.candidates = np.argsort(-popularity, kind="stable")[:CANDIDATES]
+        self._known = (popularity[self.candidates] / max(popularity.max(), 1)) ** KNOWN
         rows = np.unique(np.linspace(0, users - 1, min(users, SAMPLE)).astype(np.int64))
         self._prior = np.atleast_2d(np.cov(model.user_vectors(rows).T.astype(np.float64), ddof=0))
-        scored = self._vectors[self._candidates].astype(np.float64)
-        self._moment = (scored.T * popularity[self._candidates]) @ scored
+        self._scored = self._vectors[self.candidates].astype(np.float64)
+        self._moment = (self._scored.T * popularity[self.candidates]) @ self._scored
 
     def best(self, answered: Rows, left_out: Rows, n: int) -> list[int]:
         """At most `n` item rows, the most telling first, as if each were answered.
@@ -47,21 +47,28 @@ class Questions:
             answered: item rows that the user rated.
             left_out: item rows not to ask about.
         """
+        covariance = self.after(answered)
+        asked = np.isin(self.candidates, np.asarray([*answered, *left_out], np.int64))
+        chosen: list[int] = []
+        while len(chosen) < n and not asked.all():
+            best = int(np.argmax(np.where(asked, -1.0, self.worth(covariance))))
+            asked[best] = True
+            chosen.append(int(self.candidates[best]))
+            _look(covariance, self._scored[best])
+        return chosen
+
+    def after(self, answered: Rows) -> NDArray[np.float64]:
+        """(F, F) covariance of the vector of somebody who rated these item rows."""
         covariance = self._prior.copy()
         for row in answered:
             _look(covariance, self._vectors[row].astype(np.float64))
-        asked = ~np.isin(self._candidates, np.asarray([*answered, *left_out], np.int64))
-        rows, known = self._candidates[asked], self._known[asked]
-        vectors = self._vectors[rows].astype(np.float64)
-        chosen: list[int] = []
-        while len(chosen) < min(n, len(rows)):
-            seen = vectors @ covariance
-            gain = ((seen @ self._moment) * seen).sum(1) / (NOISE + (seen * vectors).sum(1))
-            best = int(np.argmax(gain * known))
-            known[best] = -1.0
-            chosen.append(int(rows[best]))
-            _look(covariance, vectors[best])
-        return chosen
+        return covariance
+
+    def worth(self, covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What an answer about each of the candidates is worth now."""
+        seen = self._scored @ covariance
+        gain = ((seen @ self._moment) * seen).sum(1) / (NOISE + (seen * self._scored).sum(1))
+        return np.asarray(gain * self._known)
 
 
 def questions(model: Model, answered: Rows, left_out: Rows, n: int) -> list[int]:

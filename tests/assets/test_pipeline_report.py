@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from movierec_assets.defs.monitoring.pipeline_report import publish_status
+from movierec_assets.defs.monitoring.pipeline_report import publish_status, said_of
+from movierec_assets.defs.shared.keys import EXPERIMENT_RESULTS
 from movierec_assets.monitoring.report import DAYS as SHOWN
 from movierec_assets.monitoring.report import report_of
 from movierec_assets.promotion.version import Version
@@ -46,6 +47,17 @@ def test_of_many_days_and_versions_the_newest_are_shown() -> None:
 def test_before_anything_is_in_production_a_report_says_so() -> None:
     report = report_of(replace(AGREED, production=None, versions=[]), NOW, None, {})
     assert report.production is None
+
+
+def test_what_is_known_of_an_experiment_is_told(platform: Platform) -> None:
+    known = {"experiment": "stars", "what to do": "carry on: nothing is known yet"}
+    for day, said in (("1997-09-20", known), ("1997-09-21", {"note": "no experiment"})):
+        platform.instance.report_runless_asset_event(
+            dg.AssetMaterialization(EXPERIMENT_RESULTS, partition=day, metadata=said)
+        )
+        told = said_of(platform.instance, "stars")
+        assert told == ((f"{day}: {known['what to do']}",) if said is known else ())
+    assert said_of(platform.instance, "another") == ()
 
 
 def test_the_sensor_tells_the_endpoints(platform: Platform) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from movierec_assets.defs.shared.header import OWNERS
-from movierec_assets.defs.shared.keys import PRODUCTION_MODEL, SERVED_MODEL
+from movierec_assets.defs.shared.keys import EXPERIMENT_RESULTS, PRODUCTION_MODEL, SERVED_MODEL
 from movierec_assets.errors import WarehouseHeldError
 from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.report import report_of
@@ -33,6 +33,7 @@ def publish_status(
     warehouse = Warehouse(path=held.path, arm=held.arm, wait_s=TICK_WAIT_S)
     try:
         status = survey(replace(platform, warehouse=warehouse))
+        trial = warehouse.running()
     except WarehouseHeldError as error:
         return dg.SkipReason(str(error))
     report = report_of(
@@ -40,6 +41,7 @@ def publish_status(
         datetime.now(UTC),
         _deployed_after(context.instance),
         _links(platform.settings),
+        said_of(context.instance, trial.name) if trial is not None else (),
     )
     platform.published_models.tell(report)
     return dg.SkipReason(f"told: {len(report.look)} things to look at")
@@ -51,6 +53,17 @@ def _deployed_after(instance: dg.DagsterInstance) -> float | None:
     if moved is None or served is None or served.timestamp < moved.timestamp:
         return None
     return round(served.timestamp - moved.timestamp, 1)
+
+
+def said_of(instance: dg.DagsterInstance, experiment: str) -> tuple[str, ...]:
+    """What the last analysed day says of the experiment under way, and what to do."""
+    event = instance.get_latest_materialization_event(EXPERIMENT_RESULTS)
+    if event is None or event.asset_materialization is None:
+        return ()
+    said, day = event.asset_materialization.metadata, event.asset_materialization.partition
+    if "what to do" not in said or said["experiment"].value != experiment:
+        return ()
+    return (f"{day}: {said['what to do'].value}",)
 
 
 def _links(settings: Settings) -> dict[str, str]:
