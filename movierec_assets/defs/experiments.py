@@ -70,11 +70,14 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
     platform: Platform = context.resources.platform
     stores = stores_of(platform, context.resources.mlflow)
     day = config.day or datetime.now(UTC).date().isoformat()
-    running = platform.warehouse.running()
+    trials = {one.name: one for one in platform.warehouse.trials()}
+    running = next((one for one in trials.values() if one.ended is None), None)
     trained = set(platform.settings.arms) - {platform.settings.model}
     wrong = wrong_shares(config.shares, trained) or wrong_metric(config.metric)
     if running is not None and running.name != config.name:
         wrong = f"{running.name} is under way; stop or conclude it first"
+    if config.name in trials and trials[config.name].ended is not None:
+        wrong = f"{config.name} ended: {trials[config.name].conclusion}; give this one another name"
     if wrong:
         raise dg.Failure(wrong, allow_retries=False)
     planned = _planned(platform, config, day)

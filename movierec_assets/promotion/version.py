@@ -37,6 +37,13 @@ class Version:
         """Why somebody revoked it; None if nobody did."""
         return self.tags.get("revoked")
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is an experiment's alone: nobody judges it unless the experiment is concluded
+        with it.
+        """
+        return "arm" in self.tags and self.gate is None
+
     @cached_property
     def candidate(self) -> Candidate:
         """What the choice of production looks at."""

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, PositiveInt, model_validator
 
 from movierec_serving.bundle.documents import Document, Strict
@@ -124,19 +122,18 @@ class Experiment(Document):
 
     def arm_of(self, user_id: str) -> Arm | None:
         """The user's arm; None for whoever takes no part."""
-        place = int(self._arm_by_bucket[self.bucket(user_id)])
-        return self.arms[place] if place >= 0 else None
+        return self._arm_by_bucket[self.bucket(user_id)]
 
     def bucket(self, user_id: str) -> int:
         key = f"{self.salt}\0{user_id}".encode(errors="surrogatepass")
         return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") % BUCKETS
 
     @cached_property
-    def _arm_by_bucket(self) -> NDArray[np.int16]:
-        places = {arm.name: place for place, arm in enumerate(self.arms)}
-        found = np.full(BUCKETS, -1, np.int16)
+    def _arm_by_bucket(self) -> list[Arm | None]:
+        arms = {arm.name: arm for arm in self.arms}
+        found: list[Arm | None] = [None] * BUCKETS
         for piece in self.pieces:
-            found[piece.begin : piece.end] = places[piece.arm]
+            found[piece.begin : piece.end] = [arms[piece.arm]] * (piece.end - piece.begin)
         return found
 
 

@@ -7,6 +7,7 @@ the bundle's `selection`.
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -57,22 +58,26 @@ class Recommender:
         self,
         holder: ModelHolder,
         options: Selection,
-        arm: InArm | None = None,
         asked: str | None = None,
         place: Place | None = None,
     ) -> None:
-        self._holder, self._options, self._arm = holder, options, arm
+        self._holder, self._options = holder, options
         self._asked, self._place, self._about = asked, place, dict[str, str]()
-        pinned = holder.at(place.version) if place else None
-        self.model: PublishedModel = (arm and arm.model) or pinned or holder.current()
-        self._blocked = holder.blocked(self.model)
-        out = left_out(self.model.catalogue, options.wish, self._blocked, today())
-        self._part = Slice(options.n, place.offset if place else options.offset, out)
+        self._answer_from(holder.at(place.version) if place else holder.current(), None)
         self._explain = isinstance(options, Options) and options.explain
         self._log = holder.shown if options.shown else None
         self._shown: list[Impression] = []
         self._began = time.perf_counter()
         self._lately = holder.lately
+
+    def _answer_from(self, model: PublishedModel, arm: InArm | None) -> None:
+        """Make lists by this model, for users of this arm."""
+        self.model, self._arm = model, arm
+        self._blocked = self._holder.blocked(model)
+        out = left_out(model.catalogue, self._options.wish, self._blocked, today())
+        offset = self._place.offset if self._place else self._options.offset
+        self._part = Slice(self._options.n, offset, out)
+        self.__dict__.pop("_most_popular", None)  # of another model
 
     def without_seen(self, user_id: str | None) -> "Recommender":
         """Leave out what a user has seen, if one is asked for."""
@@ -117,12 +122,18 @@ class Recommender:
         if not self._options.shown or not isinstance(asked, str):
             return self
         arm = self._holder.arms.of(asked)
-        if arm is None or (self._place and self._place.version != self._version_of(arm)):
+        if arm is None:
             return self
-        return Recommender(self._holder, self._options, arm, self._asked, self._place)
-
-    def _version_of(self, arm: InArm) -> int:
-        return (arm.model or self._holder.current()).version
+        model = arm.model or self._holder.current()
+        if self._place and self._place.version != model.version:
+            return self
+        own = copy(self)
+        own._shown = []
+        if model is self.model:
+            own._arm = arm  # what is left out is the same
+        else:
+            own._answer_from(model, arm)
+        return own
 
     def _lists_in_arms(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order, by each one's arm."""
@@ -295,17 +306,10 @@ class Recommender:
         return {
             "recommendation_id": id_,
             **about,
-            **self._named_arm,
+            **(self._arm.named if self._arm else {}),
             "source": source,
             "items": items,
         }
-
-    @cached_property
-    def _named_arm(self) -> dict[str, Any]:
-        """As answers and the log name it."""
-        if self._arm is None:
-            return {}
-        return {"arm": self._arm.name, **({"arm_failed": True} if self._arm.failed else {})}
 
     def _impression(
         self, id_: str, source: str, items: list[dict[str, Any]], about: Mapping[str, str]

@@ -7,7 +7,9 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -32,6 +34,11 @@ class InArm:
     model: PublishedModel | None = None
     popular: bool = False
     failed: bool = False  # the arm's version cannot be opened, so production answers
+
+    @cached_property
+    def named(self) -> dict[str, Any]:
+        """As answers and the log name it."""
+        return {"arm": self.name, **({"arm_failed": True} if self.failed else {})}
 
 
 class Arms:

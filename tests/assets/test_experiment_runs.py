@@ -121,6 +121,7 @@ def test_an_experiment_from_its_start_to_its_conclusion(
     assert factors_of(platform, platform.warehouse.models()[DAYS[2]].identity) == 24
     (ended,) = platform.warehouse.trials()
     assert ended.conclusion == "concluded with wide: it is better"
+    assert "give this one another name" in failure(begin(platform))
     platform.deliver(DAYS[3], **SIZE)
     assert platform.run(DAYS[3], DAYS[3], "raw_ratings", "validated_ratings", "als_model").success
     # the day after goes on from the winner, by its parameters

@@ -39,6 +39,13 @@ def test_a_pin_a_revocation_and_a_missing_model_are_named() -> None:
     assert why == "2026-03-03 has no registered model yet"
 
 
+def test_a_version_of_an_experiment_keeps_nothing_back() -> None:
+    """It is newer and never judged; what is waited for is production's own."""
+    production, arms = version(2, gate="passed"), version(3, arm="wide")
+    why = production_age(production, [production, arms], DAYS).why
+    assert why == "2026-03-03 has no registered model yet"
+
+
 def test_without_production_all_accepted_days_are_missing() -> None:
     waiting = version(3, gate="awaiting_approval", gate_reason="few users")
     age = production_age(None, [waiting], DAYS)

@@ -91,7 +91,7 @@ def _asked(
 ) -> Recommender:
     """Of the page that is asked for."""
     asked = question(path, options)
-    return Recommender(holder, options, None, asked, place_of(options.page, asked, last))
+    return Recommender(holder, options, asked, place_of(options.page, asked, last))
 
 
 def add_recommendations_by_workers(
