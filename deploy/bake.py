@@ -93,7 +93,7 @@ def asked(platform: Platform, client: ServingClient) -> list[str]:
     outcomes = [compare(served)]
     since = since_served(platform.warehouse, served)
     if since is not None:
-        outcomes.append(measure(platform.warehouse, client, since))
+        outcomes.append(measure(platform.warehouse, since))
     for outcome in outcomes:
         if not outcome.passed:
             raise EndpointError(outcome.why)

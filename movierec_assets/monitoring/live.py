@@ -59,11 +59,3 @@ def unseen(bundle: Bundle, ratings: Interactions) -> Interactions:
     return ratings.select(
         np.array([movies[movie] not in seen[user] for user, movie in pairs], bool)
     )
-
-
-def as_rows(bundle: Bundle, lists: Sequence[Sequence[str]], width: int) -> NDArray[np.int32]:
-    """(B, width) item rows of lists of movie ids; -1 for no movie, or one that the bundle lacks."""
-    rows = np.full((len(lists), width), -1, np.int32)
-    for place, movies in enumerate(lists):
-        rows[place, : len(movies)] = bundle.item_rows(movies[:width])
-    return rows

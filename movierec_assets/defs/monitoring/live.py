@@ -63,8 +63,8 @@ def live_accuracy(
     serving_client: dg.ResourceParam[ServingClient],
     notifier: dg.ResourceParam[Notices],
 ) -> dg.AssetCheckResult:
-    """What the endpoint answers now, on the ratings of accepted days after those its version has
-    seen.
+    """The lists of the version that the endpoint serves, on the ratings of accepted days after
+    those it has seen.
     """
     served = Served(bundle_store, published_models, serving_client)
     outcome = accuracy_since(context, warehouse, served, notifier)

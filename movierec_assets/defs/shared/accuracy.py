@@ -1,10 +1,14 @@
-"""How good the endpoint's answers were: what it serves now, on the ratings that came since."""
+"""How good the served version's lists were, on the ratings that came since.
+
+The lists are read where they were published: over HTTP nobody is shown what they rated, from the
+moment it is accepted. That answers are these lists is what `live_answers` asks.
+"""
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import dagster as dg
+import numpy as np
 from numpy.typing import NDArray
 
 from movierec_assets.defs.shared.checked import Context, Outcome, checked
@@ -12,14 +16,13 @@ from movierec_assets.defs.shared.keys import SERVED_MODEL
 from movierec_assets.errors import EndpointError
 from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
-from movierec_assets.monitoring.live import as_rows, unseen
+from movierec_assets.monitoring.live import unseen
 from movierec_assets.ports import Bundles, Notices, PublishedModels
 from movierec_assets.promotion.interval import Interval, interval
 from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
 
-MOST_USERS = 1000  # of those who rated since, asked about: a deployment waits for the answers
 LEVEL = 0.95  # one-sided confidence that the lists are worse than popularity's, to say so
 LATEST = "9999-12-31"
 
@@ -51,6 +54,7 @@ class Since:
 
     version: int
     bundle: Bundle
+    lists: NDArray[np.int32]  # of each user, as published
     until: str
 
 
@@ -65,7 +69,8 @@ def since_served(warehouse: Warehouse, served: Served) -> Since | None:
     accepted = warehouse.partitions(LATEST, None)
     if not accepted or accepted[-1][0] <= bundle.manifest.data_until:
         return None
-    return Since(version, bundle, accepted[-1][0])
+    lists = served.published.open(version).top_items
+    return Since(version, bundle, lists, accepted[-1][0])
 
 
 def accuracy_since(
@@ -75,9 +80,7 @@ def accuracy_since(
     since = since_served(warehouse, served)
     if since is None:
         return None
-    return checked(
-        context, notifier, "live_accuracy", lambda: measure(warehouse, served.client, since)
-    )
+    return checked(context, notifier, "live_accuracy", lambda: measure(warehouse, since))
 
 
 def report_accuracy(
@@ -86,7 +89,7 @@ def report_accuracy(
     """Evaluate `live_accuracy` while the version before is still served: a day's ratings and its
     model come together.
 
-    Never raises, and asks about 1,000 users at most: a deployment does not depend on it.
+    Never raises: a deployment does not depend on it.
     """
     try:
         outcome = accuracy_since(context, warehouse, served, notifier)
@@ -104,18 +107,16 @@ def report_accuracy(
         context.log.exception("the accuracy of what was served is not known")
 
 
-def measure(warehouse: Warehouse, client: ServingClient, since: Since) -> Outcome:
-    """NDCG@10 of the first endpoint's answers to those who rated since, beside popularity's."""
+def measure(warehouse: Warehouse, since: Since) -> Outcome:
+    """NDCG@10 of the served lists of those who rated since, beside popularity's."""
     bundle, known = since.bundle, since.bundle.manifest.data_until
     days = (date.fromisoformat(since.until) - date.fromisoformat(known)).days
     ratings = unseen(bundle, warehouse.interactions(since.until, days))
 
-    def ask(rows: NDArray[Any]) -> NDArray[Any]:
-        users = [bundle.user_id(int(row)) for row in rows]
-        answers = client.recommended(client.endpoints[0], users, LONGEST)
-        return as_rows(bundle, [answer.movies for answer in answers], LONGEST)
+    def served(rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        return since.lists[rows, :LONGEST]
 
-    found = evaluate(bundle, ratings.select(ratings.users < MOST_USERS), ask)
+    found = evaluate(bundle, ratings, served)
     figures = {
         "version": since.version,
         "days": f"after {known}, until {since.until}",
