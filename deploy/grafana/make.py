@@ -153,8 +153,12 @@ BOARDS: dict[str, list[Panel]] = {
         ),
         Panel("Lists shown by arm", "sum by (arm) (movierec_shown_lists)", "{{arm}}"),
         Panel("Lists shown by source", "sum by (source) (movierec_shown_lists)", "{{source}}"),
-        Panel("Users by arm", "movierec_arm_users", "{{arm}}"),
-        Panel("Probability of the arms' numbers by chance", "movierec_sample_ratio_p"),
+        Panel("Users by arm", "movierec_arm_users", "{{experiment}} {{arm}}"),
+        Panel(
+            "Probability of the arms' numbers by chance",
+            "movierec_sample_ratio_p",
+            "{{experiment}}",
+        ),
         Panel("Lists that could not be written down", "movierec_lost_lists_total"),
         Panel(
             "Lists of popular movies instead of a user's own",

@@ -21,7 +21,7 @@ from movierec_assets.defs.shared.keys import (
 )
 from movierec_assets.settings import Settings
 
-JOBS = ("daily", "retrain", "deploy", "catalogue", "tuning", "live", "prune_job", "upkeep")
+LOOKED_AT = 300  # newest runs: a job whose last run is older is left out
 CHECKS = {
     RAW_RATINGS: ("chunks_readable",),
     VALIDATED_RATINGS: ("few_rows_rejected", "days_as_usual"),
@@ -70,10 +70,11 @@ def _last_failed(instance: dg.DagsterInstance) -> Metric:
         labels=["dagster_job"],
     )
     ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-    for job in JOBS:
-        runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=ended), limit=1)
-        if runs:
-            found.add_metric([job], float(runs[0].is_failure))
+    newest: dict[str, bool] = {}
+    for run in instance.get_runs(dg.RunsFilter(statuses=ended), limit=LOOKED_AT):
+        newest.setdefault(run.job_name, run.is_failure)
+    for job, failed in newest.items():
+        found.add_metric([job], float(failed))
     return found
 
 

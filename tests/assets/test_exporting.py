@@ -12,9 +12,11 @@ from prometheus_client.core import GaugeMetricFamily
 
 from movierec_assets.exporting.exporter import exporter_registry
 from movierec_assets.exporting.machine import processes
-from movierec_assets.exporting.orchestration import CHECKS, JOBS
+from movierec_assets.exporting.orchestration import CHECKS
 from movierec_assets.exporting.source import Source, Sources
-from movierec_serving.bundle.experiment import FILE, Arm, Experiment
+from movierec_assets.monitoring.experiments import Look
+from movierec_assets.resources.warehouse.experiments import Trial
+from movierec_serving.bundle.experiment import Arm, Experiment
 from tests.conftest import Platform
 from tests.support.generate import as_csv, ratings_of_day
 from tests.support.processes import started
@@ -61,8 +63,8 @@ def test_stored_facts_are_exported_also_while_the_warehouse_is_held(platform: Pl
         "movierec_production_days_behind": 0,
         "movierec_served_version endpoint=http://127.0.0.1:1": 0,
         "movierec_shown_lists arm=none source=none": 0,
-        "movierec_arm_users arm=none": 0,
-        "movierec_sample_ratio_p": 1,
+        "movierec_arm_users arm=none experiment=none": 0,
+        "movierec_sample_ratio_p experiment=none": 1,
         "movierec_runs status=success": 2,
         "movierec_job_last_run_failed dagster_job=daily": 0,
         "movierec_check_passed asset=validated_ratings check=few_rows_rejected": 1,
@@ -95,27 +97,41 @@ def test_a_refused_day_and_a_failed_run_are_seen(platform: Platform) -> None:
     assert found["movierec_runs status=failure"] == 1
 
 
-def test_arms_whose_users_do_not_come_by_their_shares_are_seen(platform: Platform) -> None:
-    arms = [Arm(name="production"), Arm(name="popular")]
+def test_what_people_are_shown_and_the_experiment_under_way_are_exported(
+    platform: Platform,
+) -> None:
     shares = {"production": 0.5, "popular": 0.5}
-    store = platform.root / "models"
-    store.mkdir()
-    (store / FILE).write_text(Experiment.of("lists", "a long salt", arms, shares).to_json())
-    for arm, people in (("production", 100), ("popular", 40)):
-        platform.warehouse.record_shown(DAYS[0], shown_lists(arm, people))
-    found = values(exporter_registry(platform.wired, platform.instance, max_age_s=0))
-    assert found["movierec_arm_users arm=production"] == 100
-    assert found["movierec_arm_users arm=popular"] == 40
-    assert found["movierec_sample_ratio_p"] < 0.001
-    assert found["movierec_shown_lists arm=popular source=popular"] == 40
+    arms = [Arm(name=name) for name in shares]
+    experiment = Experiment.of("lists", "a long salt", arms, shares)
+    about = {"metric": "hit_rate", "effect": 0.1, "days": 14, "information": 1.0, "power": None}
+    dates = {"started": DAYS[0], "grown": DAYS[0]}
+    warehouse = platform.warehouse
+    warehouse.record_trial(Trial("lists", **about, reason="", **dates, experiment=experiment))
+    rest = {"dislikes": 0.0, "fallbacks": 0.0, "failures": 0.0, "ms": 1.0}
+    none = {"middle": None, "low": None, "high": None}
+    found = {"middle": 0.1, "low": 0.02, "high": 0.18}
+    for day, p in ((DAYS[0], 0.5), (DAYS[1], 0.0001)):
+        looks = [
+            Look("production", 100, 0.5, **none, mismatch=p, **rest),
+            Look("popular", 40, 0.6, **found, mismatch=p, **rest),
+        ]
+        warehouse.record_looks("lists", day, looks)
+    warehouse.record_shown(DAYS[0], shown_lists(40))
+    seen = values(exporter_registry(platform.wired, platform.instance, max_age_s=0))
+    assert seen["movierec_arm_users arm=popular experiment=lists"] == 40
+    assert seen["movierec_arm_lead arm=popular bound=low experiment=lists"] == 0.02
+    assert "movierec_arm_lead arm=production bound=low experiment=lists" not in seen
+    assert seen["movierec_sample_ratio_p experiment=lists"] == 0.0001
+    assert seen["movierec_shown_lists arm=popular source=popular"] == 40
 
 
-def shown_lists(arm: str, people: int) -> pd.DataFrame:
-    """A list for each user of an arm."""
-    ids = [f"{arm}-{number}" for number in range(people)]
-    same = {"version": 1, "arm": arm, "arm_failed": False, "source": "popular", "reason": None}
+def shown_lists(people: int) -> pd.DataFrame:
+    """A list of the arm `popular` for each user."""
+    ids = [f"u{number}" for number in range(people)]
+    same = {"version": 1, "arm": "popular", "arm_failed": False, "source": "popular"}
     more = {"skipped": 0, "ms": 1.0, "shown_at": pd.Timestamp(DAYS[0]), "movies": [["m1"]] * people}
-    return pd.DataFrame({"recommendation_id": ids, "user_id": ids, **same, **more})
+    who = {"recommendation_id": ids, "user_id": ids, "reason": None}
+    return pd.DataFrame({**who, **same, **more})
 
 
 def test_every_metric_of_the_pipeline_has_a_heading(platform: Platform) -> None:
@@ -128,11 +144,8 @@ def test_every_metric_of_the_pipeline_has_a_heading(platform: Platform) -> None:
     assert [name for name in names if f"### `{name}`" not in page("metrics")] == []
 
 
-def test_the_jobs_and_checks_that_are_exported_are_the_code_locations(platform: Platform) -> None:
-    definitions = platform.definitions
-    jobs = {job.name for job in definitions.resolve_all_job_defs()}
-    assert set(JOBS) <= jobs
-    graph = definitions.resolve_asset_graph()
+def test_the_checks_that_are_exported_are_the_code_locations(platform: Platform) -> None:
+    graph = platform.definitions.resolve_asset_graph()
     known = {(key.asset_key, key.name) for key in graph.asset_check_keys}
     assert {(asset, name) for asset, names in CHECKS.items() for name in names} <= known
 

@@ -86,6 +86,18 @@ class Experiments(DuckDBFile):
                 [name, until],
             ).df()
 
+    def newest_looks(self, name: str) -> list[Look]:
+        """Every arm as the newest day found it; nothing before the first day."""
+        columns = ", ".join(field.name for field in fields(Look))
+        rows = self._rows(
+            f"""SELECT {columns} FROM experiment_results r
+                WHERE name = $1 AND r.day = (
+                    SELECT max(day) FROM experiment_results WHERE name = $1)
+                ORDER BY arm""",
+            name,
+        )
+        return [Look(*row) for row in rows]
+
     def lists_by_arm(self, first: str, last: str) -> pd.DataFrame:
         """(arm, fallbacks, failures, ms): means over the lists of these days."""
         with self.connect(read_only=True) as connection:

@@ -127,18 +127,6 @@ class ShownLists(DuckDBFile):
                 GROUP BY of_arm, source ORDER BY of_arm, source"""
         )
 
-    def users_by_arm(self, days: int = 7) -> dict[str, int]:
-        """How many different users were shown lists of each arm in the newest days of the log."""
-        return dict(
-            self._rows(
-                """SELECT arm, count(DISTINCT user_id) FROM recommendation_log
-                   WHERE arm IS NOT NULL
-                     AND day > (SELECT max(day) FROM recommendation_log) - CAST(? AS INTEGER)
-                   GROUP BY arm ORDER BY arm""",
-                days,
-            )
-        )
-
     def user_days(
         self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int
     ) -> pd.DataFrame:
