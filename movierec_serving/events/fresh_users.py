@@ -4,6 +4,9 @@ that all processes of a home have mapped.
 A request for somebody who did nothing lately must not ask a database. A bit says "perhaps": two
 users may share one. It is set before an event is acknowledged, and never taken back in place: what
 is obsolete goes when the file is made anew.
+
+Behind the bits are counters of changes, which many users share: whoever keeps what the store said
+of a user asks again when the user's counter has moved.
 """
 
 import fcntl
@@ -15,10 +18,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from movierec_serving.errors import EventStoreError
 
 SLOTS = 1 << 24  # with a million users, 6 % of the others ask the database for nothing
-SUPERSEDED = SLOTS // 8  # the byte behind: a newer file has taken this one's place
+COUNTERS = 1 << 18  # of 4 bytes
+SUPERSEDED = SLOTS // 8 + 4 * COUNTERS  # the last byte: a newer file has taken this one's place
 SIZE = SUPERSEDED + 1
 
 
@@ -35,6 +42,28 @@ class FreshUsers:
             return True
         slot = _slot(user_id)
         return bool(marks[slot >> 3] >> (slot & 7) & 1)
+
+    def changes(self, user_id: str) -> int | None:
+        """A number that moves when something of the user changed; None if nobody counts.
+
+        Read it before the store is asked: what changes meanwhile moves it again.
+        """
+        marks = self._current()
+        return None if marks is None else int(_counters(marks)[_slot(user_id) % COUNTERS])
+
+    def changed(self, user_ids: Iterable[str]) -> None:
+        """Count a change, once the store has it and before anybody is told; within `turn`."""
+        marks = self._current()
+        if marks is not None:
+            counters = _counters(marks)
+            for user_id in user_ids:
+                counters[_slot(user_id) % COUNTERS] += 1
+
+    def all_changed(self) -> None:
+        """Count a change of everybody; within `turn`."""
+        marks = self._current()
+        if marks is not None:
+            _counters(marks)[:] += 1
 
     def mark(self, user_ids: Iterable[str]) -> None:
         """Visible to every process at once; within `turn`, since bits share a byte."""
@@ -70,6 +99,9 @@ class FreshUsers:
         with other._path.open("xb") as file:
             # With its blocks: on a full disk, to write into a sparse mapping kills the process.
             os.posix_fallocate(file.fileno(), 0, SIZE)
+            # From anywhere, so that a number of the file before does not come again.
+            begin = np.full(COUNTERS, secrets.randbits(32), np.uint32)
+            os.pwrite(file.fileno(), begin.tobytes(), SLOTS // 8)
         return other
 
     def replace(self, other: "FreshUsers") -> None:
@@ -94,6 +126,10 @@ class FreshUsers:
             except (OSError, ValueError):  # there is none, or it is cut short
                 self._marks = None
         return self._marks
+
+
+def _counters(marks: mmap.mmap) -> NDArray[np.uint32]:
+    return np.frombuffer(marks, np.uint32, COUNTERS, SLOTS // 8)
 
 
 def _slot(user_id: str) -> int:

@@ -56,7 +56,9 @@ class EventLog:
         users = [event.user_id for event in events if event.type not in self._silent]
         with self._fresh.turn():
             self._fresh.mark(users)
-            return self.store.append(events, self._taking_back)
+            statuses = self.store.append(events, self._taking_back)
+            self._fresh.changed(users)
+        return statuses
 
     def remove(self, event_id: str) -> bool:
         """Take an event back, for every process; whether there was one."""
@@ -64,6 +66,7 @@ class EventLog:
             user = self.store.remove(event_id)
             if user is not None:
                 self._fresh.mark([user])
+                self._fresh.changed([user])
         return user is not None
 
     def accept(
@@ -82,11 +85,16 @@ class EventLog:
                 self._fresh.mark(user for user, _, _ in part)
                 self.store.add_seen(day, source, data_version, part)
         with self._fresh.turn():
-            self.store.accept(day, source, data_version)
+            users = self.store.accept(day, source, data_version)
+            self._fresh.changed(users)
 
     def perhaps_fresh(self, user_id: str) -> bool:
         """Whether a user may have done something lately; asks nobody."""
         return self._fresh.marked(user_id)
+
+    def changes_of(self, user_id: str) -> int | None:
+        """A number that moves when something of the user changed; None if nobody counts."""
+        return self._fresh.changes(user_id)
 
     def renew(self, learned: Iterable[Chunk]) -> None:
         """Mark anew who did something that is in none of these chunks.
@@ -121,11 +129,16 @@ class EventLog:
 
     def _follow(self) -> None:
         pause = threading.Event()
+        accepted: dict[tuple[str, str], str] = {}
         while not pause.wait(FOLLOWED):
             try:
                 with self._fresh.turn():
                     last, users = self.store.changed_users(self._followed, self._silent, ())
                     self._fresh.mark(users)
+                    self._fresh.changed(users)
+                    if last != self._followed and (chunks := self.store.accepted()) != accepted:
+                        self._fresh.all_changed()  # also whom a chunk before named
+                        accepted = chunks
                     self._followed = last
             except EventStoreError as error:
                 logger.warning("%s: other endpoints' events are not known", error)

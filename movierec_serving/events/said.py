@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from movierec_serving.events.event import KeptEvent
 from movierec_serving.events.types import EventType
@@ -15,11 +16,13 @@ class Said:
         stars: what is newer than the model, in stars.
         hidden: what no list may have.
         taken_back: what the model has learned and the user took back since.
+        made: what was made of this already, by its name; whoever makes something keeps it here.
     """
 
     stars: dict[str, float] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     taken_back: set[str] = field(default_factory=set)
+    made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.stars or self.hidden or self.taken_back)

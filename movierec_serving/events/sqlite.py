@@ -45,15 +45,19 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """This thread's connection."""
-        connection = self._local.__dict__.pop("connection", None)
-        if connection is not None and connection[0] == os.getpid():
-            connection[1].close()
+        open_ = self._local.__dict__.pop("open", None)
+        if open_ is not None and open_[0][0] == os.getpid():
+            open_[1].close()
 
     def _connection(self) -> sqlite3.Connection:
-        """This thread's, of this process: SQLite's must not be carried over a fork."""
+        """This thread's, of this process and of the file that is there.
+
+        SQLite's must not be carried over a fork, and what goes into a removed file is lost.
+        """
         connection: sqlite3.Connection | None
-        pid, connection = self._local.__dict__.get("connection", (0, None))
-        if connection is None or pid != os.getpid():
+        of, connection = self._local.__dict__.get("open", (None, None))
+        if connection is None or of != self._place():
+            self.close()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(
                 self.path, timeout=BUSY, isolation_level=None, cached_statements=256
@@ -61,8 +65,14 @@ class SqliteDatabase:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             self._make_tables(connection)
-            self._local.connection = (os.getpid(), connection)
+            self._local.open = (self._place(), connection)
         return connection
+
+    def _place(self) -> tuple[int, int]:
+        """The process, and the file by its number; 0 where there is none."""
+        with suppress(FileNotFoundError):
+            return os.getpid(), self.path.stat().st_ino
+        return os.getpid(), 0
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:

@@ -209,10 +209,15 @@ class EventStore:
                 [(day, source, data_version, *rating) for rating in ratings],
             )
 
-    def accept(self, day: str, source: str, data_version: str) -> None:
-        """Let a chunk be all that its source says of a day, whatever it said before."""
+    def accept(self, day: str, source: str, data_version: str) -> list[str]:
+        """Let a chunk be all that its source says of a day, whatever it said before; the users
+        whom this concerns.
+        """
         with self._database.transaction() as change:
             number = _count(change, 1)
+            users = change.execute(
+                "SELECT DISTINCT user_id FROM seen WHERE day = ? AND source = ?", (day, source)
+            )
             change.execute("DELETE FROM accepted WHERE day = ? AND source = ?", (day, source))
             change.insert(
                 "accepted (day, source, data_version, change)",
@@ -222,6 +227,7 @@ class EventStore:
                 "DELETE FROM seen WHERE day = ? AND source = ? AND data_version <> ?",
                 (day, source, data_version),
             )
+        return [user for (user,) in users]
 
     def drop_seen(self, day: str, source: str, data_version: str) -> None:
         """Let go of the ratings of a chunk."""
@@ -323,4 +329,5 @@ def _unknown(change: Transaction, events: Sequence[Event]) -> dict[str, Event]:
 
 
 def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values)) or "NULL"
+    # Nothing is NOT IN (NULL), not even what is nowhere: an empty text stands for no value.
+    return ", ".join("?" * len(values)) or "''"

@@ -243,16 +243,27 @@ class Recommender:
     def _list_of_recent(self, user: str, recent: Recent) -> dict[str, Any]:
         """Folded in from what the model knows of them and what they did since."""
         evidence = recent.evidence
-        part = selection.without(self.model, self._part, recent.seen)
-        if not len(evidence.rows):
+        if not evidence.usable:
+            part = selection.without(self.model, self._part, recent.seen)
+            if len(evidence.rows):
+                return self._away_from_disliked(evidence, part, user_id=user)
             reason = "unknown_user" if recent.row is None else "no_usable_rating"
             metrics.count_fallback(reason)
             ranked = selection.most_popular(self.model, part)
             return self._list(ranked, "popular", user_id=user, fallback_reason=reason)
-        if not evidence.usable:
-            return self._away_from_disliked(evidence, part, user_id=user)
-        (ranked,) = selection.for_new(self.model, [evidence], [recent.seen], self._part)
-        return self._list(ranked, "fold_in", evidence, user_id=user)
+        return self._list(self._folded_in(recent), "fold_in", evidence, user_id=user)
+
+    def _folded_in(self, recent: Recent) -> Ranked:
+        """Made once of what a user did, where nothing else is left out."""
+        place = self._part.n, self._part.offset
+        plain = self._part.left_out is None
+        if plain and place in recent.lists:
+            return recent.lists[place]
+        evidence, seen = [recent.evidence], [recent.seen]
+        (ranked,) = selection.for_new(self.model, evidence, seen, self._part)
+        if plain:
+            recent.lists[place] = ranked
+        return ranked
 
     def _list_of_known(self, user: str, known: tuple[int, Ranked] | None) -> dict[str, Any]:
         if known is None:

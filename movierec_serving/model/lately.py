@@ -4,6 +4,7 @@ Where it is kept is `events/`'s; how it changes a list is `http/recommender.py`'
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from movierec_serving.bundle import PublishedModel
@@ -13,12 +14,15 @@ from movierec_serving.events.log import Chunk, EventLog
 
 logger = logging.getLogger(__name__)
 
+KEPT = 2000  # users of whom a process keeps what the store said
+
 
 class Lately:
     """One process's view of the log, for the model that it answers from."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
+        self._known: OrderedDict[str, tuple[PublishedModel, int, Said]] = OrderedDict()
         self._learned: tuple[PublishedModel, frozenset[Chunk], str] | None = None
 
     def of(self, model: PublishedModel, user_id: str) -> Said | None:
@@ -30,6 +34,10 @@ class Lately:
         """
         if not self.log.perhaps_fresh(user_id):
             return None
+        changes = self.log.changes_of(user_id)
+        known = self._known.get(user_id)
+        if known is not None and known[0] is model and known[1] == changes:
+            return known[2] or None
         store = self.log.store
         try:
             kept, seen = store.of_user(user_id), store.seen_by(user_id)
@@ -42,6 +50,10 @@ class Lately:
             if rating.day >= oldest and (rating.day, rating.data_version) not in chunks:
                 said.hidden.add(rating.movie_id)
                 said.stars.setdefault(rating.movie_id, rating.stars)
+        if changes is not None:
+            self._known[user_id] = (model, changes, said)
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
         return said or None
 
     def renew(self, models: Sequence[PublishedModel]) -> None:
