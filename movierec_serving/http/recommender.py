@@ -213,9 +213,7 @@ class Recommender:
             return {}
         said = {user: self._lately.of(self.model, user) for user in users}
         return {
-            user: Recent.of(self.model.bundle, user, its)
-            for user, its in said.items()
-            if its is not None
+            user: Recent.of(self.model, user, its) for user, its in said.items() if its is not None
         }
 
     def _of_known(self, users: Iterable[str]) -> dict[str, tuple[int, Ranked]]:
@@ -259,7 +257,7 @@ class Recommender:
         plain = self._part.left_out is None
         if plain and place in recent.lists:
             return recent.lists[place]
-        evidence, seen = [recent.evidence], [recent.seen]
+        evidence, seen = [recent.evidence], [recent.seen_items]
         (ranked,) = selection.for_new(self.model, evidence, seen, self._part)
         if plain:
             recent.lists[place] = ranked

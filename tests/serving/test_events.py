@@ -62,7 +62,7 @@ def test_what_somebody_did_changes_their_next_list(
 
 def test_somebody_unknown_becomes_known(endpoint: EndpointProcess, served: PublishedModel) -> None:
     assert ask(endpoint, "GET", "new").json()["fallback_reason"] == "unknown_user"
-    send(endpoint, did("new", "m3"))
+    send(endpoint, did("new", "nobody's movie", "like", None), did("new", "m3"))
     answer = ask(endpoint, "GET", "new", n=100)
     assert answer.json()["source"] == "fold_in"
     given = endpoint.client.post(
