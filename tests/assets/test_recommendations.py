@@ -124,6 +124,25 @@ def test_events_count_for_the_lists_that_they_followed(platform: Platform) -> No
     assert found == pytest.approx([0.4, 0.4, 0.2, 0.2])
 
 
+def test_lists_are_kept_while_events_cannot_be_read_and_the_rates_wait(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.deliver(DAYS[0])
+    shown(platform, DAYS[0], listed("u1", DAYS[0], 9, "m1"))
+    stages = ("raw_ratings", "validated_ratings", "recommendation_log")
+    monkeypatch.setenv("MOVIEREC_EVENTS_URL", "postgresql://127.0.0.1:1/nobody?connect_timeout=1")
+    settings.cache_clear()
+    assert platform.run(DAYS[0], DAYS[0], *stages).success
+    (event,) = platform.events("recommendation_log")
+    assert event.metadata["dagster/row_count"].value == 1
+    assert event.metadata["note"].value.startswith("the rates wait: ")
+    assert rate_of(platform, DAYS[0], "hit_rate") == []
+    monkeypatch.delenv("MOVIEREC_EVENTS_URL")
+    settings.cache_clear()
+    assert platform.run(DAYS[0], DAYS[0], "recommendation_log").success
+    assert rate_of(platform, DAYS[0], "hit_rate")[0][1] == 1
+
+
 def test_the_log_is_kept_as_long_as_the_setting_says(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

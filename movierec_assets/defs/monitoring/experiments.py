@@ -17,6 +17,7 @@ from movierec_assets.monitoring.outcomes import K
 from movierec_assets.monitoring.sequential import Sequence
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.experiments import Trial
+from movierec_serving.events import EventStoreError
 
 NONE = "no experiment is under way"
 BEFORE = 28  # days before the start, from which CUPED learns
@@ -36,7 +37,12 @@ def experiment_results(
         if trial is None or day < trial.started:
             found[day] = {"note": NONE}
             return
-        seen = _looks(platform, trial, day)
+        try:
+            seen = _looks(platform, trial, day)
+        except EventStoreError as error:
+            found[day] = {"experiment": trial.name, "note": f"the results wait: {error}"}
+            context.log.error(f"{day}: {error}")
+            return
         platform.warehouse.record_looks(trial.name, day, seen)
         found[day] = _metadata(trial, day, seen)
 

@@ -14,6 +14,7 @@ from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.monitoring.outcomes import DIMENSIONS, RATES, K, Rate, rates
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_serving.events import EventStoreError
 
 NOTHING = "nobody was shown a list on this day"
 
@@ -30,7 +31,7 @@ def recommendation_log(
     so that nothing waits for it. Lists of days before that had no run are ingested with the next.
     """
     warehouse, shown_files = platform.warehouse, platform.shown_files
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, int | str]] = {}
     of_day: dict[str, list[Rate]] = {}
 
     def ingest(day: str) -> None:
@@ -40,13 +41,17 @@ def recommendation_log(
             warehouse.record_shown(missed, shown_files.read(missed)[0])
         lists = warehouse.lists_shown(day)
         found[day] = {"dagster/row_count": lists, "new lists": new, "torn lines": torn}
-        of_day.update(_evaluate(platform, day))
+        try:
+            of_day.update(_evaluate(platform, day))
+        except EventStoreError as error:  # without events the rates would be too low
+            found[day]["note"] = f"the rates wait: {error}"
+            context.log.error(f"{day}: {error}")
         oldest = _before(day, platform.settings.keep_shown_days)
         warehouse.forget_shown(oldest)
         shown_files.remove(oldest)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        described = {day: {**found[day], **_metadata(of_day.get(day, []))} for day in days}
+        described = {day: {**_metadata(of_day.get(day, [])), **found[day]} for day in days}
         return {**described, days[-1]: {**described[days[-1]], **_so_far(warehouse, days[-1])}}
 
     yield from each_day(context, ingest, describe)
