@@ -106,15 +106,15 @@ def test_the_list_changes_as_one_rates_and_what_was_rated_never_comes_back(page:
 def test_what_was_dismissed_comes_back_by_undo_alone(page: Page) -> None:
     come(page, "u1")
     first = movies_of(page.locator("#for-you"))[0]
-    page.get_by_role("button", name=f"I am not interested in {first}", exact=True).click()
+    page.get_by_role("button", name=f"Not interested: {first}", exact=True).click()
     expect(page.locator("#said")).to_contain_text(f"{first} is off your lists")
     assert first not in page.locator(".cover h3").all_text_contents()
     page.reload()
     assert first not in page.locator(".cover h3").all_text_contents()
     second = movies_of(page.locator("#for-you"))[0]
-    page.get_by_role("button", name=f"I dislike {second}", exact=True).click()
+    page.get_by_role("button", name=f"Dislike: {second}", exact=True).click()
     expect(page.locator("#said")).to_contain_text(f"You dislike {second}")
-    page.get_by_role("button", name=f"Undo for {second}").click()
+    page.get_by_role("button", name=f"Undo: {second}").click()
     expect(page.locator("#for-you")).to_contain_text(second)
     assert first not in page.locator(".cover h3").all_text_contents()
 
@@ -206,7 +206,7 @@ def test_it_works_without_script(browser: Browser, tastes: EndpointProcess) -> N
     with page_at(browser, tastes.url, java_script_enabled=False) as page:
         come(page, "no-script")
         title = page.locator("#ask .cover h3").first.inner_text()
-        page.get_by_role("button", name=f"I dislike {title}", exact=True).first.click()
+        page.get_by_role("button", name=f"Dislike: {title}", exact=True).first.click()
         assert page.url.endswith("/app")
         assert title not in movies_of(page.locator("#ask"))
 
