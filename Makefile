@@ -58,9 +58,9 @@ lock: .venv/.ready ## the lock files anew from pyproject.toml
 	$(LOCK) --constraint requirements.lock --extra assets --extra setup --extra dev --extra docs --output-file requirements-dev.lock pyproject.toml
 	$(LOCK) --constraint requirements.lock --extra postgres --extra setup --output-file deploy/serving.lock pyproject.toml
 
-images: ## the container images, by buildah; one with a version in it: make images MODEL=15
+images: $(if $(MODEL),setup) ## the container images, by buildah; one with a version in it: make images MODEL=15
 	@"$(PYTHON)" -m deploy.images $(if $(MODEL),serving)
-	@$(if $(MODEL),$(MAKE) --no-print-directory setup && $(BIN)/python -m deploy.bake $(MODEL))
+	@$(if $(MODEL),$(BIN)/python -m deploy.bake $(MODEL))
 
 # Tools of their own, pinned here, since neither the platform nor its tests need them.
 materials: setup ## what the platform is made of, in build/: CycloneDX, and the licences

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from demo.processes import free_port
-from deploy.images import ROOT, version
+from deploy.images import ROOT, named
 from movierec_assets.defs.monitoring.live import compare
 from movierec_assets.defs.shared.accuracy import Served, measure, since_served
 from movierec_assets.errors import EndpointError
@@ -40,14 +40,14 @@ def say(*command: str) -> str:
 
 def with_model(folder: Path) -> str:
     """Commit an image that has a published version and begins with it; the image's id."""
-    container = say("buildah", "from", f"localhost/movierec-serving:{version()}")
+    container = say("buildah", "from", named("serving"))
     try:
         with tempfile.TemporaryDirectory() as beside:
-            named = Path(beside) / FILE
-            named.write_text(f"{folder.name}\n", encoding="ascii")
+            begins_with = Path(beside) / FILE
+            begins_with.write_text(f"{folder.name}\n", encoding="ascii")
             owned = ("buildah", "copy", "--quiet", "--chown", "10001:10001", container)
             say(*owned, str(folder), f"{STORE}/{folder.name}")
-            say(*owned, str(named), f"{STORE}/{FILE}")
+            say(*owned, str(begins_with), f"{STORE}/{FILE}")
         say("buildah", "config", "--label", f"movierec.model={folder.name}", container)
         return say("buildah", "commit", "--quiet", "--format", "docker", container)
     finally:
@@ -113,7 +113,7 @@ def bake(platform: Platform, number: int, port: int) -> str:
     with running(image, port) as client:
         for line in asked(platform, client):
             sys.stdout.write(f"{line}\n")
-    name = f"localhost/movierec-serving:{version()}-model-{number}"
+    name = f"{named('serving')}-model-{number}"
     say("buildah", "tag", image, name)
     return name
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The images' base where no registry is at hand: Debian's Python with venv, certificates and time zones, nothing else.
+# The images' base where no registry is at hand: Debian's Python with venv, what compiled packages need of C++ and OpenMP,
+# certificates and time zones; nothing else.
 # deploy/base.sh NAME: made once; an image of that name is kept.
 set -eu
 name=$1
@@ -9,7 +10,7 @@ fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mmdebstrap --quiet --variant=essential \
-    --include=python3-minimal,libpython3-stdlib,python3-venv,libstdc++6,ca-certificates,media-types,tzdata \
+    --include=python3-minimal,libpython3-stdlib,python3-venv,libstdc++6,libgomp1,ca-certificates,media-types,tzdata \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     bookworm "$folder/base.tar"

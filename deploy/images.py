@@ -2,7 +2,8 @@
 
 What an image holds is the Containerfile's; standard library only. `MOVIEREC_BASE` names a base
 that a registry has, such as `python:3.11-slim`; without it `base.sh` makes one of Debian's
-packages. Images are `localhost/movierec-serving:VERSION` and `localhost/movierec-pipeline:VERSION`.
+packages. Images are `localhost/movierec-serving:VERSION` and `localhost/movierec-pipeline:VERSION`;
+`MOVIEREC_IMAGES` says something else than `localhost/movierec`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ TARGETS = ("serving", "pipeline")
 BASE = ROOT / "deploy" / "base.sh"
 LABELS = "org.opencontainers.image"
 NOT_FOR_IMAGES = {"constraint", "disable-pip-version-check"}  # of pip's settings
+
+
+def named(target: str) -> str:
+    """The name of an image."""
+    return f"{os.environ.get('MOVIEREC_IMAGES', 'localhost/movierec')}-{target}:{version()}"
 
 
 def debian() -> str:
@@ -72,7 +78,7 @@ def folders(settings: Mapping[str, str]) -> Iterator[str]:
 
 def build(target: str, base: str, secret: Path, mounted: list[str]) -> str:
     """Build one of the two; its name."""
-    name = f"localhost/movierec-{target}:{version()}"
+    name = named(target)
     command = [
         *("buildah", "build", "--format", "docker", "--isolation", "chroot", "--layers"),
         *("--file", str(ROOT / "deploy" / "Containerfile"), "--target", target),

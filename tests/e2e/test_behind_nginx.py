@@ -138,8 +138,9 @@ def test_a_promotion_reaches_both_and_no_request_fails_when_one_is_killed(
 
 def test_nobody_reaches_more_than_they_may(site: dict[str, str]) -> None:
     with httpx.Client() as client:
-        inside = ("/reload", "/metrics", "/model", "/blocklist/m1", "/")
+        inside = ("/reload", "/metrics", "/model", "/blocklist/m1", "/app/status", "/")
         assert {client.get(site["API"] + path).status_code for path in inside} == {404}
+        assert client.get(site["API"] + "/app").status_code != 404
         for page in ("DAGSTER", "MLFLOW"):
             forged = {"X-Forwarded-User": "root"}
             assert client.get(site[page], headers=forged).status_code == 401

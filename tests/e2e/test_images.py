@@ -44,12 +44,14 @@ def why_not() -> str:
 
 
 @pytest.fixture(scope="module")
-def serving() -> str:
-    """The serving image of this checkout; its name."""
+def serving() -> Iterator[str]:
+    """The serving image of this checkout, by a name of the tests' own."""
     if reason := why_not():
         pytest.skip(reason)
-    images.main(["serving"])
-    return f"localhost/movierec-serving:{images.version()}"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MOVIEREC_IMAGES", "localhost/movierec-of-the-tests")
+        images.main(["serving"])
+        yield images.named("serving")
 
 
 @pytest.fixture
