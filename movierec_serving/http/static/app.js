@@ -59,7 +59,7 @@
   const hush = () => {
     const said = document.getElementById("said");
     clearTimeout(silence);
-    silence = setTimeout(() => (said.matches(":hover, :focus-within") ? hush() : said.replaceChildren()), 12000);
+    silence = setTimeout(() => (said.matches(":hover, :focus-within") ? hush() : said.replaceChildren()), 20000);
   };
   document.addEventListener("htmx:afterSettle", hush);
 
