@@ -52,7 +52,7 @@ def served_model(
     run, by name; the others have the new version all the same, and the sensor asks again.
     """
     # What somebody moved by hand, or a crash left half done, is mended before it is deployed.
-    reconcile_production(context.instance, model_registry, f"deploy, run {context.run.run_id}")
+    reconcile_production(context.instance, model_registry, "deploy", context.run.run_id)
     production = model_registry.production()
     if production is None:
         raise dg.Failure(

@@ -37,8 +37,8 @@ def change_production(
     what = f"{config.action} version {config.version} ({config.reason})"
     user = context.run.tags.get(USER)
     asked = f"set_production by {user}" if user else "set_production"
-    by = f"{asked}: {what}, run {context.run_id}"
-    production = reconcile_production(context.instance, model_registry, by)
+    by = f"{asked}: {what}"
+    production = reconcile_production(context.instance, model_registry, by, context.run_id)
     context.log.info(f"{by}; production is {production or 'none'}")
 
 

@@ -62,7 +62,7 @@ def gate_verdict(
     try:
         yield from each_day(context, decide, describe, ordered=True)
     finally:  # also for the verdicts of a range that failed later on
-        reconcile_production(context.instance, model_registry, f"gate, run {context.run.run_id}")
+        reconcile_production(context.instance, model_registry, "gate", context.run.run_id)
 
 
 def _challenger(

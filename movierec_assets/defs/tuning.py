@@ -83,9 +83,7 @@ def _tune(
     verdict = gate.verdict(trained.model, version, model_registry.versions(), warehouse.model)
     base = recipe.trainer.parameters(settings)
     warehouse.record_tuned(trained.model, version.number, base, found, verdict.decision)
-    reconcile_production(
-        context.instance, model_registry, f"tuned_parameters, run {context.run.run_id}"
-    )
+    reconcile_production(context.instance, model_registry, "tuned_parameters", context.run.run_id)
     judged = {"version": version.number, "verdict": verdict.decision, "reason": verdict.reason}
     return dg.MaterializeResult(metadata={**metadata, **judged})
 

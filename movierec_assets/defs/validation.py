@@ -159,13 +159,17 @@ def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
         "rejected": sum(one.rejected for one in counted),
         "superseded": sum(one.superseded for one in counted),
         "late": sum(one.late for one in counted),
-        "mended": table(("id", "rows"), mended.items()),
+        **({"mended": table(("id", "rows"), mended.items())} if mended else {}),
         "users": summary.users,
         "movies": summary.movies,
         "not in catalogue": summary.not_in_catalogue,
         "mean rating": round(summary.mean, 4) if summary.mean is not None else "none",
         "data version": ", ".join(one.data_version or "none" for one in counted),
-        "rejected by reason": table(("reason", "rows"), summary.reasons.items()),
+        **(
+            {"rejected by reason": table(("reason", "rows"), summary.reasons.items())}
+            if summary.reasons
+            else {}
+        ),
     }
 
 

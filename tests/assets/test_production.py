@@ -76,6 +76,8 @@ def test_a_rollback_by_pin_survives_newer_days_and_ends_with_the_pin(platform: P
     assert [(one["from"], one["version"]) for one in moves] == [(0, 2), (2, 5)]
     assert moves[0]["why"] == "pinned: the newest is odd"
     assert "unpin version 2 (it was a false alarm), run " in moves[1]["by"]
+    run = moves[1]["by"].rpartition(" ")[2]
+    assert moves[1]["Dagster run"] == f"http://127.0.0.1:3000/runs/{run}"
 
 
 def test_pinning_another_version_moves_the_pin(platform: Platform) -> None:

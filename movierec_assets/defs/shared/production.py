@@ -7,26 +7,32 @@ import dagster as dg
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
 from movierec_assets.ports import Registry
 from movierec_assets.promotion.version import Version
+from movierec_assets.resources.notifier import webserver
 from movierec_assets.resources.serving_client import ServedVersion
 
 
-def reconcile_production(instance: dg.DagsterInstance, registry: Registry, by: str) -> int | None:
+def reconcile_production(
+    instance: dg.DagsterInstance, registry: Registry, by: str, run: str | None = None
+) -> int | None:
     """Make production what the verdicts ask for; `production_model` gets an event exactly when it
     moved.
 
     Args:
-        by: who asked, and in which run.
+        by: who asked, and why.
+        run: the id of the run in which that was; None outside a run.
     """
 
     def report(version: Version | None, previous: int | None, why: str) -> None:
         metadata: dict[str, Any] = {
             "version": version.number if version else 0,
-            "identity": version.identity if version else "none",
             "from": previous or 0,
             "data until": version.data_until if version else "none",
             "why": why,
-            "by": by,
+            "by": by if run is None else f"{by}, run {run}",
+            "identity": version.identity if version else "none",
         }
+        if run is not None:
+            metadata["Dagster run"] = dg.MetadataValue.url(f"{webserver()}/runs/{run}")
         if version:
             metadata["MLflow version"] = dg.MetadataValue.url(registry.page(version.number))
         moved = dg.AssetMaterialization(PRODUCTION_MODEL, metadata=metadata)

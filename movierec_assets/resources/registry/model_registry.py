@@ -100,7 +100,9 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
     def create_model(self) -> None:
         """Create the registered model, without a version."""
         self.client().create_registered_model(
-            MODEL_NAME, description="Daily recommender; versions are never overwritten."
+            MODEL_NAME,
+            description="Daily recommender; versions are never overwritten. "
+            f"[The runs that made them]({self.pages.runs()}), newest day first.",
         )
 
     def client(self) -> MlflowClient:
