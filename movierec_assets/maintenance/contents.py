@@ -24,7 +24,9 @@ DATABASE = (".db", ".duckdb")
 BESIDE = ("-wal", "-shm", "-journal", ".wal", ".lock")  # of a database, or held by a process
 PRIVATE = ("forget.id", "forget.id.part")  # holds the id of a user who is being forgotten
 MADE_ANEW = ("fresh-users",)  # as an endpoint starts
-SERVING = re.compile(r"MOVIEREC_(SERVING_[A-Z_]+|SHOWN_SHARE)")  # the endpoint's settings, none of them secret
+SERVING = re.compile(
+    r"MOVIEREC_(SERVING_[A-Z_]+|SHOWN_SHARE)"
+)  # the endpoint's settings, none of them secret
 
 
 def files_of(warehouse: Path) -> Iterator[Path]:

@@ -90,8 +90,8 @@ class Recommender:
         return self
 
     def for_user(self, asked: str | NewUser) -> Reply:
-        own = self._for(asked)
-        return own._page(own._lists([asked])[0])
+        self._turn_to(self._arm_of(asked))
+        return self._page(self._lists([asked])[0])
 
     def for_users(self, users: Sequence[Any]) -> Reply:
         """One answer a user, in their order; what cannot be one gets its error, beside its
@@ -114,41 +114,40 @@ class Recommender:
             }
         )
 
-    def _for(self, asked: str | NewUser) -> "Recommender":
-        """What answers a user: this, or the user's arm of the experiment under way.
+    def _arm_of(self, asked: str | NewUser) -> InArm | None:
+        """The user's arm of the experiment under way, if there is one.
 
-        A list that nobody is shown is no part of one, and somebody without an id is in none.
+        A list that nobody is shown is no part of one, somebody without an id is in none, and a page
+        of another version's list is read on as it began.
         """
         if not self._options.shown or not isinstance(asked, str):
-            return self
+            return None
         arm = self._holder.arms.of(asked)
-        if arm is None:
-            return self
+        if arm is None or self._place is None:
+            return arm
         model = arm.model or self._holder.current()
-        if self._place and self._place.version != model.version:
-            return self
-        own = copy(self)
-        own._shown = []
+        return arm if self._place.version == model.version else None
+
+    def _turn_to(self, arm: InArm | None) -> None:
+        """Answer for users of this arm from now on."""
+        if arm is None:
+            return
+        model = arm.model or self._holder.current()
         if model is self.model:
-            own._arm = arm  # what is left out is the same
+            self._arm = arm  # what is left out is the same
         else:
-            own._answer_from(model, arm)
-        return own
+            self._answer_from(model, arm)
 
     def _lists_in_arms(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order, by each one's arm."""
-        owns: dict[InArm | None, Recommender] = {}
         places: dict[InArm | None, list[int]] = {}
         for place, user in enumerate(asked):
-            own = self._for(user)
-            owns.setdefault(own._arm, own)
-            places.setdefault(own._arm, []).append(place)
+            places.setdefault(self._arm_of(user), []).append(place)
         found: dict[int, dict[str, Any]] = {}
-        for arm, own in owns.items():
-            lists = own._lists([asked[place] for place in places[arm]])
-            found.update(zip(places[arm], lists, strict=True))
-            if own is not self:
-                self._shown += own._shown
+        for arm, some in places.items():
+            own = copy(self)  # `_shown` is the same list
+            own._turn_to(arm)
+            found.update(zip(some, own._lists([asked[place] for place in some]), strict=True))
         return [found[place] for place in range(len(asked))]
 
     def similar(self, movie: int) -> Reply:
