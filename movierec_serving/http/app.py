@@ -8,6 +8,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from movierec_serving.http.middleware.api_keys import Accepted, ApiKeys
 from movierec_serving.http.middleware.body_limit import BodyLimit
+from movierec_serving.http.middleware.early_events import EarlyEvents
 from movierec_serving.http.middleware.lookup import PlainLookup
 from movierec_serving.http.middleware.observed import Observed
 from movierec_serving.http.pages import add_app
@@ -50,7 +51,8 @@ def complete(
     add_recommendations_by_workers(app, deadline, by_workers)
     plain = add_recommendation_routes(app, holder)
     if holder.lately is not None:
-        add_event_routes(app, holder.lately.log)
+        keep, events = add_event_routes(app, holder.lately.log)
+        app.add_middleware(EarlyEvents, keep=keep, route=events)  # the last one that is asked
     add_user_routes(app, holder)
     add_movie_routes(app, holder)
     add_admin_routes(app, settings, holder)

@@ -4,6 +4,7 @@ Plain values, since LitServe's workers make them, too, and send them through a q
 of movies holds is `recommender.py`'s.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import orjson
 from fastapi import Response
 
 from movierec_serving.errors import OptionError
+
+logger = logging.getLogger(__name__)
 
 
 class Reply(NamedTuple):
@@ -45,6 +48,12 @@ def invalid(errors: Sequence[Any], *within: str) -> Reply:
 def wrong_option(error: OptionError, where: str) -> Reply:
     """`where` is the part of the request that has the option: query or body."""
     return invalid([{"loc": (error.field,), "msg": str(error), "type": "value_error"}], where)
+
+
+def not_kept(error: Exception) -> Reply:
+    """It is logged, since it may name paths or hosts, which callers must not see."""
+    logger.error("%s", error)
+    return problem(503, "the store of events cannot be used; try again")
 
 
 def printable(text: str) -> str:

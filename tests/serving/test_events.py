@@ -1,5 +1,6 @@
 """Events: kept when acknowledged, and known to every list from then on."""
 
+import json
 import time
 from typing import Any
 
@@ -145,3 +146,12 @@ def test_accepted_ratings_are_left_out_whatever_version_is_served(
     log.accept("1998-04-23", "ratings", "the next day", [(user, best, 4.0)])
     assert best not in listed(ask(endpoint, "GET", user))
     log.accept("1998-04-23", "ratings", "the next day, without it", [])
+
+
+def test_a_body_of_events_that_is_too_large_is_refused(endpoint: EndpointProcess) -> None:
+    whole = json.dumps({"events": [{**did("large", "m3"), "event_id": "x" * 128}] * 5000}).encode()
+    for content in (whole, iter([whole])):  # with its length said, and in chunks
+        answer = endpoint.client.post("/events", content=content)
+        assert answer.status_code == 413
+        assert answer.headers["Connection"] == "close"
+    assert endpoint.client.get("/users/large/events").json()["total"] == 0

@@ -1,7 +1,5 @@
 """What a caller gets when a route raises: each foreseen error as a reply, all else as a 500."""
 
-import logging
-
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
@@ -13,9 +11,7 @@ from movierec_serving.errors import (
     PageGoneError,
 )
 from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
-from movierec_serving.http.replies import invalid, problem, wrong_option
-
-logger = logging.getLogger(__name__)
+from movierec_serving.http.replies import invalid, not_kept, problem, wrong_option
 
 
 def add_error_replies(app: FastAPI) -> None:
@@ -24,9 +20,8 @@ def add_error_replies(app: FastAPI) -> None:
         return problem(503, str(error)).response()
 
     @app.exception_handler(EventStoreError)
-    async def not_kept(_: Request, error: Exception) -> Response:
-        logger.error("%s", error)  # it may name paths or hosts, which callers must not see
-        return problem(503, "the store of events cannot be used; try again").response()
+    async def no_store(_: Request, error: Exception) -> Response:
+        return not_kept(error).response()
 
     @app.exception_handler(PageGoneError)
     async def gone(_: Request, error: Exception) -> Response:

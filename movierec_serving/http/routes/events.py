@@ -15,7 +15,8 @@ from movierec_serving.events import Event, EventType
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.writer import Writer
 from movierec_serving.http import schemas
-from movierec_serving.http.replies import Reply, invalid, printable, problem, reply
+from movierec_serving.http.middleware.early_events import Keep
+from movierec_serving.http.replies import Reply, invalid, not_kept, printable, problem, reply
 from movierec_serving.http.routes.documented import (
     BAD_BODY,
     KEY,
@@ -31,15 +32,22 @@ AHEAD = 300  # seconds that a sender's clock may be ahead of ours
 NOT_KEPT = problems(_503="The events could not be kept, nothing was; Retry-After says when again")
 
 
-def add_event_routes(app: FastAPI, log: EventLog) -> None:
+def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
+    """Returns what keeps a body's events, and the route, for whoever answers in its place."""
     writer = Writer(log)
+
+    async def keep(body: bytes) -> Reply:
+        try:
+            return await _keep(writer, log.types, body)
+        except EventStoreError as error:
+            return not_kept(error)
 
     class AsItCame(APIRoute):
         """Reads the body by itself: FastAPI's way costs more than to keep an event."""
 
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             async def handle(request: Request) -> Response:
-                return (await _keep(writer, log.types, await request.body())).response()
+                return (await keep(await request.body())).response()
 
             return handle
 
@@ -89,6 +97,8 @@ def add_event_routes(app: FastAPI, log: EventLog) -> None:
             return problem(404, "there is no such event").response()
         return reply({"event_id": event_id, "removed": True}).response()
 
+    return keep, next(r for r in app.routes if isinstance(r, APIRoute) and r.path == "/events")
+
 
 async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> Reply:
     try:
@@ -129,7 +139,8 @@ async def _kept(writer: Writer, events: Sequence[Event]) -> Sequence[str]:
     if not events:
         return []
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(writer.append(events)), DEADLINE)
+        async with asyncio.timeout(DEADLINE):
+            return await asyncio.wrap_future(writer.append(events))
     except TimeoutError:
         raise EventStoreError(f"the disk took more than {DEADLINE:g} s") from None
 
