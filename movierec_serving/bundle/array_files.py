@@ -12,6 +12,8 @@ from pydantic import NonNegativeInt
 from movierec_serving.bundle.documents import Strict
 from movierec_serving.errors import BundleError
 
+SMALL = 2**18  # bytes; a file up to this size is read and not mapped
+
 
 class FileEntry(Strict):
     """What a document says about one array file."""
@@ -51,7 +53,10 @@ def open_array(
         if verify and sha256_of(path) != entry.sha256:
             raise BundleError(f"{path}: altered, its sha256 is not the manifest's")
         # open_memmap reads nothing but .npy, so neither a pickle nor a .npz can come in.
-        array = np.lib.format.open_memmap(path, mode="r")
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        if size <= SMALL:  # a mapping keeps a descriptor, and a version has some 25 files
+            array = np.array(array, order="K")
+            array.flags.writeable = False
     except FileNotFoundError:
         raise BundleError(f"{path}: missing") from None
     except BundleError:
