@@ -50,7 +50,8 @@ def test_ease_takes_the_place_of_als(switched: Platform) -> None:
     # judged against ALS, by the same gate
     judged = switched.events("gate_verdict")[2].metadata
     assert judged["verdict"].value == "passed", judged["reason"].value
-    assert judged["production_ndcg_at_10"].value > 0
+    figures = {row.data["figure"]: row.data for row in judged["references"].records}
+    assert float(figures["ndcg_at_10"]["production"]) > 0
     assert f"{als.gate}" == "passed"
 
     production = switched.model_registry.production()
@@ -115,7 +116,7 @@ def test_another_family_is_trained_beside_the_served_one(
     ]
     assert families == ["als", "als"]
     described = platform.events("ease_model")[1].metadata
-    assert described["ndcg_at_10"].value == pytest.approx(beside.metrics["ndcg_at_10"], abs=1e-5)
+    assert described["NDCG@10"].value == pytest.approx(beside.metrics["ndcg_at_10"], abs=1e-5)
 
 
 def test_a_stage_takes_its_models_from_the_served_arm(

@@ -134,9 +134,8 @@ def test_what_a_killed_endpoint_left_is_swept_by_the_next(fresh: EndpointProcess
     fresh.process.kill()
     fresh.process.wait(10)
     wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in family), "all end")
-    assert left.is_dir()
     try:
-        fresh.start()
+        fresh.start()  # the next one; an endpoint of another test may have been quicker
         assert not left.exists()
         own = directory_of(fresh)
         with slots.allocated(1):  # another endpoint that starts takes nothing of one that runs
