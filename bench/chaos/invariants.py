@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
-from mlflow.exceptions import MlflowException
 
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.policy import desired_production
-from movierec_assets.resources.registry.model_registry import EXPERIMENT, MODEL_NAME
+from movierec_assets.ratings.ledger import held
+from movierec_assets.resources.registry.model_registry import EXPERIMENT
+from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, BundleError, PublishedModel
 from movierec_serving.model.pointer import Pointer
@@ -61,29 +64,41 @@ def violations(adapters: Platform, instance: dg.DagsterInstance) -> list[str]:
     ]
 
 
-def _rows(warehouse: Any) -> list[str]:
+def _rows(warehouse: Warehouse) -> list[str]:
+    """Each chunk's rows are where the ledger says: those that count, and a refused one's beside."""
     with warehouse.connect(read_only=True) as connection:
-        rows = connection.execute(
-            """SELECT day::VARCHAR, rows, validated, rejected, superseded, verdict,
-                      (SELECT count(*) FROM raw_ratings r WHERE r.day = c.day AND r.file = c.file),
-                      (SELECT count(*) FROM raw_ratings r WHERE r.day = c.day),
-                      (SELECT count(*) FROM validated_ratings v WHERE v.day = c.day),
-                      (SELECT count(*) FROM rejected_ratings j WHERE j.day = c.day) FROM chunks c
-                        WHERE current"""
-        ).fetchall()
-        twice = connection.execute(
-            "SELECT day::VARCHAR FROM chunks GROUP BY day HAVING count(*) FILTER (current) > 1"
-        ).fetchall()
-    found = [f"{day}: two current chunks" for (day,) in twice]
-    for day, raw, validated, rejected, superseded, verdict, *there in rows:
-        if (
-            raw != validated + rejected + superseded
-            or there != [raw, raw, validated, rejected]
-            or not verdict
-        ):
-            found.append(
-                f"{day}: the ledger says {raw}, {validated}, {rejected}; there are {there}"
-            )
+
+        def counted(table: str, key: str) -> Counter[tuple[str, ...]]:
+            rows = connection.execute(
+                f"SELECT day::VARCHAR, source, {key}, count(*) FROM {table} GROUP BY ALL"
+            ).fetchall()
+            return Counter({tuple(row[:-1]): row[-1] for row in rows})
+
+        raw = counted("raw_ratings", "sha256")
+        rejected = counted("rejected_ratings", "sha256")
+        valid = counted("validated_ratings", "'current'")
+        ledger = [one for chunks in warehouse.chunks().values() for one in held(chunks)]
+    found = []
+    wanted_raw, wanted_rejected, wanted_valid = Counter(), Counter(), Counter()  # type: ignore[var-annotated]
+    for one in ledger:
+        key, day = (one.day, one.source, one.sha256), (one.day, one.source, "current")
+        wanted_raw[key], wanted_rejected[key] = one.rows, one.rejected
+        if one.current:
+            if day in wanted_valid:
+                found.append(f"{one.day}: two current chunks of {one.source}")
+            wanted_valid[day] = one.validated
+        if one.verdict is None or one.current != (one.verdict == "accepted"):
+            found.append(f"{one.day}: {one.sha256[:12]} is {one.verdict}, current: {one.current}")
+        if one.rows != one.validated + one.rejected + one.superseded:
+            found.append(f"{one.day}: {one.rows} rows are not the sum of their kinds")
+    for name, there, wanted in (
+        ("raw", raw, wanted_raw),
+        ("rejected", rejected, wanted_rejected),
+        ("validated", valid, wanted_valid),
+    ):
+        if +there != +wanted:
+            differ = sorted((+there - wanted) + (+wanted - there))
+            found.append(f"the {name} rows are not those of the ledger: {differ[:3]}")
     return found
 
 
@@ -112,11 +127,10 @@ def _registry(adapters: Platform, instance: dg.DagsterInstance) -> list[str]:
         found.append("an MLflow run is left RUNNING")
     for one in versions:
         try:
-            _, model = client.get_model_version(MODEL_NAME, str(one.number)).source.rsplit("/", 1)
-            folder = client.get_logged_model(model).artifact_location.removeprefix("file://")
-            (manifest,) = Path(folder).glob("**/manifest.json")
+            folder = Path(unquote(urlsplit(registry.artifacts(one.number) or "").path))
+            (manifest,) = folder.glob("artifacts/**/manifest.json")
             found += _unsound(manifest.parent)
-        except (MlflowException, ValueError) as error:
+        except ValueError as error:
             found.append(f"version {one.number} has no artifact: {error}")
     return found
 

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +20,9 @@ from movierec_assets.defs.deployment import UNFINISHED
 from movierec_assets.errors import EndpointError
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.platform import Platform, wired
-from movierec_assets.resources.serving_client import Reload, ServedVersion
+from movierec_assets.resources.registry.model_registry import EXPERIMENT
+from movierec_assets.resources.registry.relocation import relocate
+from movierec_assets.resources.serving_client import Answer, Reload, ServedVersion
 from movierec_assets.settings import settings
 from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.errors import ReloadRefusedError
@@ -63,6 +63,9 @@ class DirectClient:
             raise EndpointError(str(error)) from error
         return ServedVersion(opened.version, opened.bundle.manifest.identity)
 
+    def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
+        raise EndpointError("it is not asked over HTTP")
+
     def reload(self, url: str, version: int) -> Reload:
         try:
             done = reload(self.store, Pointer.open(self.store / f".serving-{url}"), version)
@@ -81,6 +84,7 @@ def environment(home: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "MOVIEREC_DAGSTER_DIR": str(home / "warehouse" / "dagster"),
         "MOVIEREC_GATE_MARGIN": "0.9",
+        "MOVIEREC_GATE_SMALL_USERS": "0",
         "MOVIEREC_FACTORS": "8",
         "MOVIEREC_REGULARIZATION": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -133,7 +137,7 @@ def direct() -> Platform:
     return replace(wired(), serving_client=DirectClient())  # type: ignore[arg-type]
 
 
-def run(job: str, first: int = 2, last: int = 4) -> None:
+def run(job: str, first: int = 1, last: int = 4) -> None:
     """One run, as a run worker does it: of a job, or of a stage of the daily one; or a tick of the
     sensor.
     """
@@ -160,8 +164,8 @@ def tick(later_s: float = 0.0) -> None:
 
 
 def prepare(home: Path) -> None:
-    """A home as set-up leaves it, with five days of which the third comes twice and the last is
-    unreadable.
+    """A home as set-up leaves it, with five days: the second comes again and is refused, its rows
+    kept beside the accepted ones; the third comes twice; the last is unreadable.
     """
     with dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
@@ -175,6 +179,8 @@ def prepare(home: Path) -> None:
     run("catalogue")
     run("daily", 0, 2)
     run("deploy")
+    spoiled = [[user, movie, "9", at] for user, movie, _, at in ratings_of_day(DAYS[1])[:40]]
+    landing.deliver(DAYS[1], as_csv(spoiled))
     landing.deliver(DAYS[2], as_csv(ratings_of_day(DAYS[2], seed=1)))
     rows = ratings_of_day(DAYS[3])
     twice = [[user, movie, "3", at] for user, movie, _, at in rows[:5]]
@@ -233,14 +239,5 @@ def clone(source: Path, target: Path) -> Path:
     rewritten.
     """
     subprocess.run(["cp", "-a", source, target], check=True)
-    with closing(sqlite3.connect(target / "warehouse" / "mlflow.db")) as database, database:
-        for table, column in (
-            ("experiments", "artifact_location"),
-            ("runs", "artifact_uri"),
-            ("model_versions", "storage_location"),
-            ("logged_models", "artifact_location"),
-        ):
-            database.execute(
-                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target))
-            )
+    relocate(target / "warehouse" / "mlflow.db", EXPERIMENT, target / "warehouse")
     return target

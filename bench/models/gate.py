@@ -163,18 +163,18 @@ def _lost(share: float) -> Callable[[World], Day]:
 
 def shuffled(given: World) -> Day:
     """A third of the users have each other's ratings."""
+    return _fitted(given, lambda data: shuffle(data, given.seed))
 
-    def change(data: Interactions) -> Interactions:
-        chosen = np.random.default_rng(given.seed).permutation(len(data.user_ids))[
-            : len(data.user_ids) // 3
-        ]
-        rows = np.arange(len(data.user_ids), dtype=np.int32)
-        rows[chosen] = np.roll(chosen, 1)
-        order = np.argsort(rows[data.users], kind="stable")
-        moved = {name: getattr(data, name)[order] for name in ("movies", "ratings", "rated_at")}
-        return replace(data, users=rows[data.users][order], **moved)
 
-    return _fitted(given, change)
+def shuffle(data: Interactions, seed: int) -> Interactions:
+    """The ratings, of which a third of the users have each other's."""
+    chosen = np.random.default_rng(seed).permutation(len(data.user_ids))
+    chosen = chosen[: len(data.user_ids) // 3]
+    rows = np.arange(len(data.user_ids), dtype=np.int32)
+    rows[chosen] = np.roll(chosen, 1)
+    order = np.argsort(rows[data.users], kind="stable")
+    moved = {name: getattr(data, name)[order] for name in ("movies", "ratings", "rated_at")}
+    return replace(data, users=rows[data.users][order], **moved)
 
 
 def _scrambled(share: float, *, served_only: bool = False) -> Callable[[World], Day]:

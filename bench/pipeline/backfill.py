@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +130,12 @@ def ours(days: list[str]) -> Figures:
 
 def loop(days: list[str]) -> Figures:
     """(a): the product's functions, without Dagster, MLflow, lookups and checks between them."""
-    from movierec_assets.defs import validation
+    from movierec_assets.defs.validation import judgement
     from movierec_assets.platform import wired
     from movierec_assets.promotion.comparison import compare, overlap, usual_overlap
     from movierec_assets.promotion.gate import judge
     from movierec_assets.ratings.chunks import parse_chunk
+    from movierec_assets.ratings.declaration import PLAIN
     from movierec_assets.settings import settings
     from movierec_assets.training.als import ALS
     from movierec_assets.training.day import train_day
@@ -148,7 +151,8 @@ def loop(days: list[str]) -> Figures:
             path, chunk = adapters.landing_zone.read(day)
             digest = adapters.chunk_archive.store(day, chunk)
             warehouse.load_chunk(day, digest, path.name, parse_chunk(chunk, path.name))
-            warehouse.judge(day, lambda raw, day=day: validation._judgement(raw, day, 0.05))
+            (loaded,) = warehouse.chunks([day])[day]
+            warehouse.judge(loaded, partial(judgement, loaded, PLAIN, 0.05))
         previous: Bundle | None = None
         anchor = yesterday = served_before = None
         for day in days:
@@ -158,7 +162,8 @@ def loop(days: list[str]) -> Figures:
                     continue
                 interactions = warehouse.interactions(day, None)
             start = previous if previous and previous.manifest.data_until[:7] == day[:7] else None
-            plan = Fit(day, recipe, partitions, start)
+            sized = replace(recipe, parameters=ALS.sized(recipe.parameters, len(interactions)))
+            plan = Fit(day, sized, partitions, start)
             trained = train_day(plan, interactions, yesterday if start else None)
             store.write(trained)
             warehouse.record_model(trained.model)

@@ -27,7 +27,7 @@ from tests.support.generate import as_csv, days_from, ratings_of_day
 from tests.support.homes import Home
 
 DAYS = days_from("1998-03-23", 21)  # the tenth begins a month
-STORES = ("movierec.duckdb", "bundles", "twins", "models", "mlflow.db", "dagster")
+STORES = ("movierec.duckdb", "chunks", "bundles", "twins", "models", "mlflow.db", "dagster")
 ROOT = Path(__file__).parents[2]
 TOKEN = "token"  # noqa: S105 - of endpoints that this starts
 USER = "ann-7f3c1e"

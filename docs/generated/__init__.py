@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from docs.generated.assets import assets, automation
 from docs.generated.commands import commands
+from docs.generated.entrance import entrance
 from docs.generated.errors import errors
 from docs.generated.http import bodies, routes
 from docs.generated.meanings import figures, tags
@@ -23,6 +24,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "automation": automation,
     "bodies": bodies,
     "commands": commands,
+    "entrance": entrance,
     "errors": errors,
     "figures": figures,
     "metrics": metrics,

@@ -102,6 +102,11 @@ class LoggedProcess:
                 self._handler.emit(logging.makeLogRecord({"msg": records.record(line)}))
 
     @property
+    def group(self) -> int:
+        """The id of its group, which all its children are in."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code, None while it runs."""
         return self._process.poll()

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
+from movierec_assets.cli.guardian import Guardian
 from movierec_assets.cli.news import News
 from movierec_assets.cli.ports import conflicts, ports_of
 from movierec_assets.cli.processes import LoggedProcess, commands, exporter_command, stop_all
@@ -108,11 +109,12 @@ def _run(root: Path, chosen: Settings, signals: queue.SimpleQueue[int], console:
     console.print(_addresses(chosen, ui, logs, list(calls)), markup=False)
     started: list[LoggedProcess] = []
     try:
-        for name, call in calls.items():
-            started.append(LoggedProcess(name, call, logs / f"{name}.log", root))
-        if note := renewal(Platform.of(chosen)):
-            console.print(note, markup=False)
-        with dg.DagsterInstance.get() as instance:
+        with Guardian() as guardian, dg.DagsterInstance.get() as instance:
+            for name, call in calls.items():
+                started.append(LoggedProcess(name, call, logs / f"{name}.log", root))
+                guardian.guard(started[-1].group)
+            if note := renewal(Platform.of(chosen)):
+                console.print(note, markup=False)
             news = News(instance, Platform.of(chosen).serving_client, ui)
             return _watch(started, news, signals, console)
     finally:

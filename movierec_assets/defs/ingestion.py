@@ -1,5 +1,6 @@
 """From the landing zone to raw ratings and the catalogue."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -59,7 +60,14 @@ def raw_ratings(
         known = by_source(ledger.get(day, []))
         sources = landing_zone.sources_of(day) or [DEFAULT_SOURCE]  # which names the missing path
         for source in sources:
-            path = landing_zone.find(day, source)
+            try:
+                path = landing_zone.find(day, source)
+            except ChunkError as error:  # two files, a link out: no bytes of it are read
+                context.log.error(f"{day} of {source} is refused: {error}")
+                nameless = hashlib.sha256(str(error).encode()).hexdigest()
+                delivered.setdefault(day, {})[source] = nameless
+                warehouse.refuse_chunk(day, nameless, error.file, str(error), source)
+                continue
             delivered.setdefault(day, {})[source] = sha256 = digest_of(path)
             declared = None
             try:

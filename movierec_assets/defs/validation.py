@@ -88,7 +88,7 @@ def validated_ratings(
                 declared = PLAIN
                 if chunk.declaration is not None:
                     declared = chunk_archive.declaration(chunk.source, chunk.declaration)
-                warehouse.judge(chunk, partial(_judgement, chunk, declared, limit))
+                warehouse.judge(chunk, partial(judgement, chunk, declared, limit))
         if day > tell_from:
             _tell_endpoint(context, event_log, warehouse, day)
 
@@ -123,7 +123,8 @@ def _tell_endpoint(
         context.log.error(f"{day}: {error}; the endpoint leaves out what its version knows")
 
 
-def _judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFrame) -> Judgement:
+def judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFrame) -> Judgement:
+    """Validate a chunk's rows; refuse it if a larger share than `limit` is rejected."""
     outcome = validate_chunk(raw, date.fromisoformat(chunk.day), declared)
     share = len(outcome.rejected) / len(raw) if len(raw) else 0.0
     version = data_version(chunk, outcome)

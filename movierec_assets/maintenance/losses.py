@@ -143,7 +143,10 @@ def _settings(platform: Platform) -> Iterator[Loss]:
 
 
 def _chunks(platform: Platform) -> Iterator[Loss]:
-    gone = sorted(recorded_chunks(platform) - archived(platform))
+    # What could not be read may never have been archived: it was too large, or lay outside.
+    ledger = [one for chunks in platform.warehouse.chunks().values() for one in chunks]
+    read = {(one.day, one.sha256) for one in ledger if not one.unreadable}
+    gone = sorted(read - archived(platform))
     if gone:
         yield Loss(
             "chunks/",

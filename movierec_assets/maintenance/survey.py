@@ -15,6 +15,7 @@ from movierec_assets.partitions import outside_partitions, within
 from movierec_assets.platform import Platform
 from movierec_assets.ratings.ledger import Chunk, in_force
 from movierec_assets.resources.serving_client import ServingClient
+from movierec_assets.resources.stores.landing_zone import LandingZone
 
 
 def survey(platform: Platform, losses: Sequence[str] = ()) -> Status:
@@ -26,7 +27,7 @@ def survey(platform: Platform, losses: Sequence[str] = ()) -> Status:
     return Status(
         landing_zone=platform.landing_zone.path,
         delivered=within(landed),
-        ignored=[*_outside(landed), *platform.landing_zone.odd_names()],
+        ignored=ignored(platform.landing_zone),
         ingested=list(ledger),
         rows=sum(chunk.rows for chunk in chunks),
         accepted=sorted({chunk.day for chunk in chunks if chunk.current}),
@@ -50,9 +51,12 @@ def _by_day(chunks: Iterable[Chunk]) -> dict[str, int]:
     return rows
 
 
-def _outside(landed: list[str]) -> list[str]:
+def ignored(landing_zone: LandingZone) -> list[str]:
+    """What lies in the landing zone and is read by no stage, and why."""
+    landed = landing_zone.days()
     outside = sorted(set(landed) - set(within(landed)))
-    return [f"{outside_partitions(outside)}: no stage will read them"] if outside else []
+    said = [f"{outside_partitions(outside)}: no stage will read them"] if outside else []
+    return said + landing_zone.odd_names()
 
 
 def _state(client: ServingClient, url: str) -> EndpointState:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -31,7 +32,7 @@ class Row:
     mark: Mark
     texts: tuple[str, str, str, str]
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """16 bytes that tell it from other rows; the same for rows that are equal in all."""
         named = json.dumps([str(self.mark), *self.texts], ensure_ascii=False)

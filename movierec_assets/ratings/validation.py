@@ -23,10 +23,12 @@ from movierec_assets.ratings.schema import (
 )
 
 AT_ONCE = 200_000  # rows; Pandera copies what it checks
-_LENGTHS = {"ms": 13, "us": 16, "ns": 19}  # digits of a point in time since 2001
+_OLDEST = 10**8  # seconds: 1973; a smaller number is no point in time in another unit
+_MOST_DIGITS = 20  # of such a number; more are not even turned into one
 _UNIT_NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _TEXT_TIME = re.compile(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}")
 _COMMA = re.compile(r"[0-9]+,[0-9]+")
+_ABOVE = re.compile(r"(?:[6-9]|[1-9][0-9]{1,2})(?:\.[0-9]{1,2})?")  # more than five stars
 
 
 @dataclass(frozen=True)
@@ -156,18 +158,24 @@ def _typed(
 
 
 def _hint(rejected: pd.DataFrame, ends: pd.Timestamp) -> str | None:
-    """Timestamps in another unit or as text, a decimal comma: said once, of the first rejected."""
+    """Timestamps in another unit or as text, a decimal comma, another scale: said once, of the
+    first rejected.
+    """
     if rejected.empty:
         return None
     first = rejected.iloc[0]
     stamp, end = str(first["timestamp"]), int(ends.timestamp())
-    for unit, length in _LENGTHS.items():
-        if stamp.isdigit() and len(stamp) == length and int(stamp) // UNITS[unit] < end:
-            return f"the timestamps seem to be in {_UNIT_NAMES[unit]}, expected seconds"
+    ticks = int(stamp) if stamp.isdigit() and len(stamp) <= _MOST_DIGITS else 0
+    for unit, name in _UNIT_NAMES.items():
+        if ticks >= end and _OLDEST <= ticks // UNITS[unit] < end:
+            return f"the timestamps seem to be in {name}, expected seconds"
     if _TEXT_TIME.match(stamp):
         return f"the timestamps are text such as {stamp[:30]!r}: declare the source's time"
-    if _COMMA.fullmatch(str(first["rating"])):
+    rating = str(first["rating"])
+    if _COMMA.fullmatch(rating):
         return "the ratings have a decimal comma: declare the source's decimal mark"
+    if _ABOVE.fullmatch(rating):
+        return f"there are ratings such as {rating!r}: declare the source's scale"
     return None
 
 

@@ -167,7 +167,9 @@ def test_a_digest_is_of_what_is_said_not_of_how_it_is_written() -> None:
         (f"u,m,4,{NOON}000000", "in microseconds"),
         ("u,m,4,2026-03-07 12:00:00", "the timestamps are text such as '2026-03-07 12:00:00'"),
         (f'u,m,"4,5",{NOON}', "a decimal comma"),
-        (f"u,m,9,{NOON}", None),
+        ("u,m,4,891259200000", "in milliseconds"),  # of 1998, so one digit fewer
+        (f"u,m,9,{NOON}", "ratings such as '9': declare the source's scale"),
+        (f"u,m,x,{NOON}", None),
     ],
 )
 def test_what_all_rejected_rows_have_in_common_is_said(row: str, hint: str | None) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 from typer.testing import CliRunner, Result
 
 from movierec_assets.cli.app import app
 from movierec_assets.cli.recovering import all_losses
+from movierec_assets.cli.setup import set_up
+from movierec_assets.settings import settings
 from movierec_serving.bundle import PublishedModel
 from tests.conftest import Platform
 from tests.support.homes import DAYS, Home, opened, state
@@ -97,3 +101,49 @@ def test_a_registry_of_other_models_is_set_aside(
         assert recover().exit_code == 0
         assert state(platform) == whole.state
         assert len(client.search_model_versions("name='movierec-replaced-1'")) == 6
+
+
+def test_lost_chunks_are_taken_from_the_landing_zone_and_the_others_are_named(
+    whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(home)
+    whole.copy(home, without="chunks")
+    with opened(home, monkeypatch) as platform:
+        assert any(
+            "5 chunks of the ledger are not in the archive" in line for line in said(platform)
+        )
+        done = recover()
+        assert done.exit_code == 1  # the second day's first delivery lies nowhere any more
+        (left,) = said(platform)
+        assert f"1 chunks of the ledger are not in the archive, {DAYS[1]}" in left
+        assert "deliver the others again" in left
+        assert state(platform) == whole.state
+        assert platform.chunk_archive.read(DAYS[0], platform.warehouse.chunks()[DAYS[0]][0].sha256)
+
+
+def test_a_lost_env_is_named_and_set_up_writes_another(
+    whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(home)
+    whole.copy(home)
+    with opened(home, monkeypatch) as platform:
+        monkeypatch.setenv("MOVIEREC_PARTITION_START", DAYS[2])
+        settings.cache_clear()
+        (line,) = said(platform)
+        assert f".env: 2 days, {DAYS[0]} to {DAYS[1]}, are outside the partitions" in line
+        monkeypatch.delenv("MOVIEREC_PARTITION_START")
+        monkeypatch.delenv("MOVIEREC_RELOAD_TOKEN")
+        settings.cache_clear()
+        (line,) = said(platform)
+        assert "MOVIEREC_RELOAD_TOKEN is not set" in line
+        folder = os.environ["MOVIEREC_DAGSTER_DIR"]
+        monkeypatch.delenv("MOVIEREC_DAGSTER_DIR")
+        lost = recover()
+        assert lost.exit_code == 1
+        assert ".env is lost: run `movierec setup`" in lost.stderr
+        monkeypatch.setenv("MOVIEREC_DAGSTER_DIR", folder)  # so that it is taken away again
+        monkeypatch.setenv("MOVIEREC_RELOAD_TOKEN", "")
+        set_up(home)
+        assert len(dotenv_values(home / ".env")["MOVIEREC_RELOAD_TOKEN"] or "") > 20
+        assert said(platform) == []
+        assert state(platform) == whole.state

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
+from movierec_assets.defs.maintenance import prune_weekly
 from movierec_assets.errors import ChangeError, RemovedError
 from movierec_assets.maintenance.prune import plan_prune, prune
 from movierec_assets.maintenance.retention import kept_versions, with_parents
@@ -155,3 +157,26 @@ def test_a_model_without_a_version_goes_after_a_day(
         prune(platform.wired, plan_prune(platform.wired, 30), "pruned today")
         assert fresh.exists()
         assert not old.exists()
+
+
+def test_the_weekly_prune_says_what_it_would_remove_and_removes_it_where_that_is_set(
+    whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(home)
+    whole.copy(home)
+    with opened(home, monkeypatch) as platform:
+        monkeypatch.setenv("MOVIEREC_KEEP_VERSIONS", "2")
+        settings.cache_clear()
+        due = plan_prune(platform.wired, 2).versions
+        assert due
+        with dg.build_schedule_context(platform.instance) as context:
+            (request,) = prune_weekly.evaluate_tick(context).run_requests
+        assert request.run_config == {}  # so that the setting decides
+        before = platform.model_registry.versions()
+        assert platform.run("-", job="prune_job").success
+        assert platform.model_registry.versions() == before
+        monkeypatch.setenv("MOVIEREC_PRUNE", "1")
+        settings.cache_clear()
+        assert platform.run("-", job="prune_job").success
+        left = {one.number for one in platform.model_registry.versions()}
+        assert left == {one.number for one in before} - {one.number for one in due}

@@ -24,6 +24,7 @@ from movierec_assets.errors import HomeError, InUseError
 from movierec_assets.settings import Settings, settings
 from tests.conftest import ROOT, Platform
 from tests.support.endpoint_process import descendants, parent_of, wait_until_gone
+from tests.support.processes import started
 
 DAY, NEXT_DAY = "1998-03-02", "1998-03-03"
 DEADLINE_S = 120.0
@@ -111,6 +112,31 @@ def test_a_folder_without_dagsters_files_is_no_home(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match=r"dagster\.yaml is missing: run this in movierec's folder"):
         set_up(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from movierec_assets.cli.guardian import Guardian
+from movierec_assets.cli.processes import LoggedProcess
+child = "import time; time.sleep(600)"
+parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+with Guardian() as guardian:
+    folder = Path(sys.argv[1])
+    for name, code in (("alone", child), ("parent", parent)):
+        process = LoggedProcess(name, [sys.executable, "-c", code], folder / name, folder)
+        guardian.guard(process.group)
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_kill_of_up_leaves_none_of_its_processes_behind(tmp_path: Path) -> None:
+    with started(KILLED, str(tmp_path)) as process:
+        wait_until(lambda: len(descendants(process.pid)) == 4, "all have started", DEADLINE_S)
+        below = descendants(process.pid)
+        process.kill()
+        wait_until_gone(below)
 
 
 def test_the_news_name_what_was_refused_failed_and_promoted(platform: Platform) -> None:

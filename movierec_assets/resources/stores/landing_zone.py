@@ -85,7 +85,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
                 if near and _day_of(path.name) is None:
                     year, month, day, suffix = near.groups()
                     meant = f"{year}-{month:0>2}-{day:0>2}"
-                    hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day"
+                    hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day."
                     found.append(
                         f"{path.name} is not read, {hint} Expected YYYY-MM-DD.csv or .parquet"
                     )
