@@ -243,15 +243,15 @@ def test_a_day_that_fails_in_a_range_is_named_and_the_others_go_on(platform: Pla
     assert sorted(platform.warehouse.models()) == DAYS[:5]
 
 
-def test_a_day_with_two_files_fails_alone(platform: Platform) -> None:
-    """Which of them counts nobody knows: it is as if it had not come, and no later day waits for
-    it.
-    """
+def test_a_day_with_two_files_is_refused_alone(platform: Platform) -> None:
+    """Which of them counts nobody knows: neither is read, and no later day waits for it."""
     platform.deliver(*DAYS[:3])
     (platform.root / "landing" / "ratings" / f"{DAYS[1]}.parquet").touch()
     result = platform.run(DAYS[0], DAYS[2])
-    assert not result.success
-    assert "which of them counts?" in failed_days(result, "raw_ratings")[DAYS[1]]
+    assert result.success
+    (chunk,) = platform.warehouse.chunks([DAYS[1]])[DAYS[1]]
+    assert (chunk.verdict, chunk.current) == ("refused", False)
+    assert "which of them counts?" in chunk.reason
     assert platform.model_registry.production().data_until == DAYS[2]
 
 

@@ -211,7 +211,8 @@ def platform_up(home: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
             start_new_session=True,
         )
         try:
-            wait_until(lambda: len(children_of(process.pid)) == 5, "five processes", DEADLINE_S)
+            started = "five processes and the guardian"
+            wait_until(lambda: len(children_of(process.pid)) == 6, started, DEADLINE_S)
             yield process, console
         finally:
             if process.poll() is None:
