@@ -33,7 +33,6 @@ app.command("restore")(restore_command)
 app.command("prune")(prune_command)
 app.command("metrics")(metrics_command)
 app.command("forget")(forget_command)
-app.command("forget")(forget_command)
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
@@ -21,6 +20,7 @@ from movierec_assets.defs.shared.keys import (
 )
 from movierec_assets.settings import Settings
 
+PASSED = {"SUCCEEDED": 1.0, "FAILED": 0.0}  # of a check's status; others are only planned
 LOOKED_AT = 300  # newest runs: a job whose last run is older is left out
 CHECKS = {
     RAW_RATINGS: ("chunks_readable",),
@@ -86,10 +86,8 @@ def _checks(instance: dg.DagsterInstance) -> Metric:
     )
     keys = [dg.AssetCheckKey(asset, name) for asset, names in CHECKS.items() for name in names]
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    succeeded = AssetCheckExecutionRecordStatus.SUCCEEDED
-    failed = AssetCheckExecutionRecordStatus.FAILED
     for key, record in latest.items():
-        if record.status in (succeeded, failed):  # else it is only planned
-            value = float(record.status is succeeded)
-            found.add_metric([key.asset_key.to_user_string(), key.name], value)
+        passed = PASSED.get(record.status.value)
+        if passed is not None:
+            found.add_metric([key.asset_key.to_user_string(), key.name], passed)
     return found

@@ -6,10 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import httpx
 import pytest
@@ -18,6 +17,7 @@ from demo.stream import Stream
 from movierec_assets.settings import settings
 from tests.conftest import ROOT, Platform
 from tests.support.endpoint_process import TOKEN, EndpointProcess, free_port
+from tests.support.http_server import serving
 from tests.support.nginx import certificate, nginx, user_file
 
 DAYS = ("1997-09-20", "1997-09-21", "1997-09-22")
@@ -44,13 +44,8 @@ class SaysWho(BaseHTTPRequestHandler):
 @contextmanager
 def says_who() -> Iterator[str]:
     """Its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), SaysWho)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(SaysWho) as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture

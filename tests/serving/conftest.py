@@ -1,6 +1,7 @@
 """One endpoint for the tests that ask, a fresh one for those that disturb."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ from tests.support.endpoint_process import EndpointProcess
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProcess]:
     """Running, with versions 1 to 3 in its store and 1 committed at first."""
-    home = tmp_path_factory.mktemp("endpoint")
+    with sample_endpoint(tmp_path_factory.mktemp("endpoint")) as process:
+        yield process
+
+
+@contextmanager
+def sample_endpoint(home: Path) -> Iterator[EndpointProcess]:
+    """The same in a home of its own, for modules whose users do what changes their lists."""
     process = EndpointProcess(home)
     for version in (1, 2, 3):
         models.publish_version(process.store, version)

@@ -20,10 +20,18 @@ from movierec_serving.bundle.experiment import Arm, Experiment
 from movierec_serving.http.pages.cards import title_and_year
 from movierec_serving.http.pages.forgery import from_here
 from movierec_serving.http.pages.rendering import environment, in_words, stars_in_words, texts
+from tests.serving.conftest import sample_endpoint
 from tests.support import sample_models as models
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProcess]:
+    """This module's: what users do is kept, and is in their lists from then on."""
+    with sample_endpoint(tmp_path_factory.mktemp("endpoint")) as process:
+        yield process
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,10 +10,18 @@ import pytest
 
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.events.log import EventLog
+from tests.serving.conftest import sample_endpoint
 from tests.serving.test_endpoint import WAYS, ask
 from tests.support.endpoint_process import EndpointProcess
 
 NOW = int(time.time())
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProcess]:
+    """This module's: what users do is kept, and is in their lists from then on."""
+    with sample_endpoint(tmp_path_factory.mktemp("endpoint")) as process:
+        yield process
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import yaml
 from demo.processes import free_port, running
 from tests.conftest import ROOT
 from tests.support.endpoint_process import wait_for
+from tests.support.http_server import serving
 
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter", "promtool")
 DEPLOY = ROOT / "deploy"
@@ -78,13 +78,8 @@ def webhook(told: Told) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/services/secret"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Hook) as port:
+        yield f"http://127.0.0.1:{port}/services/secret"
 
 
 @dataclass(frozen=True)
