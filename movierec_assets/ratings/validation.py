@@ -165,7 +165,7 @@ def _hint(rejected: pd.DataFrame, ends: pd.Timestamp) -> str | None:
         return None
     first = rejected.iloc[0]
     stamp, end = str(first["timestamp"]), int(ends.timestamp())
-    ticks = int(stamp) if stamp.isdigit() and len(stamp) <= _MOST_DIGITS else 0
+    ticks = int(stamp) if stamp.isdecimal() and len(stamp) <= _MOST_DIGITS else 0
     for unit, name in _UNIT_NAMES.items():
         if ticks >= end and _OLDEST <= ticks // UNITS[unit] < end:
             return f"the timestamps seem to be in {name}, expected seconds"

@@ -71,7 +71,7 @@ def test_other_names_are_ignored(landing, ratings, name):
         ("2026_01_05.csv", "is it 2026-01-05.csv?"),
         ("20260105.CSV", "is it 2026-01-05.csv?"),
         ("2026-01-05.Parquet", "is it 2026-01-05.parquet?"),
-        ("2026-02-30.csv", "it is no day"),
+        ("2026-02-30.csv", "it is no day."),
     ],
 )
 def test_a_name_that_is_nearly_a_day_is_named(landing, ratings, name, said):
