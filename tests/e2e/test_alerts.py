@@ -26,9 +26,16 @@ from tests.support.sample_models import publish_version
 
 DAYS = days_from("1998-03-02", 5)
 PATIENCE_S = 60.0
+# The exporter reads the file each second: while it does, nobody else can open it to write.
 HOLD = """
-import duckdb, sys
-connection = duckdb.connect(sys.argv[1])
+import duckdb, sys, time
+deadline, connection = time.monotonic() + 30, None
+while connection is None:
+    try:
+        connection = duckdb.connect(sys.argv[1])
+    except duckdb.IOException:
+        if time.monotonic() > deadline:
+            raise
 print("ready", flush=True)
 sys.stdin.read()
 """
