@@ -1,6 +1,6 @@
 # Each target sets up what it needs: .venv from requirements.lock, .env, the databases.
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo test up check docs bench images materials audit clean lock
+.PHONY: help setup develop demo test up check docs bench spark images materials audit clean lock
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo "$$p" && break; done)
@@ -51,6 +51,10 @@ docs: .venv/.ready-dev ## the documents, into site/; a warning is an error
 
 bench: develop ## the benchmarks; one of them: make bench ONLY=name
 	$(BIN)/python -m bench $(ONLY)
+
+spark: develop ## pyspark, which is in no lock, and the tests that need it
+	$(BIN)/uv pip install --python $(BIN)/python --extra spark --requirement pyproject.toml
+	$(BIN)/python -m pytest tests/assets/test_spark.py
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 lock: .venv/.ready ## the lock files anew from pyproject.toml

@@ -23,6 +23,7 @@ caller that expects an error of this page does not swallow a typo.
     ├── EndpointError          an endpoint did not do what it was asked
     ├── WebhookError           the webhook refused a notice
     ├── TooManyMoviesError     a model of pairs of movies does not fit into memory
+    ├── SparkError             a fit on a Spark cluster did not end well
     ├── LineageError           there is nothing to be traced
     ├── VerifyError            a version cannot be rebuilt
     ├── InUseError             another movierec runs on this warehouse, or a port is taken
@@ -132,6 +133,10 @@ class WebhookError(MovierecError):
 
 class TooManyMoviesError(MovierecError):
     """A model of pairs of movies does not fit into memory."""
+
+
+class SparkError(MovierecError):
+    """A fit on a Spark cluster did not end well; the message says why."""
 
 
 class LogsError(MovierecError):

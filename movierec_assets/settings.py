@@ -148,6 +148,17 @@ class Settings(BaseSettings):
         "an asset of its own, and may be an arm of an experiment. It may name `model` and the "
         "settings of ALS and EASE",
     )
+    trainer: Literal["local", "spark"] = Field(
+        default="local",
+        description="where the fits of ALS run: `local` is the process of the run, `spark` a "
+        "cluster, with the same bits",
+    )
+    spark_master: str = Field(
+        default="local[*]",
+        pattern=r"^(local(\[.+\])?|yarn|(spark|k8s)://.+)$",
+        description="Spark's master, as `spark://host:7077`, `yarn` or `k8s://https://host:443`; "
+        "`local[*]` is Spark without a cluster",
+    )
     ease_regularization: float = Field(
         default=100.0, gt=0, description="EASE: weight of the L2 penalty"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,10 +14,33 @@ from movierec_assets.training.trainer import Arrays, Parameters, Residuals, Trai
 from movierec_serving.bundle import Model
 
 PARALLEL_FROM = 1_000_000  # interactions; with fewer, threads that wait cost more than they save
+Factors = NDArray[np.float32]
+# Alternates least squares: the (U, I) matrix of confidences, the users' and the movies' factors to
+# start from (which it may change), regularization and iterations in; the factors of both sides out.
+Alternate = Callable[[sp.csr_matrix, Factors, Factors, float, int], tuple[Factors, Factors]]
 Float64 = NDArray[np.float64]
 Sparse = sp.csr_matrix | sp.csc_matrix
 MOST_REGULARIZATION = 20.0  # 25 costs MovieLens 100k 2 % of its NDCG@10
 INITIAL_SCALE = 0.01  # of random factors, as implicit's own
+
+
+def in_this_process(
+    matrix: sp.csr_matrix, users: Factors, movies: Factors, regularization: float, iterations: int
+) -> tuple[Factors, Factors]:
+    """Alternate by implicit, on all cores where that pays."""
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=users.shape[1],
+            regularization=regularization,
+            alpha=1.0,
+            iterations=iterations,
+            num_threads=1 if matrix.nnz < PARALLEL_FROM else 0,  # the bits do not depend on it
+        )
+        model.user_factors, model.item_factors = users, movies
+        model.fit(matrix, show_progress=False)
+    return model.user_factors, model.item_factors
 
 
 def fit(
@@ -26,6 +49,7 @@ def fit(
     parameters: Parameters,
     seed: int,
     parent: Model | None = None,
+    alternate: Alternate = in_this_process,
 ) -> Arrays:
     """Factorise by alternating least squares, conjugate gradient.
 
@@ -41,12 +65,11 @@ def fit(
             one).
         parent: a warm fit starts from its factors, rows mapped by id; rows that it lacks start
             random.
+        alternate: where the work is done; the bits are the same.
 
     Raises:
         ValueError: the parent has another number of factors.
     """
-    from implicit.cpu.als import AlternatingLeastSquares
-
     factors = parameters["factors"]
     random = np.random.default_rng(seed)
     start_users = _random(len(data.user_ids), factors, random)
@@ -55,18 +78,14 @@ def fit(
         known = parent.family.arrays
         _copy_rows(known["user_factors"], parent.user_ids, data.user_ids, start_users)
         _copy_rows(known["item_factors"], parent.item_ids, data.movie_ids, start_movies)
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(
-            factors=factors,
-            regularization=parameters["regularization"],
-            alpha=1.0,
-            random_state=seed,
-            iterations=parameters["iterations" if parent is None else "warm_iterations"],
-            num_threads=1 if len(data) < PARALLEL_FROM else 0,  # the bits do not depend on it
-        )
-        model.user_factors, model.item_factors = start_users, start_movies
-        model.fit(data.matrix(weights), show_progress=False)
-    arrays = {"user_factors": model.user_factors, "item_factors": model.item_factors}
+    users, movies = alternate(
+        data.matrix(weights),
+        start_users,
+        start_movies,
+        parameters["regularization"],
+        parameters["iterations" if parent is None else "warm_iterations"],
+    )
+    arrays = {"user_factors": users, "item_factors": movies}
     return _without_noise(arrays, data, weights) if (weights < 0).any() else arrays
 
 

@@ -1,0 +1,95 @@
+"""Fits on a Spark cluster, through Dagster Pipes: no JVM lives in a process of the pipeline's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import scipy.sparse as sp
+from filelock import FileLock
+
+from movierec_assets.errors import SparkError
+from movierec_assets.settings import Settings
+from movierec_assets.training import als
+from movierec_assets.training.als import ALS, Factors
+from movierec_assets.training.plan import Fit
+
+PROGRAM = "movierec_assets.training.spark"
+Launch = Callable[[Sequence[str]], object]  # runs a command to its end, and raises if it fails
+
+
+@dataclass(frozen=True)
+class SparkDriver:
+    """Alternates least squares on a cluster; arrays go there and come back as files.
+
+    Attributes:
+        folder: of the files, for the time of a fit; what a kill left there goes with the next fit.
+    """
+
+    master: str
+    folder: Path
+    launch: Launch
+
+    def __call__(
+        self,
+        matrix: sp.csr_matrix,
+        users: Factors,
+        movies: Factors,
+        regularization: float,
+        iterations: int,
+    ) -> tuple[Factors, Factors]:
+        """As `als.in_this_process`.
+
+        Raises:
+            SparkError: the driver failed or was killed.
+        """
+        with FileLock(f"{self.folder}.lock"):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            try:
+                given = {
+                    **{name: getattr(matrix, name) for name in ("data", "indices", "indptr")},
+                    "users": users,
+                    "movies": movies,
+                    "numbers": np.array([regularization, iterations], np.float64),
+                }
+                for name, array in given.items():
+                    np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
+                self._run()
+                return self._loaded("users"), self._loaded("movies")
+            finally:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self) -> None:
+        try:
+            self.launch([sys.executable, "-m", PROGRAM, self.master, str(self.folder)])
+        except Exception as error:
+            failure = self.folder / "failure.txt"
+            cause = failure.read_text(encoding="utf-8") if failure.exists() else str(error)
+            raise SparkError(f"{cause}; the run's stderr has what Spark said") from error
+
+    def _loaded(self, name: str) -> Factors:
+        return np.asarray(np.load(self.folder / f"{name}.npy", allow_pickle=False))
+
+
+def on_spark(plan: Fit, settings: Settings, context: dg.AssetExecutionContext) -> Fit:
+    """The same plan, with its fits on the cluster; a family that Spark does not fit stays here."""
+    if plan.recipe.trainer is not ALS:
+        return plan
+
+    def launch(command: Sequence[str]) -> None:
+        dg.PipesSubprocessClient().run(
+            context=context.op_execution_context, command=list(command), env=dict(os.environ)
+        )
+
+    driver = SparkDriver(settings.spark_master, settings.warehouse / "spark", launch)
+    fit, libraries = partial(als.fit, alternate=driver), (*ALS.libraries, "pyspark")
+    trainer = replace(ALS, fit=fit, libraries=libraries)
+    return replace(plan, recipe=replace(plan.recipe, trainer=trainer))

@@ -1,0 +1,191 @@
+"""The driver's program: Spark runs implicit's own kernel on blocks of rows.
+
+It is started by `resources/spark_driver.py`, in a process of its own, with a folder of arrays as
+its only input and output; what it says goes to Dagster by Pipes. Executors need NumPy, SciPy and
+implicit, and nothing of movierec: functions of a main program are sent to them whole.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from dagster_pipes import open_dagster_pipes
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
+
+Factors = NDArray[np.float32]
+Log = Callable[[str], None]
+BLOCK = 4_000_000  # ratings and rows: 32 to 64 MB, half of what Spark sends in one message
+PATIENCE_S = 120.0  # until an executor has answered
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+CG_STEPS = 3  # as implicit's own
+
+
+def connect(master: str) -> Any:
+    """A context of Spark; all else about it is for spark-defaults.conf to say.
+
+    Raises:
+        RuntimeError: pyspark is not installed, or no master answers.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    try:
+        from pyspark import SparkConf, SparkContext
+    except ImportError as error:
+        raise RuntimeError("pyspark is not installed: pip install 'movierec[spark]'") from error
+    conf = SparkConf().setMaster(master).setAppName("movierec")
+    conf.set("spark.ui.enabled", "false")  # it would listen on all interfaces
+    conf.set("spark.ui.showConsoleProgress", "false")  # Pipes says where it is
+    if master.startswith("local"):
+        conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
+    conf.set("spark.driver.maxResultSize", "0")  # factors are as large as they are
+    try:
+        return SparkContext(conf=conf)
+    except Exception as error:
+        raise RuntimeError(f"no Spark at {master}: {str(error).splitlines()[0]}") from error
+
+
+def kernels(context: Any) -> set[tuple[str, str]]:
+    """Each executor's host, and the BLAS kernel there: bits are the same on the same kernel only.
+
+    Raises:
+        RuntimeError: no executor answers.
+    """
+
+    def kernel(_: int) -> tuple[str, str]:
+        import numpy  # noqa: F401  loads BLAS
+
+        blas = next(pool for pool in threadpool_info() if pool.get("user_api") == "blas")
+        return socket.gethostname(), str(blas.get("architecture"))
+
+    impatient = Timer(PATIENCE_S, context.cancelAllJobs)
+    impatient.start()
+    try:
+        return set(context.parallelize(range(8), 8).map(kernel).collect())
+    except Exception as error:
+        if impatient.is_alive():
+            raise
+        raise RuntimeError(
+            f"no executor in {PATIENCE_S:.0f} s: has {context.master} workers, with free cores "
+            "and memory?"
+        ) from error
+    finally:
+        impatient.cancel()
+
+
+def blocks_of(context: Any, matrix: sp.csr_matrix) -> Any:
+    """Cut a matrix into blocks of rows with about as many entries each, kept by the executors.
+
+    They are shuffled once: a task would carry its block along in every iteration else.
+
+    Returns:
+        An RDD of (first row, CSR matrix).
+    """
+    size = matrix.indptr + np.arange(matrix.shape[0] + 1)
+    count = max(context.defaultParallelism, -(-int(size[-1]) // BLOCK))
+    cuts = np.searchsorted(size, np.linspace(0, size[-1], count + 1)).tolist()
+    pieces = [(n, (cuts[n], matrix[cuts[n] : cuts[n + 1]])) for n in range(count)]
+    from pyspark import StorageLevel
+
+    scattered = context.parallelize(pieces, count).partitionBy(count, int)
+    return scattered.values().persist(StorageLevel.MEMORY_AND_DISK)
+
+
+def half_step(blocks: Any, own: Any, other: Any, regularization: float) -> Factors:
+    """Solve for all rows of one side, the other side's factors fixed.
+
+    Args:
+        blocks: as `blocks_of` gives them.
+        own, other: broadcasts of both sides' factors; conjugate gradient starts from its own.
+    """
+
+    def solve(block: tuple[int, sp.csr_matrix]) -> tuple[int, Factors]:
+        # A private name of implicit's; its public class solves for all rows or by another method.
+        from implicit.cpu._als import least_squares_cg
+
+        first, matrix = block
+        rows = own.value[first : first + matrix.shape[0]].copy()
+        with threadpool_limits(1, "blas"):
+            least_squares_cg(matrix, rows, other.value, regularization, 1, CG_STEPS)
+        return first, rows
+
+    solved: Factors = np.empty_like(own.value)
+    for first, rows in blocks.map(solve).collect():
+        solved[first : first + len(rows)] = rows
+    return solved
+
+
+def alternate(
+    context: Any,
+    matrix: sp.csr_matrix,
+    sides: tuple[Factors, Factors],
+    regularization: float,
+    iterations: int,
+    log: Log,
+) -> tuple[Factors, Factors]:
+    """As `als.in_this_process`, on the cluster, with the same bits."""
+    by_user, by_movie = blocks_of(context, matrix), blocks_of(context, matrix.T.tocsr())
+    log(
+        f"{matrix.nnz:,} ratings in {by_user.getNumPartitions()} blocks of users and "
+        f"{by_movie.getNumPartitions()} of movies"
+    )
+    users, movies = (context.broadcast(side) for side in sides)
+    for iteration in range(1, iterations + 1):
+        started = time.monotonic()
+        users = _renewed(context, users, half_step(by_user, users, movies, regularization))
+        movies = _renewed(context, movies, half_step(by_movie, movies, users, regularization))
+        log(f"iteration {iteration} of {iterations}: {time.monotonic() - started:.1f} s")
+    return users.value, movies.value
+
+
+def _renewed(context: Any, old: Any, factors: Factors) -> Any:
+    old.destroy()
+    return context.broadcast(factors)
+
+
+def main(master: str, folder: Path) -> None:
+    """Read a fit's arrays from the folder, fit, and put the factors in their place."""
+    data, indices, indptr, users, movies, numbers = (
+        np.load(folder / f"{name}.npy", allow_pickle=False)
+        for name in ("data", "indices", "indptr", "users", "movies", "numbers")
+    )
+    matrix = sp.csr_matrix((data, indices, indptr), shape=(len(users), len(movies)))
+    with open_dagster_pipes() as pipes:
+        context = connect(master)
+        try:
+            pipes.log.info(f"Spark {context.version} at {master}, {context.applicationId}")
+            ours = {(socket.gethostname(), str(threadpool_info()[0].get("architecture")))}
+            found = kernels(context)
+            if {kernel for _, kernel in found} != {kernel for _, kernel in ours}:
+                pipes.log.warning(
+                    f"BLAS has other kernels on executors ({found}) than here ({ours}): "
+                    "`movierec verify` will not get the same bits"
+                )
+            regularization, iterations = float(numbers[0]), int(numbers[1])
+            solved = alternate(
+                context, matrix, (users, movies), regularization, iterations, pipes.log.info
+            )
+        finally:
+            context.stop()
+    for name, factors in zip(("users", "movies"), solved, strict=True):
+        np.save(folder / f"{name}.npy", factors, allow_pickle=False)
+
+
+if __name__ == "__main__":
+    if sys.platform == "linux":  # a killed run leaves no fit on the cluster
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        main(sys.argv[1], Path(sys.argv[2]))
+    except RuntimeError as error:
+        (Path(sys.argv[2]) / "failure.txt").write_text(str(error), encoding="utf-8")
+        raise
