@@ -39,7 +39,7 @@ def in_its_own(folder: Path, module: str, *arguments: str, **settings: str) -> s
         **{key: value for key, value in os.environ.items() if not key.startswith("MOVIEREC_")},
         "DAGSTER_HOME": str(folder),
         "MOVIEREC_HOME": str(folder),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "MOVIEREC_DAGSTER_DIR": str(folder / "warehouse" / "dagster"),
         "MOVIEREC_ENDPOINTS": "",
         **settings,

@@ -16,7 +16,7 @@ from movierec_assets.defs.shared.production import reported_model
 from movierec_assets.defs.shared.recipes import recipes
 from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import within
-from movierec_assets.resources.spark_driver import on_spark
+from movierec_assets.resources.spark_driver import placed
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -66,7 +66,6 @@ def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
         ones that the month's chain of models lacks.
         """
         last, window = context.partition_keys[-1], settings.window_days
-        on_cluster = settings.trainer == "spark"
         with warehouse.connect(read_only=True):
             plan = _planner(arm, last, settings, landing_zone, warehouse, bundle_store)
             current = _current_first(context.partition_keys, plan)
@@ -81,8 +80,7 @@ def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
                 case Fit(start=start):
                     assert ratings is not None
                     twin = Bundle.open(bundle_store.twin(str(due.parent))) if start else None
-                    where = on_spark(due, settings, context) if on_cluster else due
-                    trained = train_day(where, ratings, twin)
+                    trained = train_day(placed(due, settings, context), ratings, twin)
                     bundle_store.write(trained)
                     warehouse.record_model(trained.model)
                 case Inherit(model):

@@ -72,16 +72,17 @@ class SparkDriver:
             self.launch([sys.executable, "-m", PROGRAM, self.master, str(self.folder)])
         except Exception as error:
             failure = self.folder / "failure.txt"
-            cause = failure.read_text(encoding="utf-8") if failure.exists() else str(error)
+            killed = f"the driver was killed ({error})"
+            cause = failure.read_text(encoding="utf-8") if failure.exists() else killed
             raise SparkError(f"{cause}; the run's stderr has what Spark said") from error
 
     def _loaded(self, name: str) -> Factors:
         return np.asarray(np.load(self.folder / f"{name}.npy", allow_pickle=False))
 
 
-def on_spark(plan: Fit, settings: Settings, context: dg.AssetExecutionContext) -> Fit:
-    """The same plan, with its fits on the cluster; a family that Spark does not fit stays here."""
-    if plan.recipe.trainer is not ALS:
+def placed(plan: Fit, settings: Settings, context: dg.AssetExecutionContext) -> Fit:
+    """The plan, with its fits on the cluster where the settings say so and the family can be."""
+    if settings.trainer != "spark" or plan.recipe.trainer is not ALS:
         return plan
 
     def launch(command: Sequence[str]) -> None:
@@ -89,7 +90,7 @@ def on_spark(plan: Fit, settings: Settings, context: dg.AssetExecutionContext) -
             context=context.op_execution_context, command=list(command), env=dict(os.environ)
         )
 
-    driver = SparkDriver(settings.spark_master, settings.warehouse / "spark", launch)
+    driver = SparkDriver(settings.spark_master, settings.warehouse / ".tmp-spark", launch)
     fit, libraries = partial(als.fit, alternate=driver), (*ALS.libraries, "pyspark")
     trainer = replace(ALS, fit=fit, libraries=libraries)
     return replace(plan, recipe=replace(plan.recipe, trainer=trainer))

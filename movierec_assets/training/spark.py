@@ -28,6 +28,8 @@ Factors = NDArray[np.float32]
 Log = Callable[[str], None]
 BLOCK = 4_000_000  # ratings and rows: 32 to 64 MB, half of what Spark sends in one message
 PATIENCE_S = 120.0  # until an executor has answered
+# The JVMs only move bytes here: the optimising compiler would take more CPU than a small fit.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CG_STEPS = 3  # as implicit's own
 
@@ -46,13 +48,15 @@ def connect(master: str) -> Any:
     conf = SparkConf().setMaster(master).setAppName("movierec")
     conf.set("spark.ui.enabled", "false")  # it would listen on all interfaces
     conf.set("spark.ui.showConsoleProgress", "false")  # Pipes says where it is
+    for part in ("driver", "executor"):
+        conf.set(f"spark.{part}.defaultJavaOptions", JAVA_OPTIONS)
     if master.startswith("local"):
         conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
     conf.set("spark.driver.maxResultSize", "0")  # factors are as large as they are
     try:
         return SparkContext(conf=conf)
     except Exception as error:
-        raise RuntimeError(f"no Spark at {master}: {str(error).splitlines()[0]}") from error
+        raise RuntimeError(f"no Spark at {master}: {_said(error)}") from error
 
 
 def kernels(context: Any) -> set[tuple[str, str]]:
@@ -73,11 +77,9 @@ def kernels(context: Any) -> set[tuple[str, str]]:
     try:
         return set(context.parallelize(range(8), 8).map(kernel).collect())
     except Exception as error:
-        if impatient.is_alive():
-            raise
         raise RuntimeError(
-            f"no executor in {PATIENCE_S:.0f} s: has {context.master} workers, with free cores "
-            "and memory?"
+            f"no executor answers ({_said(error)}): does {context.master} run, and has it workers "
+            "with free cores and memory, and with our Python's packages?"
         ) from error
     finally:
         impatient.cancel()
@@ -116,7 +118,8 @@ def half_step(blocks: Any, own: Any, other: Any, regularization: float) -> Facto
         first, matrix = block
         rows = own.value[first : first + matrix.shape[0]].copy()
         with threadpool_limits(1, "blas"):
-            least_squares_cg(matrix, rows, other.value, regularization, 1, CG_STEPS)
+            # 0 threads: as many as OMP_NUM_THREADS says, which Spark sets to spark.task.cpus
+            least_squares_cg(matrix, rows, other.value, regularization, 0, CG_STEPS)
         return first, rows
 
     solved: Factors = np.empty_like(own.value)
@@ -153,6 +156,14 @@ def _renewed(context: Any, old: Any, factors: Factors) -> Any:
     return context.broadcast(factors)
 
 
+def _said(error: Exception) -> str:
+    """What an error says; of Java's, the line between Py4J's words and the stack."""
+    if isinstance(error, ConnectionError):
+        return "the driver's JVM is gone"
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[1].lstrip(": ") if lines[0].startswith("An error occurred") else lines[0]
+
+
 def main(master: str, folder: Path) -> None:
     """Read a fit's arrays from the folder, fit, and put the factors in their place."""
     data, indices, indptr, users, movies, numbers = (
@@ -186,6 +197,6 @@ if __name__ == "__main__":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         main(sys.argv[1], Path(sys.argv[2]))
-    except RuntimeError as error:
-        (Path(sys.argv[2]) / "failure.txt").write_text(str(error), encoding="utf-8")
+    except Exception as error:
+        (Path(sys.argv[2]) / "failure.txt").write_text(_said(error), encoding="utf-8")
         raise

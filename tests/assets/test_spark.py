@@ -34,7 +34,7 @@ def test_a_day_fitted_on_spark_is_the_local_one_bit_by_bit(
     monkeypatch.setenv("MOVIEREC_TRAINER", "spark")
     monkeypatch.setenv("MOVIEREC_SPARK_MASTER", "local[2]")
     settings.cache_clear()
-    left = platform.root / "spark" / "data.npy"  # by a kill
+    left = platform.root / ".tmp-spark" / "data.npy"  # by a kill
     left.parent.mkdir()
     left.touch()
     platform.deliver(*DAYS)
