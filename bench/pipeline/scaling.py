@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 # Unit costs, CPU seconds and bytes, measured by this repository's benches (docs/benchmarks.md)
 FIT = 0.34e-6  # a rating and iteration, 64 factors: `scale`, its two fits
-ON_SPARK = 1.35  # times that on a cluster, without its start: `spark`, 25 million ratings
+ON_SPARK = 1.45  # times that on a cluster, without its start: `spark`, 25 million ratings
 GRAM = 0.06e-6  # a row of the fixed side and block: Y'Y of 64 factors, on one core
 DAY_BESIDE = 0.8e-6  # a rating: `scale`, the day without its fits
 PROCESS = 97  # bytes of the day's process, a rating: `scale`

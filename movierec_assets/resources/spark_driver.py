@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -86,9 +85,8 @@ def placed(plan: Fit, settings: Settings, context: dg.AssetExecutionContext) -> 
         return plan
 
     def launch(command: Sequence[str]) -> None:
-        dg.PipesSubprocessClient().run(
-            context=context.op_execution_context, command=list(command), env=dict(os.environ)
-        )
+        client = dg.PipesSubprocessClient()
+        client.run(context=context.op_execution_context, command=command)
 
     driver = SparkDriver(settings.spark_master, settings.warehouse / ".tmp-spark", launch)
     fit, libraries = partial(als.fit, alternate=driver), (*ALS.libraries, "pyspark")
