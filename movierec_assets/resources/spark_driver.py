@@ -19,22 +19,25 @@ from movierec_assets.settings import Settings
 from movierec_assets.training import als
 from movierec_assets.training.als import ALS, Factors
 from movierec_assets.training.plan import Fit
+from movierec_assets.training.spark import FAILURE, KERNELS
 
 PROGRAM = "movierec_assets.training.spark"
 Launch = Callable[[Sequence[str]], object]  # runs a command to its end, and raises if it fails
 
 
-@dataclass(frozen=True)
+@dataclass
 class SparkDriver:
     """Alternates least squares on a cluster; arrays go there and come back as files.
 
     Attributes:
         folder: of the files, for the time of a fit; what a kill left there goes with the next fit.
+        kernel: BLAS's on the executors, of the last fit.
     """
 
     master: str
     folder: Path
     launch: Launch
+    kernel: str = ""
 
     def __call__(
         self,
@@ -62,6 +65,7 @@ class SparkDriver:
                 for name, array in given.items():
                     np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
                 self._run()
+                self.kernel = (self.folder / KERNELS).read_text(encoding="utf-8")
                 return self._loaded("users"), self._loaded("movies")
             finally:
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -70,7 +74,7 @@ class SparkDriver:
         try:
             self.launch([sys.executable, "-m", PROGRAM, self.master, str(self.folder)])
         except Exception as error:
-            failure = self.folder / "failure.txt"
+            failure = self.folder / FAILURE
             killed = f"the driver was killed ({error})"
             cause = failure.read_text(encoding="utf-8") if failure.exists() else killed
             raise SparkError(f"{cause}; the run's stderr has what Spark said") from error
@@ -90,5 +94,5 @@ def placed(plan: Fit, settings: Settings, context: dg.AssetExecutionContext) -> 
 
     driver = SparkDriver(settings.spark_master, settings.warehouse / ".tmp-spark", launch)
     fit, libraries = partial(als.fit, alternate=driver), (*ALS.libraries, "pyspark")
-    trainer = replace(ALS, fit=fit, libraries=libraries)
+    trainer = replace(ALS, fit=fit, libraries=libraries, kernel=lambda: driver.kernel)
     return replace(plan, recipe=replace(plan.recipe, trainer=trainer))

@@ -14,7 +14,7 @@ from movierec_assets.evaluation.offline import encode, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.training.day_model import DayModel
-from movierec_assets.training.machine import blas_kernel, libraries_of
+from movierec_assets.training.machine import versions_of
 from movierec_assets.training.plan import Fit
 from movierec_assets.training.trainer import fitted
 from movierec_serving.bundle import Bundle, BundleContent, Model, Provenance
@@ -89,8 +89,8 @@ def _trained(plan: Fit, data: Interactions, start: Bundle | None) -> Trained:
         partitions=tuple(plan.partitions),
         partitions_digest=plan.digest,
         training_version=recipe.trainer.version,
-        libraries=libraries_of(recipe.trainer),
-        blas=blas_kernel(),
+        libraries=versions_of(recipe.trainer.libraries),
+        blas=recipe.trainer.kernel(),
     )
     return Trained(content, provenance)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from threadpoolctl import threadpool_info
-
-from movierec_assets.training.trainer import Trainer
 
 
 def blas_kernel() -> str:
@@ -17,6 +16,6 @@ def blas_kernel() -> str:
     return "unknown"
 
 
-def libraries_of(trainer: Trainer) -> dict[str, str]:
-    """The versions of the libraries that a trainer uses."""
-    return {name: version(name) for name in trainer.libraries}
+def versions_of(libraries: Iterable[str]) -> dict[str, str]:
+    """The version of each library."""
+    return {name: version(name) for name in libraries}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 Factors = NDArray[np.float32]
 Log = Callable[[str], None]
+FAILURE, KERNELS = "failure.txt", "kernels.txt"  # beside the arrays: why it failed, and on what
 BLOCK = 4_000_000  # ratings and rows: 32 to 64 MB, half of what Spark sends in one message
 PATIENCE_S = 120.0  # until an executor has answered
 # The JVMs only move bytes here: the optimising compiler would take more CPU than a small fit.
@@ -59,18 +59,19 @@ def connect(master: str) -> Any:
         raise RuntimeError(f"no Spark at {master}: {_said(error)}") from error
 
 
-def kernels(context: Any) -> set[tuple[str, str]]:
-    """Each executor's host, and the BLAS kernel there: bits are the same on the same kernel only.
+def kernels(context: Any) -> set[str]:
+    """The BLAS kernels of the executors, each as `machine.blas_kernel` names it.
 
     Raises:
         RuntimeError: no executor answers.
     """
 
-    def kernel(_: int) -> tuple[str, str]:
+    def kernel(_: int) -> str:
         import numpy  # noqa: F401  loads BLAS
 
-        blas = next(pool for pool in threadpool_info() if pool.get("user_api") == "blas")
-        return socket.gethostname(), str(blas.get("architecture"))
+        pools = threadpool_info()
+        blas = next(pool for pool in pools if pool.get("user_api") == "blas")
+        return f"{blas['internal_api']} {blas['version']} {blas['architecture']}"
 
     impatient = Timer(PATIENCE_S, context.cancelAllJobs)
     impatient.start()
@@ -175,13 +176,8 @@ def main(master: str, folder: Path) -> None:
         context = connect(master)
         try:
             pipes.log.info(f"Spark {context.version} at {master}, {context.applicationId}")
-            ours = {(socket.gethostname(), str(threadpool_info()[0].get("architecture")))}
-            found = kernels(context)
-            if {kernel for _, kernel in found} != {kernel for _, kernel in ours}:
-                pipes.log.warning(
-                    f"BLAS has other kernels on executors ({found}) than here ({ours}): "
-                    "`movierec verify` will not get the same bits"
-                )
+            found = " and ".join(sorted(kernels(context)))
+            (folder / KERNELS).write_text(found, encoding="utf-8")
             regularization, iterations = float(numbers[0]), int(numbers[1])
             solved = alternate(
                 context, matrix, (users, movies), regularization, iterations, pipes.log.info
@@ -198,5 +194,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1], Path(sys.argv[2]))
     except Exception as error:
-        (Path(sys.argv[2]) / "failure.txt").write_text(_said(error), encoding="utf-8")
+        (Path(sys.argv[2]) / FAILURE).write_text(_said(error), encoding="utf-8")
         raise

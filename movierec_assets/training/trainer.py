@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_assets.ratings.interactions import Interactions, confidence
+from movierec_assets.training.machine import blas_kernel
 from movierec_serving.bundle import BundleContent, Model
 
 Weights = NDArray[np.float32]  # (N,) of the interactions
@@ -81,6 +82,7 @@ class Trainer:
         residuals: of a model of the family, where its fit solves equations.
         by_size: what a parameter is for so many ratings, where the settings leave it open.
         ranges: of the parameters that a search may change, beside the weighting.
+        kernel: BLAS's of the last fit, on which its bits depend.
     """
 
     family: str
@@ -93,6 +95,7 @@ class Trainer:
     residuals: Callable[[Model], Residuals] | None = None
     ranges: Mapping[str, Range] = field(default_factory=dict)
     by_size: Mapping[str, Callable[[int], float]] = field(default_factory=dict)
+    kernel: Callable[[], str] = blas_kernel
 
     def sized(self, parameters: Parameters, ratings: int) -> dict[str, Any]:
         """The parameters, with those that are left open set for so many ratings."""

@@ -51,6 +51,22 @@ def test_a_day_fitted_on_spark_is_the_local_one_bit_by_bit(
     assert any("iteration 2 of 2" in line for line in said)
 
 
+@needs_spark
+def test_executors_with_another_kernel_are_named_in_the_manifest(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOVIEREC_TRAINER", "spark")
+    monkeypatch.setenv("MOVIEREC_ITERATIONS", "1")
+    asked = "--conf spark.executorEnv.OPENBLAS_CORETYPE=Nehalem pyspark-shell"
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", asked)
+    settings.cache_clear()
+    platform.deliver(DAYS[0])
+    assert platform.run(DAYS[0]).success
+    (found,) = verify(settings(), 1)
+    assert "Nehalem" in found.manifest.blas
+    assert found.sound
+
+
 def test_a_driver_that_ends_badly_is_an_error_that_says_why_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
