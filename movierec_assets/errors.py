@@ -19,6 +19,7 @@ caller that expects an error of this page does not swallow a typo.
     ├── RegistryLostError      MLflow no longer has the versions that it gave numbers to
     ├── RecoveryError          what was lost cannot be made again
     ├── BackupError            a backup cannot be made, or not be trusted
+    ├── MoveError              records cannot be moved to another database
     ├── ForgetError            a user cannot be forgotten as asked
     ├── EndpointError          an endpoint did not do what it was asked
     ├── WebhookError           the webhook refused a notice
@@ -117,6 +118,10 @@ class RecoveryError(MovierecError):
 
 class BackupError(MovierecError):
     """A backup cannot be made, or not be trusted; nothing was left half-written."""
+
+
+class MoveError(MovierecError):
+    """Records cannot be moved to another database; the message names it, or what is in the way."""
 
 
 class ForgetError(MovierecError):

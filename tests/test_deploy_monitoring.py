@@ -6,13 +6,18 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 from markdown.extensions.toc import slugify
 from typer.main import get_command
 
+import movierec_assets.errors
+import movierec_serving.errors
+from demo.gameday.breaks import BREAKS
 from movierec_assets.cli.app import app
+from movierec_assets.monitoring import production_age
 from tests.conftest import ROOT
 from tests.support.monitoring import DEPLOY, needs_programs
 
@@ -48,13 +53,42 @@ def test_each_alert_has_a_heading_a_test_and_a_severity() -> None:
         assert (page, headings.get(anchor)) == ("docs/how-to/runbook.md", rule["alert"])
         assert rule["alert"] in tested
         assert rule["labels"]["severity"] in ("page", "ticket")
-    assert set(headings.values()) == {rule["alert"] for rule in ALERTS}
+    assert set(headings.values()) == {rule["alert"] for rule in ALERTS} | {"Notices", "Errors"}
+
+
+def rows_of(heading: str) -> list[str]:
+    """The first cells of a section's table."""
+    section = RUNBOOK.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| (`.*?) \|", section, re.M)
+
+
+def test_each_notice_and_each_error_has_a_row_in_the_runbook() -> None:
+    sources = [file.read_text() for file in (ROOT / "movierec_assets" / "defs").rglob("*.py")]
+    assert len(rows_of("Notices")) == sum(text.count("notifier.send(") for text in sources)
+    said = "".join([*sources, Path(production_age.__file__).read_text()])
+    for row in rows_of("Notices"):
+        words = [part.strip() for part in row.split("`")[1].split("…")]
+        assert [part for part in words if part not in said] == [], row
+    raised = {
+        name
+        for module in (movierec_assets.errors, movierec_serving.errors)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, module.MovierecError)
+    }
+    assert set(re.findall(r"`(\w+)`", " ".join(rows_of("Errors")))) == raised - {"MovierecError"}
 
 
 def test_the_runbooks_commands_exist() -> None:
     named = set(re.findall(r"movierec ([a-z]+)(?: --apply)?", RUNBOOK))
     assert {"status", "recover", "metrics", "prune", "up", "forget"} <= named
     assert named <= set(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_a_game_days_commands_stand_under_the_heading_that_it_mends_by() -> None:
+    assert len(BREAKS) == 10
+    for one in BREAKS:
+        section = RUNBOOK.split(f"\n## {one.entry}\n")[1].split("\n## ")[0]
+        assert [command for command in one.commands if command not in section] == [], one.name
 
 
 def test_dashboards_are_what_their_program_writes_and_ask_for_known_metrics() -> None:

@@ -14,6 +14,7 @@ from movierec_assets.cli.fetch import fetch_command
 from movierec_assets.cli.forget import forget_command
 from movierec_assets.cli.logs import logs_command
 from movierec_assets.cli.metrics import metrics_command
+from movierec_assets.cli.move_database import move_database_command
 from movierec_assets.cli.processes import MLFLOW_SETTINGS
 from movierec_assets.cli.prune import prune_command
 from movierec_assets.cli.recover import recover_command
@@ -30,6 +31,7 @@ app.command("logs")(logs_command)
 app.command("recover")(recover_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
+app.command("move-database")(move_database_command)
 app.command("prune")(prune_command)
 app.command("metrics")(metrics_command)
 app.command("forget")(forget_command)

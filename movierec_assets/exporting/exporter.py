@@ -9,6 +9,7 @@ import dagster as dg
 from prometheus_client import CollectorRegistry, start_http_server
 
 from movierec_assets.exporting.ledger import warehouse_metrics
+from movierec_assets.exporting.losses import loss_metrics
 from movierec_assets.exporting.machine import machine_metrics, store_metrics
 from movierec_assets.exporting.orchestration import orchestration_metrics
 from movierec_assets.exporting.registry import Deployments, registry_metrics
@@ -16,7 +17,8 @@ from movierec_assets.exporting.shown import shown_metrics
 from movierec_assets.exporting.source import Source, Sources
 from movierec_assets.platform import Platform
 
-STORES_FACTOR = 20  # the warehouse is walked so many times less often than the rest is read
+# How many times less often than the rest is read: the stores are compared, the warehouse is walked.
+LOSSES_FACTOR, STORES_FACTOR = 4, 20
 
 
 def exporter_registry(
@@ -24,6 +26,7 @@ def exporter_registry(
 ) -> CollectorRegistry:
     """What a scrape reads: each store in a source of its own, so that one does not hide another."""
     settings = platform.settings
+    home, warehouse = settings.home.resolve(), settings.warehouse
     deployments = Deployments(platform, time.monotonic)
     sources = [
         Source("warehouse", lambda: warehouse_metrics(platform), max_age_s),
@@ -31,8 +34,9 @@ def exporter_registry(
         Source("registry", lambda: registry_metrics(platform), max_age_s),
         Source("dagster", lambda: orchestration_metrics(instance, settings), max_age_s),
         Source("endpoints", deployments.metrics, max_age_s),
-        Source("machine", lambda: machine_metrics(settings.home.resolve()), 0.0),
-        Source("stores", lambda: store_metrics(settings.warehouse), STORES_FACTOR * max_age_s),
+        Source("losses", lambda: loss_metrics(platform), LOSSES_FACTOR * max_age_s),
+        Source("machine", lambda: machine_metrics(home, warehouse), 0.0),
+        Source("stores", lambda: store_metrics(warehouse), STORES_FACTOR * max_age_s),
     ]
     registry = CollectorRegistry()
     registry.register(Sources(sources))

@@ -44,9 +44,9 @@ def store_metrics(warehouse: Path) -> Iterable[Metric]:
     yield found
 
 
-def machine_metrics(home: Path) -> Iterable[Metric]:
-    """The disk that the home is on, and the home's processes."""
-    disk = shutil.disk_usage(home)
+def machine_metrics(home: Path, warehouse: Path) -> Iterable[Metric]:
+    """The disk that the warehouse is on, which may be one of its own, and the home's processes."""
+    disk = shutil.disk_usage(warehouse)
     yield GaugeMetricFamily(
         "movierec_disk_free_bytes",
         "Free bytes of the disk that the warehouse is on",

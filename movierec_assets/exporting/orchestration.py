@@ -1,4 +1,4 @@
-"""Metrics of Dagster: when each asset last succeeded, runs by status, and results of checks."""
+"""Metrics of Dagster: when each asset last succeeded, runs, results of checks, and its daemon."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def orchestration_metrics(instance: dg.DagsterInstance, settings: Settings) -> I
     yield _runs(instance)
     yield _last_failed(instance)
     yield _checks(instance)
+    yield _daemon(instance)
 
 
 def _successes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> Metric:
@@ -90,4 +91,17 @@ def _checks(instance: dg.DagsterInstance) -> Metric:
         passed = PASSED.get(record.status.value)
         if passed is not None:
             found.add_metric([key.asset_key.to_user_string(), key.name], passed)
+    return found
+
+
+def _daemon(instance: dg.DagsterInstance) -> Metric:
+    found = GaugeMetricFamily(
+        "movierec_daemon_heartbeat_timestamp_seconds",
+        "When a part of Dagster's daemon last said that it runs, which it does every 30 s",
+        labels=["part"],
+    )
+    heartbeats = instance.get_daemon_heartbeats()
+    for part in instance.get_required_daemon_types():  # another version's parts are left out
+        if part in heartbeats:
+            found.add_metric([part.lower()], heartbeats[part].timestamp)
     return found

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from dagster._daemon.types import DaemonHeartbeat
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from movierec_assets.exporting.exporter import exporter_registry
-from movierec_assets.exporting.machine import processes
+from movierec_assets.exporting.machine import machine_metrics, processes
 from movierec_assets.exporting.orchestration import CHECKS
 from movierec_assets.exporting.source import Source, Sources
 from movierec_assets.monitoring.experiments import Look
@@ -69,6 +71,7 @@ def test_stored_facts_are_exported_also_while_the_warehouse_is_held(platform: Pl
         "movierec_job_last_run_failed dagster_job=daily": 0,
         "movierec_check_passed asset=validated_ratings check=few_rows_rejected": 1,
         "movierec_source_readable source=warehouse": 1,
+        "movierec_losses store=models/": 1,  # production, which nothing has published yet
     }
     assert {name: found.get(name) for name in expected} == expected
     assert found["movierec_next_day_ndcg model=production"] > 0
@@ -79,6 +82,22 @@ def test_stored_facts_are_exported_also_while_the_warehouse_is_held(platform: Pl
     assert held["movierec_source_readable source=warehouse"] == 0
     assert held["movierec_days stage=trained"] == 2
     assert held["movierec_source_readable source=dagster"] == 1
+    shutil.rmtree(platform.root / "chunks")
+    assert values(registry)["movierec_losses store=chunks/"] == 1
+
+
+def test_the_daemon_and_the_warehouses_own_disk_are_seen(platform: Platform) -> None:
+    part = platform.instance.get_required_daemon_types()[0]
+    beat = DaemonHeartbeat(timestamp=7.0, daemon_type=part, daemon_id="1", errors=[])
+    platform.instance.add_daemon_heartbeat(beat)
+    found = values(exporter_registry(platform.wired, platform.instance, max_age_s=0))
+    assert found[f"movierec_daemon_heartbeat_timestamp_seconds part={part.lower()}"] == 7
+    sizes = {
+        metric.name: metric.samples[0].value
+        for metric in machine_metrics(platform.home, Path("/dev/shm"))
+        if "disk" in metric.name
+    }
+    assert sizes["movierec_disk_size_bytes"] == shutil.disk_usage("/dev/shm").total
 
 
 def test_a_refused_day_and_a_failed_run_are_seen(platform: Platform) -> None:

@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
+from dagster_postgres import DagsterPostgresStorage
+from dotenv import load_dotenv
+from mlflow import MlflowClient
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from demo.processes import wait_until
+from movierec_assets.cli.app import app
 from movierec_assets.cli.setup import set_up
+from movierec_assets.platform import wired
 from movierec_assets.settings import Settings, settings
-from tests.conftest import Platform, empty_home, settle
+from movierec_serving.events import Event
+from tests.conftest import ROOT, Platform, empty_home, settle
 from tests.support.postgres import PASSWORD, postgres
 
+MOVIEREC = [sys.executable, "-c", "from movierec_assets.cli.app import main; main()"]
 DAYS = ("1997-09-20", "1997-09-21")
 
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    with postgres("dagster", "mlflow") as address:
+    with postgres("dagster", "mlflow", "events") as address:
         yield address
+
+
+def recorded(home: Path) -> dict[str, object]:
+    """What the records of a home say, whichever database they are in."""
+    with dg.DagsterInstance.get() as instance:
+        platform = Platform(home, instance)
+        logs = {run.run_id: instance.all_logs(run.run_id) for run in instance.get_runs()}
+        return {
+            "runs": [(run.run_id, run.status, run.tags) for run in instance.get_runs()],
+            "logs": {run: Counter(map(dg.serialize_value, found)) for run, found in logs.items()},
+            "materializations": {
+                asset: [(one.partition, one.tags) for one in platform.events(asset)]
+                for asset in ("validated_ratings", "als_model", "production_model")
+            },
+            "versions": [(one.identity, one.tags) for one in platform.model_registry.versions()],
+            "metrics": MlflowClient().search_runs(["1"])[0].data.metrics,
+            "events": platform.wired.event_log.store.of_user("u1"),
+        }
 
 
 def trained(home: Path) -> list[str]:
@@ -55,6 +87,58 @@ def test_the_same_models_and_records_are_in_postgresql(
     assert left == {"events.db"}  # the store of events has a URL of its own
     assert not (other / "mlruns").exists()
     assert any((other / "warehouse" / "mlflow").iterdir())
+
+
+def test_a_home_goes_from_sqlite_to_postgresql_whole_or_not_at_all(
+    home: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    trained(home)
+    liked = Event(event_id="1", user_id="u1", movie_id="m1", type="rating", value=4, timestamp=9)
+    wired().event_log.append([liked])
+    before = recorded(home)
+    files = {file: file.read_bytes() for file in (home / "warehouse").rglob("*.db")}
+    env = (home / ".env").read_bytes()
+    address = f"postgresql+psycopg2://movierec@{server}"
+    names = ("dagster", "mlflow", "events")
+    command = ["move-database", *(f"--{name}={address}/{name}" for name in names)]
+
+    # It is killed while it waits for a table that somebody else has locked.
+    DagsterPostgresStorage(f"{address}/dagster")
+    engine = sa.create_engine(f"{address}/dagster")
+    with engine.connect() as holder:
+        holder.execute(sa.text("LOCK TABLE asset_keys IN EXCLUSIVE MODE"))
+        killed = subprocess.Popen(
+            [*MOVIEREC, *command], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        waits = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        wait_until(lambda: holder.execute(waits).scalar_one(), "it waits for the table", 60, killed)
+        killed.kill()
+        killed.wait()
+    assert (home / ".env").read_bytes() == env
+    assert recorded(home) == before
+
+    with engine.begin() as other:
+        other.execute(sa.text("INSERT INTO kvs (key, value) VALUES ('of', 'another')"))
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 1
+    assert "kvs has 1 rows: name an empty database" in refused.stderr
+    with engine.begin() as other:
+        other.execute(sa.text("DELETE FROM kvs"))
+
+    moved = CliRunner().invoke(app, command)
+    assert moved.exit_code == 0, moved.stderr
+    load_dotenv(home / ".env", override=True)
+    settings.cache_clear()
+    assert settings().dagster_database == f"{address}/dagster"
+    assert recorded(home) == before
+    assert {file: file.read_bytes() for file in files} == files
+    with dg.DagsterInstance.get() as instance:
+        platform = Platform(home, instance)
+        assert platform.run(DAYS[-1]).success  # ids of new rows go on after those of the old
+        assert instance.get_runs_count() == len(before["runs"]) + 1
+    again = CliRunner().invoke(app, command)
+    assert "names a database already" in again.stderr
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ SHORTER = (
     (r"for: \w+", "for: 1s"),
     (r"\[(5m|1h)\]", "[15s]"),
     (r"movierec_deploy_lag_seconds > 900", "movierec_deploy_lag_seconds > 1"),
+    (r"(daemon_heartbeat_timestamp_seconds\)) > 300", r"\1 > 90"),
     (r"movierec_production_days_behind > 2", "movierec_production_days_behind > 0"),
     (r"(group_wait|group_interval): \w+", r"\1: 1s"),
     (r"scrape_interval: \w+", "scrape_interval: 3s"),

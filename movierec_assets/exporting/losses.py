@@ -1,0 +1,30 @@
+"""Metrics of what the stores have lost: what `movierec status` says of it, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from movierec_assets.exporting.ledger import WAIT_S
+from movierec_assets.maintenance.losses import losses
+from movierec_assets.platform import Platform
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+
+
+def loss_metrics(platform: Platform) -> Iterable[Metric]:
+    """Compare the stores with each other; a home that has lost nothing has one sample, of 0."""
+    warehouse = Warehouse(path=platform.warehouse.path, wait_s=WAIT_S)
+    found = GaugeMetricFamily(
+        "movierec_losses",
+        "What a store should have and has not, as `movierec status` says it; production counts "
+        "until it is published",
+        labels=["store"],
+    )
+    lost = Counter(loss.store for loss in losses(replace(platform, warehouse=warehouse)))
+    for store, count in (lost or {"none": 0}).items():
+        found.add_metric([store], count)
+    yield found
