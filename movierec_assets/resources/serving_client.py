@@ -46,10 +46,13 @@ class Reload:
 
 @dataclass(frozen=True)
 class Answer:
-    """A user's list as an endpoint answered it; seconds are those of the request."""
+    """A user's list as an endpoint answered it; `source` is what the list was made by, seconds are
+    those of the request.
+    """
 
     user_id: str
     version: int
+    source: str
     movies: tuple[str, ...]
     seconds: float
 
@@ -180,7 +183,8 @@ def _answer(user_id: str, body: Mapping[str, Any], answer: httpx.Response) -> An
         raise EndpointError(
             f"{answer.url} has no list for user {user_id}: {answer.text[:100]!r}"
         ) from error
-    return Answer(user_id, body["model_version"], movies, answer.elapsed.total_seconds())
+    version, source = body["model_version"], str(body.get("source", ""))
+    return Answer(user_id, version, source, movies, answer.elapsed.total_seconds())
 
 
 def _body(url: str, answer: httpx.Response, version: str = "version") -> dict[str, Any]:

@@ -91,6 +91,12 @@ def test_each_deployment_is_evaluated_over_http(
     ).is_success
     assert platform.run("-", job="deploy").success  # what is blocked is no error
     assert evaluations(platform, "live_answers")[0].passed
+    # taken back to the version before: it does not know what people rated on the third day
+    platform.model_registry.change("pin", 2, "a test")
+    assert platform.run("-", job="deploy").success
+    pinned = evaluations(platform, "live_answers")[0]
+    assert pinned.passed
+    assert "are of people who did something since" in pinned.description
 
 
 def test_an_endpoint_that_answers_something_else_fails_the_check_and_is_told_once(
