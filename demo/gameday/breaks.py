@@ -91,19 +91,14 @@ def make_room(site: Site) -> None:
     site.run("daily", days=(site.landing.days()[-1],))
 
 
-def publish_a_bad_version(site: Site) -> None:
-    """An older version is damaged on the disk, then somebody pins it."""
-    version = (site.served() or 0) - 1
-    files = (site.warehouse / "models" / str(version)).rglob("*.npy")
-    largest = max(files, key=lambda file: file.stat().st_size)
-    with largest.open("r+b") as file:
+def damage_a_version(site: Site) -> None:
+    """The factors of the version before change on the disk; then somebody pins it."""
+    files = (site.warehouse / "bundles").rglob("item_factors.npy")
+    newest = sorted(files, key=lambda file: file.stat().st_mtime)
+    with newest[-2].open("r+b") as file:
         file.seek(-8, os.SEEK_END)
-        file.write(b"\xff" * 8)
-    site.production("pin", version)
-
-
-def take_back(site: Site) -> None:
-    recover(site)
+        file.write(b"\xff" * 8)  # in MLflow's artifacts, too: it is one file
+    site.production("pin", (site.served() or 0) - 1)
 
 
 def start_with_another_token(site: Site) -> None:
@@ -212,11 +207,11 @@ BREAKS = (
     ),
     Break(
         "a version that is damaged on the disk is pinned",
-        "now: ReloadsRefused",
-        "ReloadsRefused",
+        "the bundle is damaged",
+        "RunsFail",
         RECOVER,
-        publish_a_bad_version,
-        take_back,
+        damage_a_version,
+        recover,
     ),
     Break(
         "an endpoint was started with another token",

@@ -21,6 +21,7 @@ from movierec_assets.promotion.rollout import Attempt, Attempts, Endpoints, Sett
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.serving_client import Reload, ServedVersion, ServingClient
 from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_serving import tracing
 from movierec_serving.bundle import BundleError, PublishedModel
 
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -61,7 +62,8 @@ def served_model(
     _publish(production, warehouse, bundle_store, published_models)
     served = Served(bundle_store, published_models, serving_client)
     report_accuracy(context, warehouse, served, notifier)
-    done, failed = _reload(context, serving_client, production.number)
+    with tracing.span("deploy", tracing.of_run(context.run.run_id), version=production.number):
+        done, failed = _reload(context, serving_client, production.number)
     rows = _write_table(warehouse, published_models.open(production.number)) if done else 0
     if failed:
         raise dg.Failure(

@@ -13,6 +13,7 @@ import tenacity
 from pydantic import SecretStr
 
 from movierec_assets.errors import EndpointError
+from movierec_serving import tracing
 from movierec_serving.bundle.experiment import Experiment
 
 A_CONNECTION = 25  # users asked about over one connection
@@ -166,7 +167,9 @@ class ServingClient:
         """A client of an endpoint, whose own deadline is 2 s; what fails in the block is the
         endpoint's failure.
         """
-        headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
+        headers = tracing.current()
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token.get_secret_value()}"
         try:
             with httpx.Client(base_url=url, headers=headers, timeout=timeout_s) as client:
                 yield client

@@ -6,11 +6,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from movierec_serving import tracing
 from movierec_serving.http.middleware.api_keys import Accepted, ApiKeys
 from movierec_serving.http.middleware.body_limit import BodyLimit
 from movierec_serving.http.middleware.early_events import EarlyEvents
 from movierec_serving.http.middleware.lookup import PlainLookup
 from movierec_serving.http.middleware.observed import Observed
+from movierec_serving.http.middleware.traced import Traced
 from movierec_serving.http.pages import add_app
 from movierec_serving.http.routes.admin import add_admin_routes
 from movierec_serving.http.routes.errors import add_error_replies
@@ -72,3 +74,5 @@ def _add_middleware(
     if settings.api_keys:
         app.add_middleware(ApiKeys, accepted=Accepted.of(settings))
     app.add_middleware(Observed)
+    if tracing.on():
+        app.add_middleware(Traced)

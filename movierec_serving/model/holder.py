@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_serving import metrics
+from movierec_serving import metrics, tracing
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.errors import (
     BlocklistError,
@@ -163,7 +163,8 @@ class ModelHolder:
         if version == 0:
             raise ModelUnavailableError("no model version has been deployed yet")
         try:
-            model = PublishedModel.open(self._store, version)
+            with tracing.span("open", version=version):
+                model = PublishedModel.open(self._store, version)
         except (BundleError, OSError) as error:
             logger.error(
                 "version %d: %s", version, error

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from movierec_serving import metrics
+from movierec_serving import metrics, tracing
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.production import named_production
 from movierec_serving.errors import BundleError, PointerError, ReloadRefusedError
@@ -59,7 +59,8 @@ def reload(
     started, at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     result, cause = "refused", None
     try:
-        done = _reload(store, pointer, version, before)
+        with tracing.span("reload", version=version):
+            done = _reload(store, pointer, version, before)
         result = "changed" if done.changed else "unchanged"
         return done
     except ReloadRefusedError as error:

@@ -68,6 +68,7 @@ def build_server(settings: ServingSettings) -> LastingServer:
 def serve(settings: ServingSettings) -> None:
     """Run until SIGTERM or Ctrl-C; every process that was started has ended when this returns."""
     logs.configure(settings.log_format)
+    os.environ.setdefault("OTEL_SERVICE_NAME", "movierec-endpoint")  # of traces, if there are any
     os.register_at_fork(after_in_child=die_with_parent)  # the manager, and each API process
     server = build_server(settings)
     ending = _end_on_signal(server)

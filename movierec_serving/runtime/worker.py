@@ -17,7 +17,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 
-from movierec_serving import logs, metrics
+from movierec_serving import logs, metrics, tracing
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.shown import ShownLog
 from movierec_serving.http.body import SMALL, answer, is_for_one, read
@@ -60,7 +60,9 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
         return request
 
     def predict(self, body: bytes) -> Reply:
-        return answer(self._holder, read(body))
+        parent, body = tracing.unpacked(body)
+        with tracing.span("worker", parent):
+            return answer(self._holder, read(body))
 
     def encode_response(self, output: Reply) -> Reply:
         return output
@@ -111,7 +113,7 @@ async def _ask_worker(
     uid, queue = str(uuid.uuid4()), server._get_request_queue(api.api_path)
     place = server.response_buffer[uid] = ResponseBufferItem(asyncio.Event())
     metrics.waiting(len(server.response_buffer))
-    item = (server.app.response_queue_id, uid, time.monotonic(), body)
+    item = (server.app.response_queue_id, uid, time.monotonic(), tracing.packed(body))
     try:
         async with asyncio.timeout(DEADLINE):
             await putter.put(queue, item)

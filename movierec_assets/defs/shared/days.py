@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.tags import DAYS
 from movierec_assets.partitions import days_of
+from movierec_serving import tracing
 
 # A private name of Dagster's; the others are in resources/dagster_instance.py. On an output it
 # keeps Dagster from recording all of the range's days, so that what a step that fails has finished
@@ -60,11 +61,14 @@ def each_day(
     lost = _lost_before(context)
     done: list[str] = []
     try:
-        with threadpool_limits(1, "blas"):  # more threads only spin at products this small
+        stage = tracing.span(context.asset_key.to_user_string(), tracing.of_run(context.run.run_id))
+        # More threads than one only spin at products this small.
+        with threadpool_limits(1, "blas"), stage:
             for day in days:
                 if day in lost:
                     continue
-                cause = _failure_of(context, work, day)
+                with tracing.span("day", partition=day):
+                    cause = _failure_of(context, work, day)
                 if cause is None:
                     done.append(day)
                 else:
