@@ -56,7 +56,12 @@ class Site:
     def environment(self) -> dict[str, str]:
         """Of each process: nothing of this one's settings."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MOVIEREC_", "DAGSTER_"))}
-        return {**kept, "MOVIEREC_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        return {
+            **kept,
+            "MOVIEREC_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "ignore",
+        }
 
     def movierec(self, *arguments: str) -> tuple[int, str]:
         """A command in the home: its exit code, and what it says."""
@@ -119,11 +124,18 @@ class Site:
         self.landing.deliver(day, as_csv(rows or ratings_of_day(day)))
         return day
 
-    def run(self, job: str, *, op: str = "", days: tuple[str, ...] = (), **config: Any) -> str:
-        """A run to its end; how it ended."""
+    def run(
+        self,
+        job: str,
+        *assets: str,
+        op: str = "",
+        days: tuple[str, ...] = (),
+        **config: Any,
+    ) -> str:
+        """A run of a job, or of some of its assets, to its end; how it ended."""
         tags = dict(zip((RANGE_START, RANGE_END), (days[0], days[-1]), strict=True)) if days else {}
         given = {"ops": {op: {"config": config}}} if op else {}
-        run = self.api.launch_job(job, tags, config=given)
+        run = self.api.launch_job(job, tags, assets, given)
         ended = ("SUCCESS", "FAILURE", "CANCELED")
 
         def status() -> str | None:

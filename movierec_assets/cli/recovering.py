@@ -43,8 +43,8 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
     """Make again what can be, each store before those that are made from it; say what was done.
 
     Raises:
-        RecoveryError: MLflow would not give the versions their numbers.
-        BundleError: what is to be published is damaged.
+        RecoveryError: MLflow would not give the versions their numbers, or what is to be published
+            is damaged.
     """
 
     def told(what: str, done: list[str]) -> None:

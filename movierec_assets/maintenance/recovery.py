@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from movierec_assets.errors import RegistryLostError
+from movierec_assets.errors import RecoveryError, RegistryLostError
 from movierec_assets.maintenance.losses import (
     archived,
     chain_to,
@@ -142,7 +142,7 @@ def restore_publications(platform: Platform) -> list[int]:
     """Publish production, and each published number that is another model; the numbers.
 
     Raises:
-        BundleError: the bundle of one of them is damaged or missing.
+        RecoveryError: the bundle of one of them is damaged or missing.
     """
     store, kept = Path(platform.published_models.path), kept_records(platform)
     folders = dict(published(store))
@@ -153,7 +153,14 @@ def restore_publications(platform: Platform) -> list[int]:
         if number in wrong:
             shutil.rmtree(store / str(number))
         bundle = platform.bundle_store.served(kept[number].identity)
-        platform.published_models.publish(bundle, number, platform.warehouse.catalogue())
+        try:
+            platform.published_models.publish(bundle, number, platform.warehouse.catalogue())
+        except BundleError as error:
+            asset, day = f"{platform.warehouse.arm}_model", kept[number].tags.get("partition")
+            raise RecoveryError(
+                f"version {number} cannot be published: {error}; start `movierec up`, and "
+                f"materialize {asset} of {day} again"
+            ) from error
     if production is not None:
         platform.published_models.name_production(production.number)
     return sorted(due)

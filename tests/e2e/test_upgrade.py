@@ -1,4 +1,4 @@
-"""A home that 0.2.0 left, taken over by this version: nothing is lost, and it goes on.
+"""A home that 0.2.0 left, taken over by this version: nothing is lost, it goes on, and goes back.
 
 `tests/data/README.md` says what is in it. It is unpacked at another path than it was made at.
 """
@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -38,6 +43,8 @@ COLUMNS = (
     "late",
 )
 NEXT_DAY = "1998-04-03"
+RELEASE = "0a61406"  # the commit of 0.2.0
+COMMAND = "import sys, movierec_assets.cli as cli; cli.main()"
 
 
 @pytest.fixture
@@ -142,3 +149,66 @@ def test_a_home_of_0_2_0_serves_at_once_trains_the_next_day_and_serves_that(
         assert {one["movie_id"] for one in user["items"]}.isdisjoint(KEPT["blocked"])
     finally:
         endpoint.close()
+
+
+@pytest.fixture
+def old_program(tmp_path: Path) -> Path:
+    """The checkout of 0.2.0, with the home's settings and stores still to come."""
+    command = ["git", "-C", str(ROOT), "archive", RELEASE]
+    archived = subprocess.run(command, capture_output=True, check=False)
+    if archived.returncode:
+        pytest.skip(f"this clone does not have 0.2.0, commit {RELEASE}")
+    folder = tmp_path / "of 0.2.0"
+    with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def by_old(program: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of 0.2.0 in a home."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MOVIEREC_", "DAGSTER_"))}
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(program / name, home)
+    shutil.copytree(program / "warehouse", home / "warehouse", dirs_exist_ok=True)
+    named = {
+        "PYTHONPATH": str(program),
+        "PYTHONWARNINGS": "ignore",
+        "DAGSTER_HOME": str(home),
+        "MOVIEREC_HOME": str(home),
+        "MOVIEREC_DAGSTER_DIR": str(home / "warehouse" / "dagster"),
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=home,
+        env={**kept, **named},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_0_2_0_refuses_an_upgraded_home_and_goes_on_with_the_copy_made_before(
+    old_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = empty_home(tmp_path / "another place")
+    with tarfile.open(DATA / "home-0.2.0.tar.xz") as archive:
+        archive.extractall(home, filter="data")
+    before = by_old(old_program, home, "-c", COMMAND, "status")
+    assert "1998-04-01 │ version 3, pinned: complaints about 6" in before.stdout
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy, symlinks=True)
+
+    shutil.copy(ROOT / "dagster.yaml", home)
+    settle(home, monkeypatch)
+    set_up(home)
+    settings.cache_clear()
+    upgraded = (home / "warehouse" / "movierec.duckdb").read_bytes()
+    refused = by_old(old_program, home, "-c", COMMAND, "status")
+    assert refused.returncode != 0
+    said = " ".join(refused.stderr.split())
+    assert "this movierec knows 4: upgrade movierec, the file was not touched" in said
+    assert (home / "warehouse" / "movierec.duckdb").read_bytes() == upgraded
+
+    shutil.rmtree(home)
+    copy.rename(home)
+    assert by_old(old_program, home, "-c", COMMAND, "status").stdout == before.stdout
