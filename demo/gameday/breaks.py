@@ -1,7 +1,7 @@
 """Ten ways to break a running platform, and for each the steps of the runbook that mend it.
 
-A break says how somebody on call comes to know of it (`told`, found in a notice, an alert's title
-or `movierec status`) and where the runbook has the steps (`entry`). The steps are typed here as
+A break says how somebody on call comes to know of it (`told`, in a notice or an alert's title) and
+where the runbook has the steps (`entry`). The steps are typed here as
 they stand there; a test compares the commands.
 """
 
@@ -29,7 +29,7 @@ class Break:
     """What is broken, by whom it is told, and what mends it.
 
     Attributes:
-        told: what is waited for in what is heard, or in the output of `movierec status`.
+        told: what is waited for in what the webhook hears.
         entry: the heading in docs/how-to/runbook.md.
         commands: what the entry says to type; `mend` does so.
     """
@@ -107,6 +107,8 @@ def train_again(site: Site) -> None:
     found = re.search(r"materialize (\w+) of ([0-9-]+) again", "".join(site.heard))
     assert found is not None
     site.run("daily", found[1], days=(found[2],))
+    wait_until(lambda: site.served() == site.pinned, "what was pinned is served", PATIENCE_S)
+    unpin(site)
 
 
 def start_with_another_token(site: Site) -> None:
@@ -131,7 +133,7 @@ def pin_an_old_version(site: Site) -> None:
 
 
 def unpin(site: Site) -> None:
-    site.production("unpin", 1)
+    site.production("unpin", site.pinned)
 
 
 def lose_lists_of_an_arm(site: Site) -> None:
@@ -191,7 +193,7 @@ BREAKS = (
     ),
     Break(
         "mlflow.db is moved away",
-        "now: SomethingLost",
+        "now: SourceUnreadable",
         "SomethingLost",
         RECOVER,
         move_mlflow_away,

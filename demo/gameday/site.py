@@ -48,6 +48,7 @@ class Site:
         self.urls = {name: f"http://127.0.0.1:{self.ports[name]}" for name in ("A", "B")}
         self.api = DagsterApi(f"http://127.0.0.1:{self.ports['ui']}")
         self.landing = LandingZone(path=str(self.warehouse / "landing"))
+        self.pinned = 0
         self.prometheus: Prometheus | None = None
         self._days = iter(DAYS)
         self._running: dict[str, tuple[subprocess.Popen[bytes], ExitStack]] = {}
@@ -146,6 +147,7 @@ class Site:
 
     def production(self, action: str, version: int) -> str:
         """A move of production by the job of that name."""
+        self.pinned = version
         return self.run(
             "set_production",
             op="change_production",

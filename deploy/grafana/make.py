@@ -155,6 +155,11 @@ BOARDS: dict[str, list[Panel]] = {
         Panel("Lists shown by source", "sum by (source) (movierec_shown_lists)", "{{source}}"),
         Panel("Users by arm", "movierec_arm_users", "{{experiment}} {{arm}}"),
         Panel(
+            "Lead of an arm over the control, and its interval",
+            "movierec_arm_lead",
+            "{{experiment}} {{arm}} {{bound}}",
+        ),
+        Panel(
             "Probability of the arms' numbers by chance",
             "movierec_sample_ratio_p",
             "{{experiment}}",

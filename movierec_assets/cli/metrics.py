@@ -29,6 +29,8 @@ def metrics_command(
     from movierec_assets.exporting.exporter import exporter_registry, serve
     from movierec_assets.platform import wired
 
+    # A connection that MLflow kept would go on reading a file that was moved away.
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
     platform, ended = wired(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -75,5 +75,6 @@ def _arms(experiment: str, looks: Sequence[Look]) -> Iterable[Metric]:
                 lead.add_metric([experiment, look.arm, bound], value)
     if not looks:
         users.add_metric([experiment, "none"], 0)
+        lead.add_metric([experiment, "none", "middle"], 0)
     ratio.add_metric([experiment], min((look.mismatch for look in looks), default=1.0))
     yield from (users, lead, ratio)

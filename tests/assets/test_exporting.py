@@ -66,6 +66,7 @@ def test_stored_facts_are_exported_also_while_the_warehouse_is_held(platform: Pl
         "movierec_served_version endpoint=http://127.0.0.1:1": 0,
         "movierec_shown_lists arm=none source=none": 0,
         "movierec_arm_users arm=none experiment=none": 0,
+        "movierec_arm_lead arm=none bound=middle experiment=none": 0,
         "movierec_sample_ratio_p experiment=none": 1,
         "movierec_runs status=success": 2,
         "movierec_job_last_run_failed dagster_job=daily": 0,

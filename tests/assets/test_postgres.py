@@ -50,20 +50,20 @@ def recorded(home: Path) -> dict[str, object]:
                 for asset in ("validated_ratings", "als_model", "production_model")
             },
             "versions": [(one.identity, one.tags) for one in platform.model_registry.versions()],
-            "metrics": MlflowClient().search_runs(["1"])[0].data.metrics,
+            "metrics": MlflowClient(settings().tracking_uri).search_runs(["1"])[0].data.metrics,
             "events": platform.wired.event_log.store.of_user("u1"),
         }
 
 
-def trained(home: Path) -> list[str]:
-    """Set a home up, train two days in it, pin the first: the identities of its versions."""
+def trained(home: Path, *days: str) -> list[str]:
+    """Set a home up, train days in it, pin the first: the identities of its versions."""
     set_up(home)
     with dg.DagsterInstance.get() as instance:
         platform = Platform(home, instance)
-        platform.deliver(*DAYS, ratings=1500)
+        platform.deliver(*days, ratings=1500)
         assert platform.run("-", job="catalogue").success
-        assert platform.run(*DAYS).success
-        assert len(platform.events("als_model")) == 2
+        assert platform.run(days[0], days[-1]).success
+        assert len(platform.events("als_model")) == len(days)
         assert instance.get_runs_count() == 2
         platform.model_registry.change("pin", 1, "a test")
         return [version.identity for version in platform.model_registry.versions()]
@@ -72,7 +72,7 @@ def trained(home: Path) -> list[str]:
 def test_the_same_models_and_records_are_in_postgresql(
     home: Path, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_sqlite = trained(home)
+    on_sqlite = trained(home, *DAYS)
     assert (home / "warehouse" / "mlflow.db").is_file()
     other = empty_home(tmp_path / "other home")
     settle(other, monkeypatch)
@@ -82,7 +82,7 @@ def test_the_same_models_and_records_are_in_postgresql(
     )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql+psycopg2://movierec@{server}/mlflow")
     settings.cache_clear()
-    assert trained(other) == on_sqlite
+    assert trained(other, *DAYS) == on_sqlite
     left = {file.name for file in (other / "warehouse").rglob("*.db")}
     assert left == {"events.db"}  # the store of events has a URL of its own
     assert not (other / "mlruns").exists()
@@ -93,7 +93,7 @@ def test_a_home_goes_from_sqlite_to_postgresql_whole_or_not_at_all(
     home: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    trained(home)
+    trained(home, DAYS[0])
     liked = Event(event_id="1", user_id="u1", movie_id="m1", type="rating", value=4, timestamp=9)
     wired().event_log.append([liked])
     before = recorded(home)
@@ -132,11 +132,12 @@ def test_a_home_goes_from_sqlite_to_postgresql_whole_or_not_at_all(
     settings.cache_clear()
     assert settings().dagster_database == f"{address}/dagster"
     assert recorded(home) == before
-    assert {file: file.read_bytes() for file in files} == files
     with dg.DagsterInstance.get() as instance:
         platform = Platform(home, instance)
-        assert platform.run(DAYS[-1]).success  # ids of new rows go on after those of the old
+        platform.deliver(DAYS[1], ratings=1500)
+        assert platform.run(DAYS[1]).success  # ids of new rows go on after those of the old
         assert instance.get_runs_count() == len(before["runs"]) + 1
+    assert {file: file.read_bytes() for file in files} == files
     again = CliRunner().invoke(app, command)
     assert "names a database already" in again.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -13,9 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from demo.processes import free_port, running, wait_until
-from movierec_assets.cli.processes import exporter_command
 from movierec_assets.settings import settings
 from tests.conftest import ROOT, Platform
 from tests.support.endpoint_process import TOKEN, EndpointProcess
@@ -26,6 +27,8 @@ from tests.support.sample_models import publish_version
 
 DAYS = days_from("1998-03-02", 5)
 PATIENCE_S = 60.0
+MOVIEREC = [sys.executable, "-c", "from movierec_assets.cli.app import main; main()"]
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 # The exporter reads the file each second: while it does, nobody else can open it to write.
 HOLD = """
 import duckdb, sys, time
@@ -42,23 +45,27 @@ sys.stdin.read()
 
 
 class Exporter:
-    """`movierec metrics` of a home; it may be stopped and started again."""
+    """`movierec metrics` of a home, started as `deploy/compose.yaml` does, but on loopback; it may
+    be stopped and started again.
+    """
 
     def __init__(self, home: Path) -> None:
         self._home, self.port, self._running = home, free_port(), ExitStack()
 
     def start(self) -> None:
-        command = [*exporter_command(self.port), "--max-age", "1"]
+        here = {"0.0.0.0": "127.0.0.1", "9464": str(self.port)}  # noqa: S104
+        program, *words = COMPOSE["services"]["exporter"]["command"]
+        assert program == "movierec"
+        command = [*MOVIEREC, *(here.get(word, word) for word in words), "--max-age", "1"]
         log, environment = self._home / "exporter.log", {"PYTHONPATH": str(ROOT)}
         process = running("metrics", command, log, environment, self._home)
         self._running.enter_context(process)
         wait_until(self._answers, "the exporter answers", PATIENCE_S)
 
     def _answers(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/metrics").status_code == 200
-        except httpx.TransportError:
-            return False
+        *_, code = COMPOSE["services"]["exporter"]["healthcheck"]["test"]
+        asked = [sys.executable, "-c", code.replace("9464", str(self.port))]
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
     def stop(self) -> None:
         self._running.close()

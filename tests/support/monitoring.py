@@ -28,7 +28,7 @@ DEPLOY = ROOT / "deploy"
 # are themselves times or days.
 SHORTER = (
     (r"for: \w+", "for: 1s"),
-    (r"\[(5m|1h)\]", "[15s]"),
+    (r"\[(5m|1h)\]", "[9s]"),
     (r"movierec_deploy_lag_seconds > 900", "movierec_deploy_lag_seconds > 1"),
     (r"(daemon_heartbeat_timestamp_seconds\)) > 300", r"\1 > 90"),
     (r"movierec_production_days_behind > 2", "movierec_production_days_behind > 0"),
