@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -18,13 +19,16 @@ from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.status import Status
 from movierec_assets.platform import wired
 
+SILENT_S = 300.0  # the daemon says every 30 s that it runs
+
 
 def show_status() -> bool:
     """Print the table, then each disagreement with its reason; whether there is none."""
     load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
     platform = wired()
     with dg.DagsterInstance.get() as instance:
-        status = survey(platform, [str(loss) for loss in all_losses(platform, instance)])
+        lost = [str(loss) for loss in all_losses(platform, instance)]
+        status = survey(platform, [*lost, *silence(instance, time.time())])
     console = Console(highlight=False)
     console.print(_table(status))
     console.print(f"disk: {in_words(bytes_by_store(platform.settings.warehouse))}")
@@ -33,6 +37,16 @@ def show_status() -> bool:
     for line in status.disagreements:
         console.print(f"[yellow]![/] {escape(line)}", soft_wrap=True)
     return not status.disagreements
+
+
+def silence(instance: dg.DagsterInstance, now: float) -> list[str]:
+    """That Dagster's daemon no longer says that it runs, if there was one and it is so."""
+    heartbeats = [one.timestamp for one in instance.get_daemon_heartbeats().values()]
+    quiet_s = now - max(heartbeats, default=now)
+    if quiet_s < SILENT_S:
+        return []
+    quiet = f"Dagster's daemon has not been heard of for {quiet_s / 60:.0f} minutes"
+    return [f"{quiet}: nothing is run or deployed; start `movierec up` again"]
 
 
 def _table(status: Status) -> Table:

@@ -12,6 +12,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 
+from movierec_assets.cli.status import silence
 from movierec_assets.exporting.exporter import exporter_registry
 from movierec_assets.exporting.machine import machine_metrics, processes
 from movierec_assets.exporting.orchestration import CHECKS
@@ -93,6 +94,8 @@ def test_the_daemon_and_the_warehouses_own_disk_are_seen(platform: Platform) -> 
     platform.instance.add_daemon_heartbeat(beat)
     found = values(exporter_registry(platform.wired, platform.instance, max_age_s=0))
     assert found[f"movierec_daemon_heartbeat_timestamp_seconds part={part.lower()}"] == 7
+    assert silence(platform.instance, 300.0) == []
+    assert "not been heard of for 10 minutes" in silence(platform.instance, 607.0)[0]
     sizes = {
         metric.name: metric.samples[0].value
         for metric in machine_metrics(platform.home, Path("/dev/shm"))
