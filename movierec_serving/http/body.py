@@ -12,7 +12,7 @@ from movierec_serving import metrics
 from movierec_serving.errors import ModelUnavailableError, OptionError
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import Reply, invalid, problem, wrong_option
-from movierec_serving.http.schemas import NewUser, RecommendRequest
+from movierec_serving.http.schemas.requests import NewUser, RecommendRequest
 from movierec_serving.model.holder import ModelHolder
 
 logger = logging.getLogger(__name__)

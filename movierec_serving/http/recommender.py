@@ -31,7 +31,7 @@ from movierec_serving.events.shown import Impression
 from movierec_serving.http.paging import Place, token
 from movierec_serving.http.recent import Recent
 from movierec_serving.http.replies import Reply, printable, reply
-from movierec_serving.http.schemas import ASKED, NewUser, Options, Selection
+from movierec_serving.http.schemas.requests import ASKED, NewUser, Options, Selection
 from movierec_serving.model.arms import InArm
 from movierec_serving.model.holder import ModelHolder
 

@@ -11,7 +11,7 @@ from movierec_assets.cli.verify import verify
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from movierec_serving.http.recommender import Recommender
-from movierec_serving.http.schemas import NewUser, Options
+from movierec_serving.http.schemas.requests import NewUser, Options
 from movierec_serving.model.holder import ModelHolder
 from tests.conftest import Platform
 from tests.support.generate import days_from

@@ -18,7 +18,7 @@ import pytest
 from movierec_serving.bundle.experiment import Arm, Experiment
 from movierec_serving.events.shown import ShownLog, days_shown, read_shown
 from movierec_serving.http.recommender import Recommender
-from movierec_serving.http.schemas import Options
+from movierec_serving.http.schemas.requests import Options
 from movierec_serving.model.holder import ModelHolder
 from tests.support import sample_models as models
 from tests.support.endpoint_process import TOKEN, EndpointProcess, parent_of, wait_for

@@ -14,7 +14,7 @@ from movierec_serving.errors import ModelUnavailableError
 from movierec_serving.http.paging import question
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import Reply, problem
-from movierec_serving.http.schemas import Options
+from movierec_serving.http.schemas.requests import Options
 from movierec_serving.model.holder import ModelHolder
 
 PREFIX = "/recommend/"

@@ -18,7 +18,7 @@ from movierec_serving.http.pages.opinions import Opinions
 from movierec_serving.http.pages.rendering import texts, url
 from movierec_serving.http.recommender import Recommender, today
 from movierec_serving.http.replies import Reply
-from movierec_serving.http.schemas import Options, Selection
+from movierec_serving.http.schemas.requests import Options, Selection
 from movierec_serving.model.holder import ModelHolder
 
 LONG, SHORT, PAGE = 12, 10, 24  # movies in the visitor's row, in another one, on a page of a genre

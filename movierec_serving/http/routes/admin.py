@@ -11,7 +11,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from movierec_serving import metrics
 from movierec_serving.errors import BlocklistError, ModelUnavailableError, ReloadRefusedError
-from movierec_serving.http import schemas
 from movierec_serving.http.replies import problem, reply
 from movierec_serving.http.routes.documented import (
     BAD_BODY,
@@ -21,6 +20,14 @@ from movierec_serving.http.routes.documented import (
     problems,
 )
 from movierec_serving.http.routes.experiment import add_experiment_routes, described
+from movierec_serving.http.schemas.operating import (
+    Alive,
+    Blocked,
+    Health,
+    ModelInfo,
+    ReloadAnswer,
+    ReloadRequest,
+)
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.model.reload import last_reload, reload
 from movierec_serving.settings import ServingSettings
@@ -46,7 +53,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolder) -> None:
     @app.get(
         "/model",
-        response_model=schemas.ModelInfo,
+        response_model=ModelInfo,
         responses=NO_MODEL,
         summary="The version that is served, and what each process has open",
     )
@@ -65,21 +72,19 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
         }
         return reply(content, headers={"X-Model-Version": str(model.version)}).response()
 
-    @app.get(
-        "/health/live", response_model=schemas.Alive, summary="200 as long as the process answers"
-    )
+    @app.get("/health/live", response_model=Alive, summary="200 as long as the process answers")
     async def get_alive() -> Response:
         return reply({"status": "ok"}).response()
 
     @app.get(
         "/health",
-        response_model=schemas.Health,
+        response_model=Health,
         responses=NO_MODEL,
         summary="The same as /health/ready",
     )
     @app.get(
         "/health/ready",
-        response_model=schemas.Health,
+        response_model=Health,
         responses=NO_MODEL,
         summary="200 while there is a model",
     )
@@ -112,12 +117,12 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
 
     @app.post(
         "/reload",
-        response_model=schemas.ReloadAnswer,
+        response_model=ReloadAnswer,
         responses={**GUARDED, **RELOAD, **BAD_BODY},
         dependencies=guard,
         summary="Serve another version, newer or older",
     )
-    def post_reload(request: schemas.ReloadRequest) -> Response:
+    def post_reload(request: ReloadRequest) -> Response:
         """When this has answered, no process answers a later request from another version.
 
         A refused version changes nothing; the one served already is answered with `changed: false`.
@@ -139,7 +144,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
 
     @app.put(
         "/blocklist/{movie_id:id}",
-        response_model=schemas.Blocked,
+        response_model=Blocked,
         responses=GUARDED,
         dependencies=guard,
         summary="Take a movie off every list, from the next request on and for later versions, too",
@@ -149,7 +154,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
 
     @app.delete(
         "/blocklist/{movie_id:id}",
-        response_model=schemas.Blocked,
+        response_model=Blocked,
         responses=GUARDED,
         dependencies=guard,
         summary="Let a movie be listed again",

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from fastapi import Path, Security
 from fastapi.security import APIKeyHeader
 
-from movierec_serving.http import schemas
 from movierec_serving.http.middleware.api_keys import KEY_HEADER
+from movierec_serving.http.schemas.events import EventId
+from movierec_serving.http.schemas.ids import MovieId, UserId
+from movierec_serving.http.schemas.problems import InvalidRequest, Problem
 
 Documented = dict[int | str, dict[str, Any]]
 
@@ -14,8 +16,7 @@ Documented = dict[int | str, dict[str, Any]]
 def problems(**causes: str) -> Documented:
     """Error answers, as `_404="why"`."""
     return {
-        int(code[1:]): {"model": schemas.Problem, "description": cause}
-        for code, cause in causes.items()
+        int(code[1:]): {"model": Problem, "description": cause} for code, cause in causes.items()
     }
 
 
@@ -24,7 +25,7 @@ NO_MODEL = problems(
 )
 INVALID: Documented = {
     400: {"description": "No HTTP, or a URL above 64 KB", "content": {"text/plain": {}}},
-    422: {"model": schemas.InvalidRequest, "description": "Names the field that is wrong"},
+    422: {"model": InvalidRequest, "description": "Names the field that is wrong"},
 }
 BAD_BODY = problems(_400="The body cannot be read", _413="The body is too large")
 PUBLIC: Documented = {
@@ -43,6 +44,6 @@ LIST: Documented = {200: {"headers": STAMPED}}
 _key = APIKeyHeader(name=KEY_HEADER, description="where MOVIEREC_API_KEYS is set", auto_error=False)
 KEY = [Security(_key)]
 
-UserInPath = Annotated[schemas.UserId, Path()]
-MovieInPath = Annotated[schemas.MovieId, Path()]
-EventInPath = Annotated[schemas.EventId, Path()]
+UserInPath = Annotated[UserId, Path()]
+MovieInPath = Annotated[MovieId, Path()]
+EventInPath = Annotated[EventId, Path()]

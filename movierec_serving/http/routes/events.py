@@ -14,7 +14,6 @@ from movierec_serving.errors import EventStoreError
 from movierec_serving.events import Event, EventType
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.writer import Writer
-from movierec_serving.http import schemas
 from movierec_serving.http.middleware.early_events import Keep
 from movierec_serving.http.replies import Reply, invalid, not_kept, printable, problem, reply
 from movierec_serving.http.routes.documented import (
@@ -25,7 +24,15 @@ from movierec_serving.http.routes.documented import (
     UserInPath,
     problems,
 )
-from movierec_serving.http.schemas import EVENT
+from movierec_serving.http.schemas.events import (
+    EVENT,
+    EventIn,
+    EventRemoved,
+    EventResults,
+    EventsRequest,
+    UserEvents,
+)
+from movierec_serving.http.schemas.requests import Page
 
 DEADLINE = 5.0  # seconds that a request waits for the disk
 AHEAD = 300  # seconds that a sender's clock may be ahead of ours
@@ -51,7 +58,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
 
             return handle
 
-    async def post_events(request: schemas.EventsRequest | schemas.EventIn) -> None:
+    async def post_events(request: EventsRequest | EventIn) -> None:
         """Events are on the disk when this answers, and every list from then on knows them. The
         same event twice is one: by its `event_id`, or by what it says where it has none. A wrong
         one gets its error, beside its neighbours. One event may also be sent by itself, without
@@ -63,7 +70,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
         post_events,
         methods=["POST"],
         dependencies=KEY,
-        response_model=schemas.EventResults,
+        response_model=EventResults,
         responses={**PUBLIC, **BAD_BODY, **NOT_KEPT},
         summary="Keep what users did, up to 1,000 events at once",
         route_class_override=AsItCame,
@@ -71,12 +78,12 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
 
     @app.get(
         "/users/{user_id:id}/events",
-        response_model=schemas.UserEvents,
+        response_model=UserEvents,
         responses={**PUBLIC, **NOT_KEPT},
         dependencies=KEY,
         summary="What a user did, the newest first",
     )
-    def get_events(user_id: UserInPath, page: Annotated[schemas.Page, Query()]) -> Response:
+    def get_events(user_id: UserInPath, page: Annotated[Page, Query()]) -> Response:
         kept = [one for one in log.store.of_user(user_id) if not one.removed]
         kept.sort(key=lambda one: -one.event.timestamp)
         items = [
@@ -87,7 +94,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
 
     @app.delete(
         "/events/{event_id:id}",
-        response_model=schemas.EventRemoved,
+        response_model=EventRemoved,
         responses={**PUBLIC, **NOT_KEPT, **problems(_404="There is no such event")},
         dependencies=KEY,
         summary="Take an event back: no later list knows it",
@@ -109,7 +116,7 @@ async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> 
         )
     alone = isinstance(content, dict) and "events" not in content
     try:
-        sent = [content] if alone else schemas.EventsRequest.model_validate(content).events
+        sent = [content] if alone else EventsRequest.model_validate(content).events
     except ValidationError as error:
         return invalid(error.errors(include_url=False, include_input=False), "body")
     results: list[dict[str, Any]] = []

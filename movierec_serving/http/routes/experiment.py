@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from movierec_serving.bundle.experiment import Experiment
 from movierec_serving.errors import ReloadRefusedError
-from movierec_serving.http import schemas
 from movierec_serving.http.replies import Reply, invalid, problem, reply
 from movierec_serving.http.routes.documented import BAD_BODY, problems
+from movierec_serving.http.schemas.experiments import ExperimentAnswer, ExperimentRequest
 from movierec_serving.model.holder import ModelHolder
 
 REFUSED = problems(
@@ -26,12 +26,12 @@ def add_experiment_routes(
 ) -> None:
     @app.put(
         "/experiment",
-        response_model=schemas.ExperimentAnswer,
+        response_model=ExperimentAnswer,
         responses={**guarded, **REFUSED, **BAD_BODY},
         dependencies=guard,
         summary="Answer users by the arms of an experiment",
     )
-    def put_experiment(request: schemas.ExperimentRequest) -> Response:
+    def put_experiment(request: ExperimentRequest) -> Response:
         """When this has answered, every later request is answered by it, from every process of all
         endpoints of the store. The same experiment may come again, with new versions of its arms
         and with larger shares. What is refused changes nothing.
@@ -45,7 +45,7 @@ def add_experiment_routes(
 
     @app.delete(
         "/experiment",
-        response_model=schemas.ExperimentAnswer,
+        response_model=ExperimentAnswer,
         responses=guarded,
         dependencies=guard,
         summary="End the experiment: everybody is answered by production",

@@ -9,23 +9,24 @@ from fastapi import FastAPI, Query, Response
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.bundle.filters import NO_WISH, unlike
 from movierec_serving.bundle.titles import needles
-from movierec_serving.http import schemas
 from movierec_serving.http.paging import Place, place_of, question, token
 from movierec_serving.http.recommender import stamp, today
 from movierec_serving.http.replies import problem, reply
 from movierec_serving.http.routes.documented import GONE, KEY, PUBLIC, UNKNOWN, MovieInPath
+from movierec_serving.http.schemas.answers import Movies, StampedMovie
+from movierec_serving.http.schemas.requests import Search
 from movierec_serving.model.holder import ModelHolder
 
 
 def add_movie_routes(app: FastAPI, holder: ModelHolder) -> None:
     @app.get(
         "/movies",
-        response_model=schemas.Movies,
+        response_model=Movies,
         responses={**PUBLIC, **GONE},
         dependencies=KEY,
         summary="Movies whose title contains the query, whatever its case, accents and article",
     )
-    async def get_movies(search: Annotated[schemas.Search, Query()]) -> Response:
+    async def get_movies(search: Annotated[Search, Query()]) -> Response:
         asked = question("/movies", search)
         place = place_of(search.page, asked)
         model = holder.at(place.version) if place else holder.current()
@@ -39,7 +40,7 @@ def add_movie_routes(app: FastAPI, holder: ModelHolder) -> None:
 
     @app.get(
         "/movies/{movie_id:id}",
-        response_model=schemas.StampedMovie,
+        response_model=StampedMovie,
         responses=UNKNOWN,
         dependencies=KEY,
         summary="One movie",
@@ -52,7 +53,7 @@ def add_movie_routes(app: FastAPI, holder: ModelHolder) -> None:
         return reply({**stamp(model), **_movie_info(holder, model, row)}).response()
 
 
-def _matching(model: PublishedModel, search: schemas.Search) -> Iterator[int]:
+def _matching(model: PublishedModel, search: Search) -> Iterator[int]:
     """The rows of the movies that are meant, the most popular first."""
     rows, titles = model.orders.everything, model.catalogue.searchable
     if search.wish is not NO_WISH:

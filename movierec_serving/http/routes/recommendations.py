@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Response
 from fastapi.routing import APIRoute
 
-from movierec_serving.http import schemas
 from movierec_serving.http.paging import place_of, question
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import problem
@@ -22,6 +21,15 @@ from movierec_serving.http.routes.documented import (
     UserInPath,
     problems,
 )
+from movierec_serving.http.schemas.answers import BatchRecommendations, Recommendations
+from movierec_serving.http.schemas.requests import (
+    MAX_OFFSET,
+    Latest,
+    Listed,
+    PagedOptions,
+    Popular,
+    RecommendRequest,
+)
 from movierec_serving.model.holder import ModelHolder
 
 PATH = "/recommend/{user_id:id}"
@@ -32,26 +40,24 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
 
     @app.get(
         PATH,
-        response_model=schemas.Recommendations,
+        response_model=Recommendations,
         responses={**PUBLIC, **LIST, **GONE},
         dependencies=KEY,
         summary="A user's best unseen movies; popular ones for a user the model does not know",
     )
     async def get_recommendations(
-        user_id: UserInPath, options: Annotated[schemas.PagedOptions, Query()]
+        user_id: UserInPath, options: Annotated[PagedOptions, Query()]
     ) -> Response:
         return _asked(f"/recommend/{user_id}", options, holder).for_user(user_id).response()
 
     @app.get(
         "/similar/{movie_id:id}",
-        response_model=schemas.Recommendations,
+        response_model=Recommendations,
         responses={**UNKNOWN, **LIST, **GONE},
         dependencies=KEY,
         summary="Movies that the same people like",
     )
-    async def get_similar(
-        movie_id: MovieInPath, options: Annotated[schemas.Listed, Query()]
-    ) -> Response:
+    async def get_similar(movie_id: MovieInPath, options: Annotated[Listed, Query()]) -> Response:
         recommender = _asked(f"/similar/{movie_id}", options, holder)
         row = recommender.model.bundle.item_row(movie_id)
         if row is None:
@@ -60,23 +66,23 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
 
     @app.get(
         "/popular",
-        response_model=schemas.Recommendations,
+        response_model=Recommendations,
         responses={**PUBLIC, **LIST, **GONE},
         dependencies=KEY,
         summary="The movies that most people liked, lately or ever",
     )
-    async def get_popular(options: Annotated[schemas.Popular, Query()]) -> Response:
+    async def get_popular(options: Annotated[Popular, Query()]) -> Response:
         recommender = _asked("/popular", options, holder, last=None)
         return recommender.without_seen(options.user_id).popular(options.window).response()
 
     @app.get(
         "/latest",
-        response_model=schemas.Recommendations,
+        response_model=Recommendations,
         responses={**PUBLIC, **LIST, **GONE},
         dependencies=KEY,
         summary="The movies that came last, also those that nobody has rated yet",
     )
-    async def get_latest(options: Annotated[schemas.Latest, Query()]) -> Response:
+    async def get_latest(options: Annotated[Latest, Query()]) -> Response:
         recommender = _asked("/latest", options, holder, last=None)
         return recommender.without_seen(options.user_id).latest(options.by).response()
 
@@ -85,9 +91,9 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
 
 def _asked(
     path: str,
-    options: schemas.PagedOptions | schemas.Listed,
+    options: PagedOptions | Listed,
     holder: ModelHolder,
-    last: int | None = schemas.MAX_OFFSET,
+    last: int | None = MAX_OFFSET,
 ) -> Recommender:
     """Of the page that is asked for."""
     asked = question(path, options)
@@ -103,7 +109,7 @@ def add_recommendations_by_workers(
         deadline: seconds within which there is an answer, a 504 at the latest.
     """
 
-    async def post_recommendations(request: schemas.RecommendRequest) -> None:
+    async def post_recommendations(request: RecommendRequest) -> None:
         """Up to 1,000 users in one request are one batch: many times cheaper than as many
         requests.
         """
@@ -117,7 +123,7 @@ def add_recommendations_by_workers(
         post_recommendations,
         methods=["POST"],
         dependencies=KEY,
-        response_model=schemas.Recommendations | schemas.BatchRecommendations,
+        response_model=Recommendations | BatchRecommendations,
         responses={**PUBLIC, **problems(**errors), **LIST},
         summary="Recommendations for one user, for up to 1,000 users, or for somebody unknown by "
         "what they rated",

@@ -4,22 +4,23 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Response
 
-from movierec_serving.http import schemas
 from movierec_serving.http.recommender import stamped
 from movierec_serving.http.replies import problem
 from movierec_serving.http.routes.documented import KEY, UNKNOWN, UserInPath
+from movierec_serving.http.schemas.answers import History
+from movierec_serving.http.schemas.requests import Page
 from movierec_serving.model.holder import ModelHolder
 
 
 def add_user_routes(app: FastAPI, holder: ModelHolder) -> None:
     @app.get(
         "/users/{user_id:id}/history",
-        response_model=schemas.History,
+        response_model=History,
         responses=UNKNOWN,
         dependencies=KEY,
         summary="What the model knows a user to have rated",
     )
-    async def get_history(user_id: UserInPath, page: Annotated[schemas.Page, Query()]) -> Response:
+    async def get_history(user_id: UserInPath, page: Annotated[Page, Query()]) -> Response:
         model = holder.current()
         bundle = model.bundle
         row = bundle.user_row(user_id)

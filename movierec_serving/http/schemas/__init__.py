@@ -1,0 +1,1 @@
+"""What requests may ask and answers hold, as OpenAPI shows it."""
