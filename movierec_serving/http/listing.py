@@ -1,0 +1,123 @@
+"""A ranking as it is answered: with titles, reasons and an id, and the record of what was shown."""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle import Evidence
+from movierec_serving.events.shown import Impression
+from movierec_serving.http.rankings import Ranking, Rankings
+from movierec_serving.http.schemas.requests import NewUser
+from movierec_serving.model.arms import InArm
+
+REASONS = 3  # liked movies that explain one recommended
+
+
+class Record:
+    """What one request shows, until it is written; `began` is when the request did."""
+
+    def __init__(self) -> None:
+        self.began, self.shown = time.perf_counter(), list[Impression]()
+
+    @property
+    def milliseconds(self) -> float:
+        return round(1000 * (time.perf_counter() - self.began), 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Lists by one model, for users of one arm.
+
+    Args:
+        blocked: rows of the model's movies that no list and no reason may show.
+        explained: whether each movie says which liked ones speak for it.
+        record: what is shown is added to it; None: it is not kept.
+        arm: the users', of the experiment under way.
+    """
+
+    rankings: Rankings
+    blocked: NDArray[np.int64]
+    explained: bool
+    record: Record | None
+    arm: InArm | None = None
+
+    def for_users(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
+        """One list a user, in their order."""
+        if self.arm is not None and self.arm.popular:
+            ids = (user for user in asked if isinstance(user, str))
+            return [self.of(self.rankings.popular_for(user)) for user in ids]
+        return [self.of(ranking) for ranking in self.rankings.for_users(asked)]
+
+    def of(self, ranking: Ranking) -> dict[str, Any]:
+        card, source, about = self.rankings.model.card, ranking.source, ranking.about
+        items = [
+            {**card(row), "score": round(score, 6), "source": source}
+            for row, score in ranking.movies
+        ]
+        evidence = ranking.evidence
+        if self.explained and evidence is not None and items and len(evidence.rows):
+            shares = evidence.shares(np.array([row for row, _ in ranking.movies]))
+            for item, share in zip(items, shares.T, strict=True):
+                item["because"] = self._reasons(evidence, share)
+        if not items:
+            about = {"fallback_reason": "nothing_left", **about}
+        id_ = f"{self.rankings.model.version}-{secrets.token_hex(12)}"
+        if self.record is not None:
+            self.record.shown.append(self._impression(self.record, id_, source, items, about))
+        return {
+            "recommendation_id": id_,
+            **about,
+            **(self.arm.named if self.arm else {}),
+            "source": source,
+            "items": items,
+        }
+
+    def _impression(
+        self,
+        record: Record,
+        id_: str,
+        source: str,
+        items: list[dict[str, Any]],
+        about: dict[str, str],
+    ) -> Impression:
+        """What is kept of a list that somebody is shown."""
+        shown: Impression = {
+            "recommendation_id": id_,
+            "at": round(time.time(), 3),
+            "version": self.rankings.model.version,
+            "source": source,
+            "movies": [item["movie_id"] for item in items],
+            "ms": record.milliseconds,
+        }
+        if "user_id" in about:
+            shown["user_id"] = about["user_id"]
+        if "fallback_reason" in about:
+            shown["reason"] = about["fallback_reason"]
+        if self.rankings.part.offset:
+            shown["offset"] = self.rankings.part.offset
+        if self.arm is not None:
+            shown["arm"] = self.arm.name
+            if self.arm.failed:
+                shown["arm_failed"] = True
+        return shown
+
+    def _reasons(self, evidence: Evidence, share: NDArray[np.float64]) -> list[dict[str, Any]]:
+        """The liked movies that added most to a score; (N,) shares, one a rated movie.
+
+        None that no list may show.
+        """
+        gone = self.rankings.model.catalogue.withdrawn
+        hidden = np.isin(evidence.rows, self.blocked)
+        hidden |= False if gone is None else gone[evidence.rows]
+        share = np.where(evidence.liked & ~hidden, share, 0.0)
+        largest = np.argsort(-share, kind="stable")[:REASONS].tolist()
+        return [
+            {**self.rankings.model.card(int(evidence.rows[i])), "share": round(float(share[i]), 4)}
+            for i in largest
+            if share[i] > 0
+        ]

@@ -1,0 +1,177 @@
+"""What one model ranks for each user of a request. How a list is answered is `listing`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from movierec_serving import metrics
+from movierec_serving.bundle import Bundle, Evidence, PublishedModel, Ranked, selection
+from movierec_serving.bundle.selection import Slice
+from movierec_serving.http.recent import Recent
+from movierec_serving.http.schemas.requests import NewUser
+from movierec_serving.model.lately import Lately
+
+LEAST_SCORE = 1e-6  # below it we look whether anything speaks for a list
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Movies for one list, best first.
+
+    Args:
+        about: whom it is for, and why it is a fallback, where the answer says so.
+        evidence: ratings that explain it.
+    """
+
+    movies: Ranked
+    source: str
+    about: dict[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+
+class Rankings:
+    """Rankings by one model, without what one request leaves out.
+
+    Args:
+        part: which places are asked for, and which movies are left out for everybody.
+        explained: whether evidence is wanted also where the ranking does not need it.
+    """
+
+    def __init__(
+        self, model: PublishedModel, part: Slice, lately: Lately | None, explained: bool
+    ) -> None:
+        self.model, self.part = model, part
+        self._lately, self._explained = lately, explained
+
+    def for_users(self, asked: Sequence[str | NewUser]) -> list[Ranking]:
+        """One ranking a user, in their order, by two calls of the kernel at most."""
+        ids = [user for user in asked if isinstance(user, str)]
+        recent = self._recent(ids)
+        known = self._known(user for user in ids if user not in recent)
+        new = self._new({i: user for i, user in enumerate(asked) if isinstance(user, NewUser)})
+
+        def ranking(index: int, user: str | NewUser) -> Ranking:
+            if isinstance(user, NewUser):
+                return self._for_new(new.get(index))
+            if user in recent:
+                return self._for_recent(user, recent[user])
+            return self._for_known(user, known.get(user))
+
+        return [ranking(index, user) for index, user in enumerate(asked)]
+
+    def popular_for(self, user: str) -> Ranking:
+        """What an arm without a model answers."""
+        return Ranking(self.without_seen(user).most_popular, "popular", {"user_id": user})
+
+    def without_seen(self, user: str) -> "Rankings":
+        """These rankings, without what this user has seen."""
+        row, recent = self.model.bundle.user_row(user), self._recent([user]).get(user)
+        if recent is None and row is None:
+            return self
+        seen = recent.seen if recent is not None else self.model.bundle.seen(row or 0)
+        part = selection.without(self.model, self.part, seen)
+        return Rankings(self.model, part, self._lately, self._explained)
+
+    def fallback(self, reason: str, about: Mapping[str, str]) -> Ranking:
+        """The most popular movies, with the reason."""
+        metrics.count_fallback(reason)
+        return Ranking(self.most_popular, "popular", {**about, "fallback_reason": reason})
+
+    @cached_property
+    def most_popular(self) -> Ranked:
+        return selection.most_popular(self.model, self.part)
+
+    def _recent(self, users: Iterable[str]) -> dict[str, Recent]:
+        """Those who did something that the model does not know."""
+        if self._lately is None:
+            return {}
+        said = {user: self._lately.of(self.model, user) for user in users}
+        return {
+            user: Recent.of(self.model, user, its) for user, its in said.items() if its is not None
+        }
+
+    def _known(self, users: Iterable[str]) -> dict[str, tuple[int, Ranked]]:
+        """Row and ranking of each user whom the model knows."""
+        rows = {user: self.model.bundle.user_row(user) for user in users}
+        known = {user: row for user, row in rows.items() if row is not None}
+        rankings = selection.for_users(self.model, list(known.values()), self.part)
+        return {
+            user: (row, ranked) for (user, row), ranked in zip(known.items(), rankings, strict=True)
+        }
+
+    def _new(self, users: Mapping[int, NewUser]) -> dict[int, tuple[Evidence, Ranked]]:
+        """Evidence and ranking of each who rated a movie that the model knows."""
+        rated = {index: _evidence(self.model.bundle, user) for index, user in users.items()}
+        rated = {index: evidence for index, evidence in rated.items() if len(evidence.rows)}
+        if not rated:
+            return {}
+        seen = [evidence.rows for evidence in rated.values()]
+        rankings = selection.for_new(self.model, list(rated.values()), seen, self.part)
+        return {
+            index: (evidence, ranked)
+            for (index, evidence), ranked in zip(rated.items(), rankings, strict=True)
+        }
+
+    def _for_recent(self, user: str, recent: Recent) -> Ranking:
+        """Folded in from what the model knows of them and what they did since."""
+        evidence, about = recent.evidence, {"user_id": user}
+        if evidence.usable:
+            return Ranking(self._folded_in(recent), "fold_in", about, evidence)
+        part = selection.without(self.model, self.part, recent.seen)
+        if len(evidence.rows):
+            return self._away_from_disliked(evidence, part, about)
+        reason = "unknown_user" if recent.row is None else "no_usable_rating"
+        metrics.count_fallback(reason)
+        movies = selection.most_popular(self.model, part)
+        return Ranking(movies, "popular", {**about, "fallback_reason": reason})
+
+    def _folded_in(self, recent: Recent) -> Ranked:
+        """Made once of what a user did, where nothing else is left out."""
+        place = self.part.n, self.part.offset
+        plain = self.part.left_out is None
+        if plain and place in recent.lists:
+            return recent.lists[place]
+        evidence, seen = [recent.evidence], [recent.seen_items]
+        (ranked,) = selection.for_new(self.model, evidence, seen, self.part)
+        if plain:
+            recent.lists[place] = ranked
+        return ranked
+
+    def _for_known(self, user: str, known: tuple[int, Ranked] | None) -> Ranking:
+        about = {"user_id": user}
+        if known is None:
+            return self.fallback("unknown_user", about)
+        row, ranked = known
+        bundle = self.model.bundle
+        unsure = bool(ranked) and ranked[0][1] <= LEAST_SCORE
+        evidence = Evidence.of_user(bundle, row) if self._explained or unsure else None
+        if unsure and evidence is not None and not evidence.usable:
+            return self._away_from_disliked(evidence, self.part, about)
+        return Ranking(ranked, bundle.family.name, about, evidence)
+
+    def _for_new(self, new: tuple[Evidence, Ranked] | None) -> Ranking:
+        if new is None:
+            return self.fallback("no_known_movie", {})
+        evidence, ranked = new
+        if not evidence.usable:
+            return self._away_from_disliked(evidence, self.part, {})
+        return Ranking(ranked, "fold_in", {}, evidence)
+
+    def _away_from_disliked(
+        self, evidence: Evidence, part: Slice, about: dict[str, str]
+    ) -> Ranking:
+        """Popular movies for somebody for whom no rating speaks, unlike what they disliked."""
+        disliked = evidence.disliked
+        reason = "no_liked_movie" if len(disliked) else "no_usable_rating"
+        metrics.count_fallback(reason)
+        movies = selection.away_from(self.model, evidence.rows, disliked, part)
+        return Ranking(movies, "popular", {**about, "fallback_reason": reason})
+
+
+def _evidence(bundle: Bundle, user: NewUser) -> Evidence:
+    """Of the movies that the bundle knows: of others nothing can be learned. The last rating of a
+    movie counts.
+    """
+    rows = bundle.item_rows([rating["movie_id"] for rating in user.ratings]).tolist()
+    known = zip(rows, user.ratings, strict=True)
+    return Evidence.of_ratings(bundle, {row: rating["rating"] for row, rating in known if row >= 0})
