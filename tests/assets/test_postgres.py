@@ -89,6 +89,57 @@ def test_the_same_models_and_records_are_in_postgresql(
     assert any((other / "warehouse" / "mlflow").iterdir())
 
 
+HOLD = """
+import sys
+from movierec_assets.platform import wired
+with wired().model_registry.lock():
+    print(flush=True)
+    sys.stdin.read()
+"""
+RACE = """
+import sys
+from movierec_assets.platform import wired
+registry, version = wired().model_registry, int(sys.argv[1])
+for _ in range(6):
+    registry.change("pin", version, "a race")
+    registry.reconcile(lambda: None, lambda *move: None)
+"""
+
+
+def test_two_hosts_promote_one_after_the_other(
+    home: Path, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = f"postgresql+psycopg2://movierec@{server}/mlflow"
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+    settings.cache_clear()
+    trained(home, *DAYS)
+
+    def host(name: str, code: str, *arguments: str) -> subprocess.Popen[str]:
+        """A process whose home is another one: nothing in common but the database."""
+        own = empty_home(tmp_path / name)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MOVIEREC_HOME": str(own)}
+        command, pipe = [sys.executable, "-c", code, *arguments], subprocess.PIPE
+        return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+    holder = host("host 1", HOLD)
+    assert holder.stdout.readline()
+    racers = [host(f"host {version + 1}", RACE, str(version)) for version in (1, 2)]
+    with sa.create_engine(database).connect() as looker:
+        waits = sa.text("SELECT count(*) = 2 FROM pg_locks WHERE NOT granted")
+        wait_until(lambda: looker.execute(waits).scalar_one(), "both wait", 60, holder)
+    holder.kill()
+    for process in (*racers, holder):
+        process.communicate(timeout=120)
+    assert [process.returncode for process in racers] == [0, 0]
+    registry = wired().model_registry
+    production = registry.reconcile(lambda: None, lambda *move: None)
+    pinned = [one.number for one in registry.versions() if "pinned" in one.tags]
+    status = Counter(one.tags["status"] for one in registry.versions())
+    assert pinned == [production.number]
+    assert status == {"production": 1, "archived": 1}
+
+
 def test_a_home_goes_from_sqlite_to_postgresql_whole_or_not_at_all(
     home: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

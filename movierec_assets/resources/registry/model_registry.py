@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
-from filelock import FileLock
 
 from movierec_assets.errors import ChangeError, RegistryLostError, RemovedError
 from movierec_assets.promotion.decisions import Action, tag_changes, why_production
@@ -20,6 +20,7 @@ from movierec_assets.promotion.policy import desired_production
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
 from movierec_assets.resources.registry.pages import Pages, prepare_experiment
+from movierec_assets.resources.registry.registry_lock import registry_lock
 from movierec_assets.resources.registry.relocation import relocate
 from movierec_assets.resources.registry.version_records import REMOVED, VersionRecords
 from movierec_assets.resources.registry.version_tags import VersionTags
@@ -39,7 +40,7 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Versions of `movierec`, one for each model identity.
 
     MLflow has no compare-and-set, and two processes that change an alias or a stage at once leave
-    it wrong; every change here is made under one file lock.
+    it wrong; every change here is made under one lock.
     """
 
     tracking_uri: str
@@ -110,9 +111,9 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
-    def lock(self) -> FileLock:
+    def lock(self) -> AbstractContextManager[object]:
         """One process at a time changes the registry."""
-        return FileLock(Path(self.root) / "registry.lock")
+        return registry_lock(self.tracking_uri, Path(self.root))
 
     def page(self, number: int) -> str:
         """The address of MLflow's page about a version."""
