@@ -50,6 +50,7 @@ class Platform:
             bundle_store=BundleStore(root=str(root)),
             published_models=PublishedModels(
                 path=str(root / "models"),
+                object_store=settings.object_store,
                 popularity_correction=settings.popularity_correction,
                 calibration=settings.calibration,
             ),

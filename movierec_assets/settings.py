@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, TypeAdapter, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from movierec_serving.bundle.object_store import Address
+
 WEIGHTING = r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$"
 Arm = Literal["als", "ease"]
 OF_TRAINING = (  # what a policy may set
@@ -82,6 +84,14 @@ class Settings(BaseSettings):
         default_factory=lambda known: (f"http://127.0.0.1:{known['serving_port']}",),
         description="base URLs of the endpoints to reload, separated by commas; by itself the one "
         "that `movierec up` runs",
+    )
+    object_store: Address | None = Field(
+        default=None,
+        validation_alias="MOVIEREC_STORE",
+        description="object store that pipeline and endpoints of several machines have in common, "
+        "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
+        "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
+        "warehouse of this machine is all there is",
     )
     reload_token: SecretStr | None = Field(
         default=None,
@@ -309,6 +319,7 @@ class Settings(BaseSettings):
         "regularization",
         "mlflow_tracking_uri",
         "dagster_database",
+        "object_store",
         "reload_token",
         "webhook",
         "events_url",

@@ -2,6 +2,7 @@
 
 MovierecError
 ├── BundleError               a bundle cannot be written, or not be trusted
+├── StoreError                the object store did not do what it was asked
 ├── PointerError              the file with the committed version is not one
 ├── BlocklistError            it is not known which movies are blocked
 ├── ModelUnavailableError     there is no model to answer from
@@ -24,6 +25,10 @@ class MovierecError(Exception):
 
 class BundleError(MovierecError):
     """A bundle cannot be written, or not be trusted; the message says which file and why."""
+
+
+class StoreError(MovierecError):
+    """The object store did not do what it was asked; the message names the object and says why."""
 
 
 class PointerError(MovierecError):

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from movierec_serving.bundle.object_store import Address
 from movierec_serving.logs import LogFormat
 
 
@@ -50,6 +51,14 @@ class ServingSettings(BaseSettings):
         "in `X-API-Key`; empty: no key is asked for",
     )
 
+    object_store: Address | None = Field(
+        None,
+        validation_alias="MOVIEREC_STORE",
+        description="object store that pipeline and endpoints of several machines have in common, "
+        "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
+        "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
+        "warehouse of this machine is all there is",
+    )
     shown_share: float = Field(
         1.0,
         ge=0,

@@ -111,10 +111,8 @@ class Platform:
 
 def settle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make `folder` the home that this process's settings name, and nothing else."""
-    for name in [
-        *(f"MOVIEREC_{field.upper()}" for field in Settings.model_fields),
-        "MLFLOW_TRACKING_URI",
-    ]:
+    for field, info in Settings.model_fields.items():
+        name = str(info.validation_alias or f"MOVIEREC_{field.upper()}")
         monkeypatch.setenv(name, "")  # so that what set-up puts there is taken away again
         monkeypatch.delenv(name)
     monkeypatch.setenv(

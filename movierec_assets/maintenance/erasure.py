@@ -21,7 +21,7 @@ from movierec_assets.errors import ChunkError
 from movierec_assets.maintenance.contents import DATABASE, databases_of
 from movierec_assets.maintenance.journal import ID_FILE, Journal
 from movierec_assets.maintenance.losses import kept_records, read_by
-from movierec_assets.maintenance.prune import finish_removals, remove_folder
+from movierec_assets.maintenance.prune import finish_removals
 from movierec_assets.maintenance.scrub import scrub_sqlite
 from movierec_assets.maintenance.traces import Traces, same_id
 from movierec_assets.platform import Platform
@@ -30,7 +30,7 @@ from movierec_assets.ratings.rewriting import Layout, without_records
 from movierec_assets.resources.stores.receipts import Receipt
 from movierec_assets.resources.stores.taken_rows import TakenRows
 from movierec_serving.bundle import Bundle, BundleError
-from movierec_serving.bundle.files import replace_file
+from movierec_serving.bundle.files import remove_folder, replace_file
 
 AUDIT = "erasures.jsonl"
 LINES = (".jsonl", ".log", ".out", ".err", ".txt")  # files in which each line stands for itself

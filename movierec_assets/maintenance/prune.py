@@ -7,7 +7,6 @@ one. What a kill leaves in between is finished by the next call.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.removal import finish
 from movierec_assets.training.trainers import TRAINERS
 from movierec_serving.bundle import Bundle, BundleError
+from movierec_serving.bundle.files import remove_folder
 
 STRAY_AGE_S = 86_400.0  # a bundle that no version has may be one that a run is about to register
 
@@ -95,7 +95,7 @@ def prune(platform: Platform, plan: Plan, why: str) -> None:
 
 def finish_removals(platform: Platform) -> list[int]:
     """Delete the files of every version whose removal was announced; the numbers."""
-    store, published = platform.bundle_store, Path(platform.published_models.path)
+    store = platform.bundle_store
     records = platform.model_registry.records.all()
     kept = {record.identity for record in kept_records(platform).values()}
     due = [record for record in records.values() if record.unfinished]
@@ -103,17 +103,9 @@ def finish_removals(platform: Platform) -> list[int]:
         if record.identity and record.identity not in kept:  # trained again, it has a new number
             remove_folder(store.served(record.identity))
             remove_folder(store.twin(record.identity))
-        remove_folder(published / str(record.number))
+        platform.published_models.remove(record.number)
         finish(platform.model_registry, record.number)
     return [record.number for record in due]
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder whose name must never stand for half of its files."""
-    if folder.is_dir():
-        aside = folder.with_name(f".tmp-{folder.name}-{time.time_ns():x}")
-        folder.rename(aside)
-        shutil.rmtree(aside)
 
 
 def _parents(platform: Platform, versions: Sequence[Version]) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def read_text(path: Path) -> bytes:
         raise BundleError(f"{path}: {error.strerror or error}") from error
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes | Iterable[bytes]) -> None:
     with path.open("xb") as file:
-        file.write(content)
+        file.writelines((content,) if isinstance(content, bytes) else content)
         file.flush()
         os.fsync(file.fileno())
 
@@ -64,6 +64,14 @@ def staged_directory(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder whose name must never stand for half of its files."""
+    if folder.is_dir():
+        aside = folder.with_name(f".tmp-{folder.name}-{secrets.token_hex(6)}")
+        folder.rename(aside)
+        shutil.rmtree(aside)
 
 
 def _move_into_place(staged: Path, final: Path) -> None:

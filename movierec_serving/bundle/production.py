@@ -22,13 +22,17 @@ def name_production(store: Path, version: int) -> None:
 def named_production(store: Path) -> int | None:
     """The version that was named last; None if none was, or the file is damaged."""
     try:
-        text = (store / FILE).read_text(encoding="ascii").strip()
+        return version_in((store / FILE).read_bytes(), str(store / FILE))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         logger.warning("%s cannot be read: %s", store / FILE, error)
         return None
-    if not text.isdecimal():
-        logger.warning("%s names no version: %r", store / FILE, text[:80])
+
+
+def version_in(content: bytes, where: str) -> int | None:
+    """The version that such a file names; None, and a warning, if it is damaged."""
+    if not content.strip().isdigit():
+        logger.warning("%s names no version: %r", where, content[:80])
         return None
-    return int(text)
+    return int(content)

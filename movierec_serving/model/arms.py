@@ -17,8 +17,9 @@ from movierec_serving import metrics
 from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.bundle.experiment import FILE, POPULAR, Experiment
 from movierec_serving.bundle.files import replace_file
+from movierec_serving.bundle.publications import Publications
 from movierec_serving.errors import ReloadRefusedError
-from movierec_serving.model.inspection import inspect
+from movierec_serving.model.cache import make_ready
 from movierec_serving.model.pointer import Pointer
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ class Arms:
     is broken never costs an answer: production's takes its place, and says so.
     """
 
-    def __init__(self, store: Path) -> None:
-        self._store, self._path = store, store / FILE
+    def __init__(self, store: Path, shared: Publications | None = None) -> None:
+        self._store, self._path, self._shared = store, store / FILE, shared
         self._generation = Pointer.open(store / ".experiment.generation")
         self._lock = threading.Lock()
         self._known: tuple[int, Experiment | None] | None = None
@@ -106,13 +107,11 @@ class Arms:
         for arm in experiment.arms:
             if arm.version is None or arm.version in known:
                 continue
-            if not (self._store / str(arm.version)).is_dir():
-                missing = f"{arm.name}: version {arm.version} is not in the store"
-                raise ReloadRefusedError("missing", 404, missing)
             try:
-                inspect(self._store, arm.version)
-            except BundleError as error:
-                raise ReloadRefusedError("refused", 409, f"{arm.name}: {error}") from error
+                make_ready(self._store, arm.version, self._shared)
+            except ReloadRefusedError as error:
+                cause = f"{arm.name}: {error}"
+                raise ReloadRefusedError(error.result, error.status, cause) from error
         self.set(experiment)
 
     def set(self, experiment: Experiment | None) -> None:

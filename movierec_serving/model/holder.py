@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from movierec_serving import metrics, tracing
 from movierec_serving.bundle import PublishedModel
+from movierec_serving.bundle.object_store import ObjectStore
+from movierec_serving.bundle.publications import Publications
 from movierec_serving.errors import (
     BlocklistError,
     BundleError,
@@ -26,6 +28,7 @@ from movierec_serving.model.arms import Arms, versions_of
 from movierec_serving.model.blocklist import Blocklist
 from movierec_serving.model.lately import Lately
 from movierec_serving.model.pointer import Pointer
+from movierec_serving.model.takedowns import TakedownLog
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +60,14 @@ class ModelHolder:
         patience: float = PATIENCE,
         shown: ShownLog | None = None,
         lately: Lately | None = None,
+        object_store: ObjectStore | None = None,
     ) -> None:
+        log = TakedownLog(object_store) if object_store else None
+        # where versions come from; None: they are put into the folder
+        self.shared = Publications(object_store) if object_store else None
         try:
-            self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store)
-            self.arms = Arms(store)
+            self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store, log)
+            self.arms = Arms(store, self.shared)
         except OSError as error:
             raise PointerError(f"{pointer}: {error.strerror or error}") from error
         self._store, self._give_up, self._patience = store, give_up, patience

@@ -17,9 +17,10 @@ from filelock import FileLock, Timeout
 from movierec_serving import metrics, tracing
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.production import named_production
-from movierec_serving.errors import BundleError, PointerError, ReloadRefusedError
+from movierec_serving.bundle.publications import Publications
+from movierec_serving.errors import PointerError, ReloadRefusedError
 from movierec_serving.model.arms import versions_of
-from movierec_serving.model.inspection import inspect
+from movierec_serving.model.cache import make_ready
 from movierec_serving.model.pointer import Pointer
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def reload(
     pointer: Pointer,
     version: int,
     before: Callable[[int], None] = lambda version: None,
+    shared: Publications | None = None,
 ) -> ReloadOutcome:
     """Make `version` the one committed in `pointer`; counted, and told by `last_reload`.
 
@@ -52,6 +54,7 @@ def reload(
 
     Args:
         before: what else has to be done for a version that stood its check, before it is committed.
+        shared: the object store that versions come from; None where `store` has them.
 
     Raises:
         ReloadRefusedError: the one before is untouched.
@@ -60,7 +63,7 @@ def reload(
     result, cause = "refused", None
     try:
         with tracing.span("reload", version=version):
-            done = _reload(store, pointer, version, before)
+            done = _reload(store, pointer, version, before, shared)
         result = "changed" if done.changed else "unchanged"
         return done
     except ReloadRefusedError as error:
@@ -73,17 +76,22 @@ def reload(
         replace_file(_beside(pointer.path, "last"), json.dumps(last).encode())
 
 
-def begin_on_production(store: Path, pointer: Pointer) -> None:
+def begin_on_production(store: Path, pointer: Pointer, shared: Publications | None = None) -> None:
     """Commit the version that the store names, if none is committed, so that a new endpoint serves
     at once.
 
     It is checked as by any reload. One that is refused is logged, and the endpoint begins without.
+
+    Raises:
+        StoreError: the object store does not say which.
     """
-    version = named_production(store)
-    if version is None or pointer.load():
+    if pointer.load():
+        return
+    version = named_production(store) if shared is None else shared.production()
+    if version is None:
         return
     try:
-        reload(store, pointer, version)
+        reload(store, pointer, version, shared=shared)
     except ReloadRefusedError as error:
         logger.warning("the store names version %d, which is refused: %s", version, error)
 
@@ -101,7 +109,11 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _reload(
-    store: Path, pointer: Pointer, version: int, before: Callable[[int], None]
+    store: Path,
+    pointer: Pointer,
+    version: int,
+    before: Callable[[int], None],
+    shared: Publications | None,
 ) -> ReloadOutcome:
     try:
         with FileLock(_beside(pointer.path, "lock"), timeout=LOCK_TIMEOUT):
@@ -114,13 +126,7 @@ def _reload(
             previous = pointer.load() or None
             if previous == version:
                 return ReloadOutcome(version, previous, changed=False)
-            if not (store / str(version)).is_dir():
-                raise ReloadRefusedError("missing", 404, f"version {version} is not in the store")
-            try:
-                inspect(store, version)
-            except BundleError as error:
-                logger.warning("refused version %d: %s", version, error, extra={"version": version})
-                raise ReloadRefusedError("refused", 409, str(error)) from error
+            make_ready(store, version, shared)
             before(version)
             pointer.store(version)
             try:
@@ -142,13 +148,19 @@ def _prune(store: Path, keep: set[int]) -> None:
 
     Whoever has an older one open keeps its pages; it can be published again from its bundle.
     """
-    keep |= {named_production(store) or 0, *versions_of(store)}
-    for pointer in store.glob(".serving-*"):
-        if POINTER.fullmatch(pointer.name):
-            with suppress(PointerError):  # a broken one has nothing committed
-                keep.add(Pointer.open(pointer).load())
+    keep |= {named_production(store) or 0, *versions_in_use(store)}
     versions = sorted(int(path.name) for path in store.iterdir() if path.name.isdecimal())
     for version in versions[:-KEPT_VERSIONS]:
         if version not in keep:
             logger.info("removed version %d from the store", version)
             shutil.rmtree(store / str(version), ignore_errors=True)
+
+
+def versions_in_use(store: Path) -> set[int]:
+    """What any endpoint of this store has committed, and its arms."""
+    found = versions_of(store)
+    for pointer in store.glob(".serving-*"):
+        if POINTER.fullmatch(pointer.name):
+            with suppress(PointerError):  # a broken one has nothing committed
+                found.add(Pointer.open(pointer).load())
+    return found

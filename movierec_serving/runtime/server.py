@@ -20,6 +20,7 @@ from movierec_serving import logs
 from movierec_serving.http.app import complete
 from movierec_serving.model.reload import begin_on_production
 from movierec_serving.orphans import die_with_parent, kill_children
+from movierec_serving.runtime.following import following
 from movierec_serving.runtime.processes import LastingServer
 from movierec_serving.runtime.worker import (
     DEADLINE,
@@ -76,18 +77,21 @@ def serve(settings: ServingSettings) -> None:
     logger.info(
         "http://%s:%d serves %s", settings.serving_host, settings.serving_port, settings.store
     )
-    begin_on_production(settings.store, server.holder.pointer)
+    if settings.object_store is None:
+        begin_on_production(settings.store, server.holder.pointer)
+    server.holder.blocklist.forget_looks()
     server.holder.begin_events()
     try:
-        server.run(
-            host=settings.serving_host,
-            port=settings.serving_port,
-            num_api_servers=settings.serving_api_processes,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            generate_client_file=False,
-        )
+        with following(settings):
+            server.run(
+                host=settings.serving_host,
+                port=settings.serving_port,
+                num_api_servers=settings.serving_api_processes,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                generate_client_file=False,
+            )
     except (EOFError, OSError):
         # The manager is gone, as it is when the whole process group was signalled.
         if not ending.wait(timeout=1):

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from litserve.utils import LitAPIStatus, ResponseBufferItem  # type: ignore[import-untyped]
 
 from movierec_serving import logs, metrics, tracing
+from movierec_serving.bundle.object_store import ObjectStore
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.shown import ShownLog
 from movierec_serving.http.body import SMALL, answer, is_for_one, read
@@ -74,7 +75,10 @@ def holder_of(settings: ServingSettings) -> ModelHolder:
     shown = ShownLog(settings.shown, share, metrics.count_lost_lists) if share else None
     url = settings.events_url.get_secret_value() if settings.events_url else None
     lately = Lately(EventLog(settings.events, settings.declarations, url))
-    return ModelHolder(settings.store, settings.pointer, shown=shown, lately=lately)
+    remote = ObjectStore(settings.object_store) if settings.object_store else None
+    return ModelHolder(
+        settings.store, settings.pointer, shown=shown, lately=lately, object_store=remote
+    )
 
 
 def by_workers(server: ls.LitServer, api: RecommendAPI, holder: ModelHolder) -> type[APIRoute]:

@@ -46,7 +46,10 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
         assert platform.run(*LATER).success
         assert platform.model_registry.production().number == 6
         platform.model_registry.change("pin", 6, f"{USER} likes it")
+        monkeypatch.setenv("MOVIEREC_STORE", str(folder / "mounted"))
+        settings.cache_clear()
         platform.run("-", job="deploy")
+        assert (folder / "mounted" / "models" / "6" / "index.json").is_file()
         logs = platform.root / "logs"
         logs.mkdir(exist_ok=True)
         for name in ("endpoint.log", "endpoint.log.1"):
@@ -67,6 +70,7 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
 def home_of_user(known: Home, home: Path) -> Path:
     shutil.rmtree(home)
     known.copy(home)
+    (home / ".env").write_text(f"MOVIEREC_STORE={home}/mounted\n")
     return home
 
 
@@ -130,6 +134,7 @@ def test_nothing_of_a_forgotten_user_is_left_and_the_others_are_served(
         assert CliRunner().invoke(app, ["recover"]).output == "nothing is lost\n"
         assert platform.run(*LATER).success
         assert platform.model_registry.versions()[-1].number == 8
+    shutil.rmtree(home_of_user / "warehouse" / "models")  # as at an endpoint of another machine
     endpoint = EndpointProcess(home_of_user, TOKEN).start()
     try:
         assert endpoint.reload(8).status_code == 200

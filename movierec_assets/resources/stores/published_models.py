@@ -1,4 +1,6 @@
-"""The folder that endpoints serve from: one immutable folder for each published version."""
+"""The folder that endpoints serve from: one immutable folder for each published version; in an
+object store, too, for endpoints of other machines.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,9 @@ from movierec_serving.bundle import (
     publish,
     write_report,
 )
+from movierec_serving.bundle.files import remove_folder
+from movierec_serving.bundle.object_store import ObjectStore
+from movierec_serving.bundle.publications import Publications
 
 
 class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -25,6 +30,7 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     path: str
+    object_store: str | None = None  # its URL
     popularity_correction: float = 0.0
     calibration: float = 0.0
 
@@ -33,15 +39,31 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             BundleError: the bundle, or what is published already, is damaged.
+            StoreError: it is published here, and the object store did not take it.
         """
         ranking = Ranking(
             popularity_correction=self.popularity_correction, calibration=self.calibration
         )
         publish(bundle, Path(self.path), version, movies, ranking)
+        if self.shared is not None:
+            self.shared.publish(Path(self.path), version)
 
     def name_production(self, version: int) -> None:
         """Let endpoints that have nothing committed yet begin with a published version."""
         name_production(Path(self.path), version)
+        if self.shared is not None:
+            self.shared.name_production(version)
+
+    def remove(self, version: int) -> None:
+        """Take a version away, here and from the object store; endpoints let go of their copies."""
+        if self.shared is not None:
+            self.shared.remove(version)
+        remove_folder(Path(self.path) / str(version))
+
+    @property
+    def shared(self) -> Publications | None:
+        """What endpoints of other machines serve from; None where there is no object store."""
+        return Publications(ObjectStore(self.object_store)) if self.object_store else None
 
     def tell(self, report: PipelineReport) -> None:
         """Let the endpoints of this folder show how the pipeline is."""

@@ -10,7 +10,12 @@ from filelock import Timeout
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from movierec_serving import metrics
-from movierec_serving.errors import BlocklistError, ModelUnavailableError, ReloadRefusedError
+from movierec_serving.errors import (
+    BlocklistError,
+    ModelUnavailableError,
+    ReloadRefusedError,
+    StoreError,
+)
 from movierec_serving.http.replies import problem, reply
 from movierec_serving.http.routes.documented import (
     BAD_BODY,
@@ -128,7 +133,13 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
         A refused version changes nothing; the one served already is answered with `changed: false`.
         """
         try:
-            done = reload(settings.store, holder.pointer, request.version, holder.renew_events)
+            done = reload(
+                settings.store,
+                holder.pointer,
+                request.version,
+                holder.renew_events,
+                holder.shared,
+            )
             return reply(done).response()
         except ReloadRefusedError as error:
             return problem(error.status, str(error)).response()
@@ -136,7 +147,7 @@ def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolde
     def block(movie_id: str, blocked: bool) -> Response:
         try:
             changed = holder.blocklist.set(movie_id, blocked)
-        except BlocklistError as error:
+        except (BlocklistError, StoreError) as error:
             return problem(503, str(error)).response()
         except Timeout:
             return problem(503, "another change of the blocklist does not end").response()
