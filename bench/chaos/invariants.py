@@ -12,7 +12,7 @@ import dagster as dg
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.policy import desired_production
 from movierec_assets.ratings.ledger import held
-from movierec_assets.resources.registry.model_registry import EXPERIMENT
+from movierec_assets.resources.registry.registry_reader import EXPERIMENT
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, BundleError, PublishedModel

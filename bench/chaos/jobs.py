@@ -20,7 +20,7 @@ from movierec_assets.defs.deployment import UNFINISHED
 from movierec_assets.errors import EndpointError
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.platform import Platform, wired
-from movierec_assets.resources.registry.model_registry import EXPERIMENT
+from movierec_assets.resources.registry.registry_reader import EXPERIMENT
 from movierec_assets.resources.registry.relocation import relocate
 from movierec_assets.resources.serving_client import Answer, Reload, ServedVersion
 from movierec_assets.settings import settings

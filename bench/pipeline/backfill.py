@@ -218,7 +218,8 @@ def mlflow(days: list[str]) -> Figures:
     """(c): a child run, a logged bundle, a version and a verdict for each day."""
     from movierec_assets.platform import wired
     from movierec_assets.promotion.findings import Verdict
-    from movierec_assets.resources.registry.model_registry import EXPERIMENT, ModelRegistry
+    from movierec_assets.resources.registry.model_registry import ModelRegistry
+    from movierec_assets.resources.registry.registry_reader import EXPERIMENT
     from movierec_assets.settings import settings
     from movierec_assets.training.als import ALS
     from movierec_serving.bundle import Bundle

@@ -14,7 +14,7 @@ from dotenv import dotenv_values, set_key
 from movierec_assets.errors import BackupError
 from movierec_assets.maintenance.backup import FORMAT_VERSION, MANIFEST, SETTINGS
 from movierec_assets.maintenance.contents import CONFIGURATION, LEFT_OUT
-from movierec_assets.resources.registry.model_registry import EXPERIMENT
+from movierec_assets.resources.registry.registry_reader import EXPERIMENT
 from movierec_assets.resources.registry.relocation import relocate
 from movierec_assets.resources.warehouse.duckdb_file import MIGRATIONS
 from movierec_serving.bundle import BundleError

@@ -22,7 +22,7 @@ from movierec_assets.defs.notices import after_failure, refused_days
 from movierec_assets.defs.shared.tags import ATTEMPT
 from movierec_assets.monitoring.staleness import stale_days
 from movierec_assets.resources.notifier import Notifier
-from movierec_assets.resources.registry.model_registry import MODEL_NAME
+from movierec_assets.resources.registry.registry_reader import MODEL_NAME
 from movierec_assets.settings import Settings
 from movierec_assets.training.identity import partitions_digest, running_digests
 from tests.conftest import Platform

@@ -22,7 +22,7 @@ from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.platform import wired
 from movierec_assets.promotion.findings import Verdict
 from movierec_assets.resources.registry.mlflow_run import sweep
-from movierec_assets.resources.registry.model_registry import ALIAS, EXPERIMENT, MODEL_NAME
+from movierec_assets.resources.registry.registry_reader import ALIAS, EXPERIMENT, MODEL_NAME
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from tests.conftest import Platform

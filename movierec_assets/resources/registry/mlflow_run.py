@@ -10,7 +10,8 @@ import dagster as dg
 
 from movierec_assets.partitions import days_of
 from movierec_assets.resources.notifier import webserver
-from movierec_assets.resources.registry.model_registry import EXPERIMENT, NOTE, ModelRegistry
+from movierec_assets.resources.registry.model_registry import NOTE, ModelRegistry
+from movierec_assets.resources.registry.registry_reader import EXPERIMENT
 
 OWNERLESS_S = 600.0
 OUR_JOBS = ("daily", "tuning", "__ASSET_JOB")  # dagster-mlflow names a run after its job

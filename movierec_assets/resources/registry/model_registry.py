@@ -1,4 +1,4 @@
-"""MLflow's registry: versions of one model, the gate's verdicts on them, the alias `production`."""
+"""Changes of MLflow's registry: new versions, verdicts, decisions, the alias `production`."""
 
 from __future__ import annotations
 
@@ -6,46 +6,40 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-import dagster as dg
-
-from movierec_assets.errors import ChangeError, RegistryLostError, RemovedError
+from movierec_assets.errors import ChangeError, RegistryLostError
 from movierec_assets.promotion.decisions import Action, tag_changes, why_production
 from movierec_assets.promotion.description import describe
 from movierec_assets.promotion.findings import Decision, Verdict
 from movierec_assets.promotion.policy import desired_production
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
-from movierec_assets.resources.registry.pages import Pages, prepare_experiment
+from movierec_assets.resources.registry.pages import prepare_experiment
 from movierec_assets.resources.registry.registry_lock import registry_lock
+from movierec_assets.resources.registry.registry_reader import (
+    ALIAS,
+    EXPERIMENT,
+    MODEL_NAME,
+    RegistryReader,
+    as_version,
+)
 from movierec_assets.resources.registry.relocation import relocate
-from movierec_assets.resources.registry.version_records import REMOVED, VersionRecords
+from movierec_assets.resources.registry.version_records import REMOVED
 from movierec_assets.resources.registry.version_tags import VersionTags
 from movierec_serving.bundle import Bundle
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-MODEL_NAME = "movierec"
-EXPERIMENT = "movierec"
-ALIAS = "production"
 NOTE = "mlflow.note.content"  # the tag that MLflow's UI shows as a run's description
 logger = logging.getLogger(__name__)
 
 
-class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Versions of `movierec`, one for each model identity.
+class ModelRegistry(RegistryReader):
+    """Versions of `movierec` are registered, judged and promoted.
 
     MLflow has no compare-and-set, and two processes that change an alias or a stage at once leave
     it wrong; every change here is made under one lock.
     """
-
-    tracking_uri: str
-    root: str  # the warehouse's folder: artifacts and the lock
-    ui: str = "http://127.0.0.1:5000"  # where a person looks at MLflow
 
     def initialise(self) -> None:
         """Create MLflow's database, the experiment and the model, once; two processes at it would
@@ -106,98 +100,9 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             f"[The runs that made them]({self.pages.runs()}), newest day first.",
         )
 
-    def client(self) -> MlflowClient:
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
-
     def lock(self) -> AbstractContextManager[object]:
         """One process at a time changes the registry."""
         return registry_lock(self.tracking_uri, Path(self.root))
-
-    def page(self, number: int) -> str:
-        """The address of MLflow's page about a version."""
-        return self.pages.version(number)
-
-    def run_page(self, version: Version) -> str:
-        """The address of MLflow's page about the run that made a version."""
-        return self.pages.run(version.run_id)
-
-    @cached_property
-    def pages(self) -> Pages:
-        """Links into MLflow's UI."""
-        experiment = self.client().get_experiment_by_name(EXPERIMENT)
-        return Pages(self.ui, experiment.experiment_id if experiment else "0", MODEL_NAME)
-
-    @property
-    def records(self) -> VersionRecords:
-        """What each number was given to, beside MLflow."""
-        return VersionRecords(Path(self.root))
-
-    def check_whole(self) -> None:
-        """Compare MLflow with the newest version that was recorded.
-
-        Raises:
-            RegistryLostError: MLflow does not have it, or another model has its number.
-        """
-        from mlflow.exceptions import MlflowException
-
-        newest = self.records.newest_kept()
-        if newest is None:
-            return
-        try:
-            found = self.get(newest.number).identity
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            found = "missing"
-        if found != newest.identity:
-            raise RegistryLostError(
-                f"MLflow's registry was lost or replaced: version {newest.number} is "
-                f"{newest.identity[:12]} by its record, {found[:12]} in MLflow; run "
-                "`movierec recover`. Nothing was changed, the endpoints keep what they serve"
-            )
-
-    def versions(self) -> list[Version]:
-        """All complete versions that were not removed, oldest first."""
-        client, found, token = self.client(), [], None
-        while True:
-            page = client.search_model_versions(
-                f"name='{MODEL_NAME}'", max_results=1000, page_token=token
-            )
-            found += [
-                _version(one) for one in page if "identity" in one.tags and REMOVED not in one.tags
-            ]
-            token = page.token
-            if not token:
-                return sorted(found, key=lambda one: one.number)
-
-    def find(self, identity: str) -> Version | None:
-        """The version of a model identity, or None."""
-        page = self.client().search_model_versions(
-            f"name='{MODEL_NAME}' and tag.identity='{identity}'"
-        )
-        return min((_version(one) for one in page), key=lambda one: one.number, default=None)
-
-    def get(self, number: int) -> Version:
-        """A version by its number; MLflow's error if it does not exist.
-
-        Raises:
-            RemovedError: its files were removed on purpose.
-        """
-        record = self.records.get(number)
-        if record is not None and record.removed is not None:
-            raise RemovedError(f"version {number} was removed: {record.removed}")
-        return _version(self.client().get_model_version(MODEL_NAME, str(number)))
-
-    def artifacts(self, number: int) -> str | None:
-        """Where MLflow keeps a version's files (a URI or path); None if it has none."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self.client().get_model_version_download_uri(MODEL_NAME, str(number))
-        except MlflowException:
-            return None
 
     def register(
         self, bundle: Bundle, *, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None
@@ -226,21 +131,18 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 **tags,
             }
             while True:
-                version = _version(
-                    client.create_model_version(
-                        MODEL_NAME,
-                        source=model.model_uri,
-                        run_id=run.info.run_id,
-                        model_id=model.model_id,
-                        tags=given,
-                        description=describe(given, metrics or {}),
-                    )
+                made = client.create_model_version(
+                    MODEL_NAME,
+                    source=model.model_uri,
+                    run_id=run.info.run_id,
+                    model_id=model.model_id,
+                    tags=given,
+                    description=describe(given, metrics or {}),
                 )
-                if not self.records.taken(version.number, manifest.identity):
+                if not self.records.taken(int(made.version), manifest.identity):
                     break
-                client.delete_model_version(
-                    MODEL_NAME, str(version.number)
-                )  # a number is given once
+                client.delete_model_version(MODEL_NAME, made.version)  # a number is given once
+            version = as_version(made)
             self.records.keep(version.number, given, metrics or {})
             return version
 
@@ -267,9 +169,8 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 if name not in known
             ]
             client.log_batch(version.run_id, metrics=metrics)
-            self._tag(
-                version.number, gate_reason=verdict.reason, gate=verdict.decision
-            )  # last: it decides
+            # The decision is the last: what is read as a verdict is a whole one.
+            self._tag(version.number, gate_reason=verdict.reason, gate=verdict.decision)
             self._describe(version.number)
         return verdict
 
@@ -312,18 +213,6 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
         VersionTags(client, MODEL_NAME).describe(number, text)
         if version.run_id:  # a version whose bundle was lost was made again without one
             client.set_tag(version.run_id, NOTE, text)
-
-    def production(self) -> Version | None:
-        """The version that the alias names; None if there is none, or no model yet."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            aliases = self.client().get_registered_model(MODEL_NAME).aliases
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
-        return self.get(int(aliases[ALIAS])) if ALIAS in aliases else None
 
     def reconcile(
         self,
@@ -369,10 +258,3 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             client.delete_registered_model_alias(MODEL_NAME, ALIAS)
         elif wanted is not None and (current is None or current.number != wanted):
             client.set_registered_model_alias(MODEL_NAME, ALIAS, str(wanted))
-
-
-def _version(found: Any) -> Version:
-    tags = dict(found.tags)
-    return Version(
-        int(found.version), tags.get("identity", ""), tags.get("data_until", ""), found.run_id, tags
-    )

@@ -10,11 +10,8 @@ from typing import Any
 from movierec_assets.errors import RecoveryError
 from movierec_assets.promotion.description import describe
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
-from movierec_assets.resources.registry.model_registry import (
-    EXPERIMENT,
-    MODEL_NAME,
-    ModelRegistry,
-)
+from movierec_assets.resources.registry.model_registry import ModelRegistry
+from movierec_assets.resources.registry.registry_reader import EXPERIMENT, MODEL_NAME
 from movierec_assets.resources.registry.version_records import VersionRecord
 from movierec_serving.bundle import Bundle
 

@@ -10,7 +10,8 @@ import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from movierec_assets.resources.registry.model_registry import MODEL_NAME, ModelRegistry
+from movierec_assets.resources.registry.model_registry import ModelRegistry
+from movierec_assets.resources.registry.registry_reader import MODEL_NAME
 from movierec_assets.resources.registry.version_records import GONE
 
 
