@@ -1,6 +1,4 @@
-"""A real platform of small models for benches: the daemon, two endpoints, and promotions by
-pinning.
-"""
+"""A real platform of small models for benches: the daemon, endpoints, and promotions by pinning."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -39,8 +37,10 @@ class Platform:
     def __init__(self, home: Path, instance: dg.DagsterInstance, ports: list[int]) -> None:
         self.home, self.instance = home, instance
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
-        names = dict(zip(("A", "B"), ports, strict=True))
-        self.calls = {name: commands(0, port, 0, "")["endpoint"] for name, port in names.items()}
+        self.names = {chr(ord("A") + place): port for place, port in enumerate(ports)}
+        self.calls = {
+            name: commands(0, port, 0, "")["endpoint"] for name, port in self.names.items()
+        }
         self.calls["daemon"] = commands(0, 0, 0, "")["daemon"]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.wanted = 0
@@ -142,9 +142,19 @@ class Platform:
 
 
 @contextmanager
-def platform(home: Path) -> Iterator[Platform]:
-    """Set up in `home` with a version for each of DAYS, the first of which all endpoints serve."""
-    ports = [free_port(), free_port()]
+def platform(
+    home: Path,
+    endpoints: int = 2,
+    own: Callable[[str], dict[str, str]] = lambda name: {},
+    **environ: str,
+) -> Iterator[Platform]:
+    """Set up in `home` with a version for each of DAYS, the first of which all endpoints serve.
+
+    Args:
+        own: environment of one endpoint alone, by its name: A, B, C, …
+        environ: environment of all.
+    """
+    ports = [free_port() for _ in range(endpoints)]
     before, folder = dict(os.environ), Path.cwd()
     home.mkdir(exist_ok=True)
     for name in ("dagster.yaml", "workspace.yaml"):
@@ -156,6 +166,7 @@ def platform(home: Path) -> Iterator[Platform]:
             del os.environ[name]
         urls = ",".join(f"http://127.0.0.1:{port}" for port in ports)
         os.environ |= environment(home) | {"MOVIEREC_ENDPOINTS": urls, "PYTHONWARNINGS": "ignore"}
+        os.environ |= environ
         os.chdir(home)
         settings.cache_clear()
         set_up(home)
@@ -170,7 +181,7 @@ def platform(home: Path) -> Iterator[Platform]:
             running.promote(1)
             try:
                 for name in running.calls:
-                    running.start(name)
+                    running.start(name, **(own(name) if name in running.names else {}))
                 running.converged()
                 yield running
             finally:
