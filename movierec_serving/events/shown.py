@@ -69,10 +69,14 @@ class ShownLog:
 
     def write(self, shown: Sequence[Impression]) -> None:
         """One request's lists, at the end of the newest file."""
-        lines = [orjson.dumps(one) for one in shown if self._sampled(one)]
+        lines = [
+            orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE)
+            for one in shown
+            if self._below > 0xFFFFFFFF or self._sampled(one)
+        ]
         if not lines:
             return
-        content = b"\n".join([*lines, b""])
+        content = b"".join(lines)
         try:
             with self._turn:
                 self._append(content, int(time.time()))
@@ -87,8 +91,6 @@ class ShownLog:
             self._file.append(content)
 
     def _sampled(self, one: Impression) -> bool:
-        if self._below > 0xFFFFFFFF:
-            return True
         key = one.get("user_id") or one["recommendation_id"]
         return zlib.crc32(key.encode(errors="surrogatepass")) < self._below
 

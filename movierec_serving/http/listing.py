@@ -26,7 +26,7 @@ class Record:
 
     @property
     def milliseconds(self) -> float:
-        return round(1000 * (time.perf_counter() - self.began), 3)
+        return _thousandths(1000 * (time.perf_counter() - self.began))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Listing:
         """What is kept of a list that somebody is shown."""
         shown: Impression = {
             "recommendation_id": id_,
-            "at": round(time.time(), 3),
+            "at": _thousandths(time.time()),
             "version": self.rankings.model.version,
             "source": source,
             "movies": [item["movie_id"] for item in items],
@@ -121,3 +121,8 @@ class Listing:
             for i in largest
             if share[i] > 0
         ]
+
+
+def _thousandths(value: float) -> float:
+    """Cut to three digits; `round` takes three times as long, for each list."""
+    return int(value * 1000) / 1000
