@@ -25,14 +25,14 @@ def daily_partitions(start: date, end: date | None) -> dg.DailyPartitionsDefinit
     )
 
 
-def contiguous(keys: Sequence[str], chosen: set[str]) -> list[tuple[str, str]]:
+def contiguous(keys: Sequence[str], wanted: set[str]) -> list[tuple[str, str]]:
     """(first, last) of each unbroken stretch of `keys` that are `chosen`."""
     stretches: list[tuple[str, str]] = []
     previous = False
     for key in keys:
-        if key in chosen:
+        if key in wanted:
             stretches.append((stretches.pop()[0], key) if previous else (key, key))
-        previous = key in chosen
+        previous = key in wanted
     return stretches
 
 

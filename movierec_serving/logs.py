@@ -43,7 +43,7 @@ def configure(log_format: LogFormat) -> None:
     formatter = logging.Formatter(TEXT) if as_text else JsonLines()
     handler = logging.StreamHandler()
     logging.basicConfig(handlers=[handler])
-    for one in (handler, *logging.getLogger("litserve").handlers):  # which makes its own
-        one.setFormatter(formatter)
+    for own in (handler, *logging.getLogger("litserve").handlers):  # which makes its own
+        own.setFormatter(formatter)
     logging.captureWarnings(True)
     logging.getLogger("movierec_serving").setLevel(logging.INFO)

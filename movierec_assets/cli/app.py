@@ -45,10 +45,10 @@ def main() -> None:
     except ValidationError as error:
         if error.title != "Settings":
             raise
-        for one in error.errors():
-            fields = map(str, one["loc"][:1])
+        for problem in error.errors():
+            fields = map(str, problem["loc"][:1])
             names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
-            typer.echo(": ".join(["settings", *names, one["msg"]]), err=True)
+            typer.echo(": ".join(["settings", *names, problem["msg"]]), err=True)
         raise SystemExit(2) from None
 
 
@@ -66,13 +66,13 @@ def setup_command(
 
     try:
         if databases_only:
-            create_databases(chosen := settings())
+            create_databases(home_settings := settings())
         else:
-            chosen = set_up(home_folder())
+            home_settings = set_up(home_folder())
     except HomeError as error:
         typer.echo(f"setup: {error}", err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"ready: {chosen.warehouse}")
+    typer.echo(f"ready: {home_settings.warehouse}")
 
 
 @app.command("up")

@@ -40,16 +40,16 @@ def find_shown(platform: Platform, recommendation_id: str) -> Shown:
     Raises:
         LineageError: nothing is known of it, and why that may be.
     """
-    found = platform.warehouse.shown(recommendation_id)
-    if found.empty:
-        found = platform.shown_files.find(recommendation_id)
-    if found.empty:
+    shown_list = platform.warehouse.shown(recommendation_id)
+    if shown_list.empty:
+        shown_list = platform.shown_files.find(recommendation_id)
+    if shown_list.empty:
         raise LineageError(
             f"no list {recommendation_id!r} is known. It was not shown to a person "
             "(shown=false), its user is not in MOVIEREC_SHOWN_SHARE, or it is older than "
             "MOVIEREC_KEEP_SHOWN_DAYS"
         )
-    row = {str(name): value for name, value in found.iloc[0].to_dict().items()}
+    row = {str(name): value for name, value in shown_list.iloc[0].to_dict().items()}
     return Shown(
         id=recommendation_id,
         user_id=_text(row["user_id"]),
@@ -82,7 +82,7 @@ def explain(platform: Platform, recommendation_id: str, console: Console) -> Non
     done = _done(platform, shown)
     rows = Table("place", "movie", "title", "because of", "then")
     for place, movie in enumerate(shown.movies, shown.first_place):
-        reasons = ", ".join(titles.get(one, one) for one in because.get(movie, []))
+        reasons = ", ".join(titles.get(liked, liked) for liked in because.get(movie, []))
         cells = (movie, titles.get(movie, ""), reasons, "; ".join(done.get(movie, [])))
         rows.add_row(str(place), *map(escape, cells))
     console.print(rows)
@@ -110,13 +110,13 @@ def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], st
     rows = bundle.item_rows(shown.movies)
     known = np.flatnonzero(rows >= 0)
     shares = np.where(evidence.liked[:, None], evidence.shares(rows[known]), 0.0)
-    found = {}
+    by_movie = {}
     for place, share in zip(known.tolist(), shares.T, strict=True):
         best = np.argsort(-share, kind="stable")[:REASONS].tolist()
-        found[shown.movies[place]] = [
+        by_movie[shown.movies[place]] = [
             bundle.item_id(int(evidence.rows[i])) for i in best if share[i] > 0
         ]
-    return found, ""
+    return by_movie, ""
 
 
 def _bundle(platform: Platform, version: int) -> Bundle:
@@ -124,7 +124,9 @@ def _bundle(platform: Platform, version: int) -> Bundle:
     try:
         return platform.published_models.open(version).bundle
     except BundleError:
-        identities = {one.number: one.identity for one in platform.model_registry.versions()}
+        identities = {
+            version.number: version.identity for version in platform.model_registry.versions()
+        }
         return Bundle.open(platform.bundle_store.served(identities.get(version, "none")))
 
 
@@ -132,9 +134,9 @@ def _done(platform: Platform, shown: Shown) -> dict[str, list[str]]:
     """What the user did with each movie of the list since, in words."""
     if shown.user_id is None:
         return {}
-    found: dict[str, list[str]] = {}
+    done_by_movie: dict[str, list[str]] = {}
     for movie, stars, at in platform.warehouse.rated_since(shown.user_id, shown.movies, shown.at):
-        found.setdefault(movie, []).append(f"{stars:g} stars, {at:%Y-%m-%d %H:%M}")
+        done_by_movie.setdefault(movie, []).append(f"{stars:g} stars, {at:%Y-%m-%d %H:%M}")
     since = int(shown.at.timestamp())
     for kept in platform.event_log.store.of_user(shown.user_id):
         event = kept.event
@@ -143,10 +145,10 @@ def _done(platform: Platform, shown: Shown) -> dict[str, list[str]]:
         value = "" if event.value is None else f" {event.value:g}"
         back = ", taken back" if kept.removed else ""
         when = datetime.fromtimestamp(event.timestamp, UTC)
-        found.setdefault(event.movie_id, []).append(
+        done_by_movie.setdefault(event.movie_id, []).append(
             f"{event.type}{value}{back}, {when:%Y-%m-%d %H:%M}"
         )
-    return found
+    return done_by_movie
 
 
 def _text(value: Any) -> str | None:

@@ -106,9 +106,9 @@ def _remove_models(platform: Platform, journal: Journal, say: Say) -> None:
 def _ingest(platform: Platform, journal: Journal) -> None:
     """The rewritten days from the archive, by the code that ingests deliveries."""
     days = set(journal.days)
-    known = {chunk.sha256 for one in platform.warehouse.chunks().values() for chunk in one}
-    receipts = [one for one in platform.chunk_archive.receipts.all() if one.day in days]
-    if any(one.sha256 not in known for one in receipts):
+    known = {chunk.sha256 for chunks in platform.warehouse.chunks().values() for chunk in chunks}
+    receipts = [receipt for receipt in platform.chunk_archive.receipts.all() if receipt.day in days]
+    if any(receipt.sha256 not in known for receipt in receipts):
         problems = replay(platform, receipts)
         if problems:
             raise ForgetError(f"days could not be ingested again: {'; '.join(problems)}")

@@ -55,12 +55,12 @@ def main() -> None:
 
 def _signal(groups: list[int], number: int) -> bool:
     """Send a signal to each group; whether there was one with a process in it."""
-    found = False
+    signalled = False
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
-            found = True
-    return found
+            signalled = True
+    return signalled
 
 
 if __name__ == "__main__":

@@ -27,12 +27,12 @@ def version_of(text: str) -> int:
     Raises:
         LineageError: it does not begin with a number.
     """
-    found = re.match(r"v?([0-9]+)(?![0-9A-Za-z])", text)
-    if found is None:
+    match = re.match(r"v?([0-9]+)(?![0-9A-Za-z])", text)
+    if match is None:
         raise LineageError(
             f"{text!r} is neither a version nor a recommendation id, which begins with one"
         )
-    return int(found[1])
+    return int(match[1])
 
 
 def sources(
@@ -41,7 +41,7 @@ def sources(
     """(day, sha256, what is wrong) of each archived chunk it was trained on; read and hashed again
     with `rehash`.
     """
-    found = []
+    files = []
     for day, data_version in bundle.manifest.partitions:
         sha256 = data_version.partition("/")[0]
         problem = None if archive.file(day, sha256).is_file() else "not in the archive"
@@ -50,8 +50,8 @@ def sources(
                 archive.read(day, sha256)
             except (OSError, AlteredChunkError) as error:
                 problem = "altered" if isinstance(error, AlteredChunkError) else str(error)
-        found.append((day, sha256, problem))
-    return found
+        files.append((day, sha256, problem))
+    return files
 
 
 def events_of(bundle: Bundle, archive: ChunkArchive) -> Iterator[tuple[str, str]]:
@@ -81,7 +81,7 @@ def ancestors(bundle: Bundle, store: BundleStore) -> Iterator[tuple[str, Bundle 
 
 
 def show_lineage(
-    chosen: Settings,
+    home_settings: Settings,
     text: str,
     *,
     rehash: bool,
@@ -94,9 +94,11 @@ def show_lineage(
     Raises:
         LineageError: no such version, or its bundle is gone.
     """
-    adapters = Platform.of(chosen)
+    adapters = Platform.of(home_settings)
     number = version_of(text)
-    versions: dict[int, Version] = {one.number: one for one in adapters.model_registry.versions()}
+    versions: dict[int, Version] = {
+        version.number: version for version in adapters.model_registry.versions()
+    }
     if number not in versions:
         record = adapters.model_registry.records.get(number)
         if record is not None and record.removed is not None:
@@ -151,17 +153,17 @@ def show_lineage(
         )
         table.add_row(identity[:12], *known)
     console.print(table)
-    found = sources(bundle, adapters.chunk_archive, rehash=rehash)
+    files = sources(bundle, adapters.chunk_archive, rehash=rehash)
     console.print(f"trained on, each at {adapters.chunk_archive.path}/<day>/<sha256>")
-    for day, sha256, problem in found:
+    for day, sha256, problem in files:
         state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
         console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
     if events:
         for day, event_id in events_of(bundle, adapters.chunk_archive):
             console.print(f"event {day}  {escape(event_id)}", soft_wrap=True)
-    lost = [day for day, _, problem in found if problem]
+    lost = [day for day, _, problem in files if problem]
     console.print(
-        f"{len(found)} days, {len(lost)} of their chunks missing or "
+        f"{len(files)} days, {len(lost)} of their chunks missing or "
         f"altered{': ' + ', '.join(lost) if lost else ''}"
     )
     return not lost and all(ancestor for _, ancestor in chain)

@@ -36,8 +36,8 @@ class Lines:
     def record(self, line: str, at: datetime | None = None) -> str:
         """Give the line as a JSON object; one that is a record already gets the process's name."""
         text = _COLOUR.sub("", line.rstrip("\r\n"))
-        found = _own(text) or self._told_by(text, at or datetime.now(UTC))
-        return json.dumps({**found, "process": self._process})
+        fields = _own(text) or self._told_by(text, at or datetime.now(UTC))
+        return json.dumps({**fields, "process": self._process})
 
     def _told_by(self, text: str, at: datetime) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -63,7 +63,9 @@ def _own(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:
-        found = json.loads(text)
+        fields = json.loads(text)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and {"time", "level", "event"} <= found.keys() else None
+    return (
+        fields if isinstance(fields, dict) and {"time", "level", "event"} <= fields.keys() else None
+    )

@@ -35,13 +35,13 @@ def metrics_command(
     platform, ended = wired(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    chosen = port if port is not None else platform.settings.metrics_port
+    own_port = port if port is not None else platform.settings.metrics_port
     with dg.DagsterInstance.get() as instance:
         try:
-            stop = serve(exporter_registry(platform, instance, max_age), host, chosen)
+            stop = serve(exporter_registry(platform, instance, max_age), host, own_port)
         except OSError as error:
-            typer.echo(f"metrics: port {chosen}: {error.strerror}", err=True)
+            typer.echo(f"metrics: port {own_port}: {error.strerror}", err=True)
             raise typer.Exit(1) from error
-        typer.echo(f"http://{host}:{chosen}/metrics")
+        typer.echo(f"http://{host}:{own_port}/metrics")
         ended.wait()
         stop()

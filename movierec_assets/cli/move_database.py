@@ -47,10 +47,10 @@ def move_database_command(
     )
     root = home_folder()
     try:
-        chosen = configure(root)
-        with exclusively(chosen.warehouse):
-            _refuse(chosen, wanted)
-            _move(chosen, wanted)
+        home_settings = configure(root)
+        with exclusively(home_settings.warehouse):
+            _refuse(home_settings, wanted)
+            _move(home_settings, wanted)
             _write(root / ".env", wanted)
     except (MovierecError, SQLAlchemyError) as error:
         typer.echo(
@@ -60,14 +60,14 @@ def move_database_command(
     typer.echo("from now on these are used; the SQLite files are left, and no longer read")
 
 
-def _refuse(chosen: Settings, wanted: dict[str, str]) -> None:
+def _refuse(home_settings: Settings, wanted: dict[str, str]) -> None:
     from movierec_assets.errors import EndpointError, MoveError
     from movierec_assets.platform import Platform
 
     now = {
-        "MOVIEREC_DAGSTER_DATABASE": chosen.dagster_database or "",
-        "MLFLOW_TRACKING_URI": chosen.mlflow_tracking_uri or "",
-        "MOVIEREC_EVENTS_URL": chosen.events_address or "",
+        "MOVIEREC_DAGSTER_DATABASE": home_settings.dagster_database or "",
+        "MLFLOW_TRACKING_URI": home_settings.mlflow_tracking_uri or "",
+        "MOVIEREC_EVENTS_URL": home_settings.events_address or "",
     }
     elsewhere = [name for name in wanted if now[name] and not now[name].startswith("sqlite:")]
     if elsewhere or not wanted:
@@ -76,7 +76,7 @@ def _refuse(chosen: Settings, wanted: dict[str, str]) -> None:
             if elsewhere
             else "name a database at least: --dagster, --mlflow or --events"
         )
-    client = Platform.of(chosen).serving_client
+    client = Platform.of(home_settings).serving_client
     for url in client.endpoints:
         try:
             client.model(url)
@@ -85,28 +85,28 @@ def _refuse(chosen: Settings, wanted: dict[str, str]) -> None:
         raise MoveError(f"{url} answers, and would write into the old file: stop the endpoint")
 
 
-def _move(chosen: Settings, wanted: dict[str, str]) -> None:
+def _move(home_settings: Settings, wanted: dict[str, str]) -> None:
     """Copy each database in a transaction, and end all of them when all counts are right."""
     import sqlalchemy as sa
 
     with ExitStack() as stack:
         for name, address in wanted.items():
-            OWNERS[name](chosen, address)
+            OWNERS[name](home_settings, address)
             by_driver = address.replace("postgresql://", "postgresql+psycopg2://", 1)
             engine = sa.create_engine(by_driver, poolclass=sa.NullPool)
             target = stack.enter_context(engine.begin())
-            typer.echo(f"{name}: {_copy(chosen, name, target)}")
+            typer.echo(f"{name}: {_copy(home_settings, name, target)}")
 
 
-def _copy(chosen: Settings, name: str, target: sa.Connection) -> str:
+def _copy(home_settings: Settings, name: str, target: sa.Connection) -> str:
     """Copy what a setting's database is made of; what was copied, in words."""
     from movierec_assets.resources.copied_tables import copy_run_events, copy_tables
 
     records = Path(os.environ["MOVIEREC_DAGSTER_DIR"])
     if name == "MLFLOW_TRACKING_URI":
-        copied = copy_tables([Path(chosen.tracking_uri.removeprefix("sqlite:///"))], target)
+        copied = copy_tables([Path(home_settings.tracking_uri.removeprefix("sqlite:///"))], target)
     elif name == "MOVIEREC_EVENTS_URL":
-        copied = copy_tables([chosen.warehouse / "events" / "events.db"], target)
+        copied = copy_tables([home_settings.warehouse / "events" / "events.db"], target)
     else:
         history = records / "history"
         index = history / "runs" / "index.db"
@@ -119,22 +119,22 @@ def _copy(chosen: Settings, name: str, target: sa.Connection) -> str:
     return f"{sum(copied.values())} rows: {tables}"
 
 
-def _make_for_dagster(chosen: Settings, address: str) -> None:
+def _make_for_dagster(home_settings: Settings, address: str) -> None:
     from dagster_postgres import DagsterPostgresStorage
 
     DagsterPostgresStorage(address)
 
 
-def _make_for_mlflow(chosen: Settings, address: str) -> None:
+def _make_for_mlflow(home_settings: Settings, address: str) -> None:
     from mlflow import MlflowClient
 
     MlflowClient(address, address).search_experiments()
 
 
-def _make_for_events(chosen: Settings, address: str) -> None:
+def _make_for_events(home_settings: Settings, address: str) -> None:
     from movierec_serving.events.opening import open_store
 
-    store = open_store(chosen.warehouse / "events", address)
+    store = open_store(home_settings.warehouse / "events", address)
     store.changed_deliveries()
     store.close()
 

@@ -87,11 +87,12 @@ class Events:
         ).records
         if records:
             self._last = records[-1].storage_id
-        found = [record.asset_materialization for record in records]
+        materializations = [record.asset_materialization for record in records]
         return [
-            {key: entry.value for key, entry in one.metadata.items()} | {"day": one.partition or ""}
-            for one in found
-            if one is not None
+            {key: entry.value for key, entry in materialization.metadata.items()}
+            | {"day": materialization.partition or ""}
+            for materialization in materializations
+            if materialization is not None
         ]
 
 

@@ -30,13 +30,13 @@ def lost_history(platform: Platform, instance: dg.DagsterInstance) -> list[Loss]
     production = platform.model_registry.production()
     if production is None or reported_production(instance) is not None:
         return []
-    found = f"Dagster has no event of production, which is version {production.number}"
+    loss = f"Dagster has no event of production, which is version {production.number}"
     remedy = (
         "`movierec recover --apply` reports it; switch on again the schedules and sensors that "
         "you had switched on, and materialize the range of days to see them in the UI: what is "
         "current is skipped"
     )
-    return [Loss("dagster/", found, remedy)]
+    return [Loss("dagster/", loss, remedy)]
 
 
 def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
@@ -75,7 +75,9 @@ def _recover_ledger(platform: Platform, instance: dg.DagsterInstance, say: Say) 
     unknown = archived(platform) - recorded_chunks(platform)
     if unknown:
         days = {day for day, _ in unknown}
-        receipts = [one for one in platform.chunk_archive.receipts.all() if one.day in days]
+        receipts = [
+            receipt for receipt in platform.chunk_archive.receipts.all() if receipt.day in days
+        ]
         for problem in replay(platform, receipts):
             say(problem)
         say(f"chunks ingested again: {len(receipts)}, of {len(days)} days")

@@ -16,17 +16,19 @@ def renewal(platform: Platform) -> str:
     """What the next day's training changes, in a sentence; empty if it goes on as before, or there
     is no model to compare with.
     """
-    models = [one for one in platform.warehouse.models().values() if one.identity]
+    models = [model for model in platform.warehouse.models().values() if model.identity]
     if not models:
         return ""
-    newest = max(models, key=lambda one: one.day)
+    newest = max(models, key=lambda model: model.day)
     try:
         manifest = Bundle.open(platform.bundle_store.served(newest.identity or "")).manifest
     except BundleError:  # lost or damaged, which `status` says by itself
         return ""
     arm = platform.warehouse.arm
     recipe = recipes(arm, platform.settings, platform.warehouse)(newest.day)
-    found = changes(recipe, manifest)
-    if not found:
+    changed = changes(recipe, manifest)
+    if not changed:
         return ""
-    return f"the next model begins anew: {', '.join(found)}; days that are trained stay as they are"
+    return (
+        f"the next model begins anew: {', '.join(changed)}; days that are trained stay as they are"
+    )

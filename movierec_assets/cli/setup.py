@@ -33,9 +33,9 @@ def set_up(root: Path) -> Settings:
     Raises:
         HomeError: `root` cannot be a home.
     """
-    chosen = configure(root)
-    create_databases(chosen)
-    return chosen
+    home_settings = configure(root)
+    create_databases(home_settings)
+    return home_settings
 
 
 def configure(root: Path) -> Settings:
@@ -56,24 +56,24 @@ def configure(root: Path) -> Settings:
     _write_env(root / ".env", root)
     load_dotenv(root / ".env", override=True)  # as Dagster's processes do
     settings.cache_clear()
-    chosen = settings()
-    _check_path(chosen.warehouse)
-    return chosen
+    home_settings = settings()
+    _check_path(home_settings.warehouse)
+    return home_settings
 
 
-def create_databases(chosen: Settings) -> None:
+def create_databases(home_settings: Settings) -> None:
     """Open Dagster's instance, the warehouse and MLflow's database once, each by one process."""
     import dagster as dg
 
     Path(os.environ["MOVIEREC_DAGSTER_DIR"]).mkdir(parents=True, exist_ok=True)
     with dg.DagsterInstance.get() as instance:
         instance.get_runs(limit=1)
-    adapters = Platform.of(chosen)
+    adapters = Platform.of(home_settings)
     with adapters.warehouse.connect():
         pass
     adapters.model_registry.initialise()
     adapters.model_registry.keep_records()
-    (chosen.warehouse / "landing" / "ratings").mkdir(parents=True, exist_ok=True)
+    (home_settings.warehouse / "landing" / "ratings").mkdir(parents=True, exist_ok=True)
 
 
 def _check_path(folder: Path) -> None:

@@ -41,7 +41,7 @@ def show_status() -> bool:
 
 def silence(instance: dg.DagsterInstance, now: float) -> list[str]:
     """That Dagster's daemon no longer says that it runs, if there was one and it is so."""
-    heartbeats = [one.timestamp for one in instance.get_daemon_heartbeats().values()]
+    heartbeats = [heartbeat.timestamp for heartbeat in instance.get_daemon_heartbeats().values()]
     quiet_s = now - max(heartbeats, default=now)
     if quiet_s < SILENT_S:
         return []
@@ -58,7 +58,11 @@ def _table(status: Status) -> Table:
         ("ingested", status.ingested, f"{status.rows:,} rows"),
         ("validated", status.accepted, f"{len(status.refused)} days refused"),
         ("trained", list(status.models), ""),
-        ("registered", [one.data_until for one in status.versions], f"{passed} passed the gate"),
+        (
+            "registered",
+            [version.data_until for version in status.versions],
+            f"{passed} passed the gate",
+        ),
     ):
         table.add_row(stage, str(len(days)), max(days, default="–"), note)
     if status.production is not None:

@@ -75,13 +75,13 @@ def up(root: Path) -> int:
         HomeError: `root` cannot be a home.
         InUseError: another platform runs on its warehouse, or a port is taken; nothing was started.
     """
-    chosen = configure(root)
-    with exclusively(chosen.warehouse), _signals() as signals:
-        if reasons := conflicts(ports_of(chosen)):
+    home_settings = configure(root)
+    with exclusively(home_settings.warehouse), _signals() as signals:
+        if reasons := conflicts(ports_of(home_settings)):
             raise InUseError("; ".join(reasons) + ". Nothing was started")
-        create_databases(chosen)
+        create_databases(home_settings)
         end_abandoned_runs()
-        return _run(root, chosen, signals, Console(highlight=False, soft_wrap=True))
+        return _run(root, home_settings, signals, Console(highlight=False, soft_wrap=True))
 
 
 @contextmanager
@@ -97,25 +97,30 @@ def _signals() -> Iterator[queue.SimpleQueue[int]]:
             signal.signal(kind, handler)
 
 
-def _run(root: Path, chosen: Settings, signals: queue.SimpleQueue[int], console: Console) -> int:
-    logs = chosen.warehouse / "logs"
+def _run(
+    root: Path, home_settings: Settings, signals: queue.SimpleQueue[int], console: Console
+) -> int:
+    logs = home_settings.warehouse / "logs"
     calls = commands(
-        chosen.webserver_port, chosen.serving_port, chosen.mlflow_port, chosen.tracking_uri
+        home_settings.webserver_port,
+        home_settings.serving_port,
+        home_settings.mlflow_port,
+        home_settings.tracking_uri,
     )
-    calls["metrics"] = exporter_command(chosen.metrics_port)
-    if chosen.mlflow_is_elsewhere:
+    calls["metrics"] = exporter_command(home_settings.metrics_port)
+    if home_settings.mlflow_is_elsewhere:
         del calls["mlflow"]
-    ui = f"http://127.0.0.1:{chosen.webserver_port}"
-    console.print(_addresses(chosen, ui, logs, list(calls)), markup=False)
+    ui = f"http://127.0.0.1:{home_settings.webserver_port}"
+    console.print(_addresses(home_settings, ui, logs, list(calls)), markup=False)
     started: list[LoggedProcess] = []
     try:
         with Guardian() as guardian, dg.DagsterInstance.get() as instance:
             for name, call in calls.items():
                 started.append(LoggedProcess(name, call, logs / f"{name}.log", root))
                 guardian.guard(started[-1].group)
-            if note := renewal(Platform.of(chosen)):
+            if note := renewal(Platform.of(home_settings)):
                 console.print(note, markup=False)
-            news = News(instance, Platform.of(chosen).serving_client, ui)
+            news = News(instance, Platform.of(home_settings).serving_client, ui)
             return _watch(started, news, signals, console)
     finally:
         stop_all(started)
@@ -147,17 +152,17 @@ def _watch(
                 console.print(f"{datetime.now().astimezone():%H:%M:%S} {line}", markup=False)
 
 
-def _addresses(chosen: Settings, ui: str, logs: Path, names: Sequence[str]) -> str:
+def _addresses(home_settings: Settings, ui: str, logs: Path, names: Sequence[str]) -> str:
     """What runs where, and where each writes its log."""
-    endpoint = f"http://127.0.0.1:{chosen.serving_port}"
-    own = f"http://127.0.0.1:{chosen.mlflow_port}"
-    mlflow = chosen.tracking_uri if chosen.mlflow_is_elsewhere else own
+    endpoint = f"http://127.0.0.1:{home_settings.serving_port}"
+    own = f"http://127.0.0.1:{home_settings.mlflow_port}"
+    mlflow = home_settings.tracking_uri if home_settings.mlflow_is_elsewhere else own
     return (
         f"Dagster   {ui}\n"
         f"endpoint  {endpoint}   its routes: {endpoint}/docs\n"
         f"page      {endpoint}/app   for people; for you: {endpoint}/app/status\n"
         f"MLflow    {mlflow}\n"
-        f"metrics   {endpoint}/metrics and http://127.0.0.1:{chosen.metrics_port}/metrics\n"
+        f"metrics   {endpoint}/metrics and http://127.0.0.1:{home_settings.metrics_port}/metrics\n"
         f"logs      {logs}/: {', '.join(f'{name}.log' for name in names)}\n"
         "Ctrl-C stops all"
     )

@@ -62,7 +62,7 @@ class Rebuilt:
         return f"{name}: not identical, {why}; {self.overlap:.1%} of the top 10 are the same"
 
 
-def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator[Rebuilt]:
+def verify(home_settings: Settings, version: int, since: str | None = None) -> Iterator[Rebuilt]:
     """Rebuild a version from chunks, parameters, seed and parent; with `since` also its parents
     from that day on.
 
@@ -72,7 +72,7 @@ def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator
     Raises:
         VerifyError: something that decides the model is missing or of another version.
     """
-    adapters = Platform.of(chosen)
+    adapters = Platform.of(home_settings)
     store = adapters.bundle_store
     identity = adapters.model_registry.get(version).identity
     chain = [Bundle.open(store.served(identity), verify=True)]
@@ -84,8 +84,8 @@ def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator
         chain.insert(0, bundle)
     else:
         rebuilt = None
-    chunks = [one for some in adapters.warehouse.chunks().values() for one in some]
-    files = {(one.day, one.data_version): one.file for one in chunks}
+    chunks = [chunk for some in adapters.warehouse.chunks().values() for chunk in some]
+    files = {(chunk.day, chunk.data_version): chunk.file for chunk in chunks}
     days: dict[tuple[str, str], pd.DataFrame] = {}
     for bundle in chain:
         manifest = bundle.manifest
@@ -96,8 +96,8 @@ def verify(chosen: Settings, version: int, since: str | None = None) -> Iterator
                 days[partition] = _ratings(adapters.chunk_archive, file, *partition)
         places = _places(manifest.partitions)
         ratings = [
-            days[one].assign(record=days[one]["record"] + places[one])
-            for one in manifest.partitions
+            days[partition].assign(record=days[partition]["record"] + places[partition])
+            for partition in manifest.partitions
         ]
         rebuilt = _rebuild(trainer, manifest, ratings, rebuilt)
         yield compare(bundle, rebuilt)
@@ -107,9 +107,12 @@ def _places(partitions: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]
     """What is added to a chunk's numbers of records, as the warehouse does: they are distinct in a
     day that several sources deliver.
     """
-    source = {one: "/".join(one[1].split("/")[2:3]) or DEFAULT_SOURCE for one in partitions}
+    source = {
+        partition: "/".join(partition[1].split("/")[2:3]) or DEFAULT_SOURCE
+        for partition in partitions
+    }
     order = {name: place for place, name in enumerate(sorted(set(source.values())))}
-    return {one: order[source[one]] << 40 for one in partitions}
+    return {partition: order[source[partition]] << 40 for partition in partitions}
 
 
 def _trainer(manifest: Manifest) -> Trainer:
@@ -123,7 +126,7 @@ def _trainer(manifest: Manifest) -> Trainer:
         raise VerifyError(
             f"trained by version {manifest.training_version} of the code, this is {trainer.version}"
         )
-    found = partitions_digest(manifest.partitions)
+    digest = partitions_digest(manifest.partitions)
     identity = model_identity(
         family=manifest.family,
         training_version=manifest.training_version,
@@ -131,10 +134,10 @@ def _trainer(manifest: Manifest) -> Trainer:
         seed=manifest.seed,
         fit=manifest.fit,
         parent=manifest.parent,
-        partitions_digest=found,
+        partitions_digest=digest,
         data_until=manifest.data_until,
     )
-    if (found, identity) != (manifest.partitions_digest, manifest.identity):
+    if (digest, identity) != (manifest.partitions_digest, manifest.identity):
         raise VerifyError(
             f"{manifest.identity}: the identity is not the digest of what the manifest names"
         )

@@ -188,10 +188,10 @@ def landing_zone_watch(
     partitions = daily.get_partition_keys()
     fingerprints = landing_zone.fingerprints()
     # A file that is no partition yet is not remembered: it is news when its day is one.
-    found = {day: fingerprints[day] for day in partitions if day in fingerprints}
+    delivered = {day: fingerprints[day] for day in partitions if day in fingerprints}
     if path is not None:
-        found["movies"] = str(path.stat().st_mtime_ns)
-    changed = {key for key, fingerprint in found.items() if known.get(key) != fingerprint}
+        delivered["movies"] = str(path.stat().st_mtime_ns)
+    changed = {key for key, fingerprint in delivered.items() if known.get(key) != fingerprint}
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     requests = []
     if "movies" in changed:
@@ -208,4 +208,4 @@ def landing_zone_watch(
     for line in said[bool(not requests) :]:
         context.log.warning(line)
     reason = None if requests else "; ".join(said)
-    return dg.SensorResult(run_requests=requests, cursor=json.dumps(found), skip_reason=reason)
+    return dg.SensorResult(run_requests=requests, cursor=json.dumps(delivered), skip_reason=reason)

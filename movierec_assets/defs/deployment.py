@@ -72,7 +72,10 @@ def served_model(
             metadata={"failed": table(("endpoint", "cause"), failed.items())},
             allow_retries=False,  # the sensor asks again, with a new run for each attempt
         )
-    reloads = [(one.url, one.previous or 0, one.changed, round(one.seconds, 4)) for one in done]
+    reloads = [
+        (outcome.url, outcome.previous or 0, outcome.changed, round(outcome.seconds, 4))
+        for outcome in done
+    ]
     return dg.MaterializeResult(
         metadata={
             "version": production.number,

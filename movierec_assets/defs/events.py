@@ -43,7 +43,7 @@ def collected_events(
     collected again with the same events, without those that were taken back since. While the store
     cannot be reached days go on without events, which the next day's chunk then has.
     """
-    found: dict[str, Collected] = {}
+    chunks: dict[str, Collected] = {}
     unreached: dict[str, str] = {}
 
     def collect(day: str) -> None:
@@ -55,10 +55,10 @@ def collected_events(
             context.log.error(f"{day}: {error}")
             unreached[day] = str(error)
             return
-        found[day] = chunk_of(kept, day, event_log.types)
-        if found[day].rows or day in landing_zone.days(SOURCE):
+        chunks[day] = chunk_of(kept, day, event_log.types)
+        if chunks[day].rows or day in landing_zone.days(SOURCE):
             landing_zone.declare(SOURCE, DECLARATION)
-            landing_zone.deliver(day, found[day].content, SOURCE)
+            landing_zone.deliver(day, chunks[day].content, SOURCE)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         if not unreached:
@@ -68,7 +68,7 @@ def collected_events(
                 days_before(newest, settings.keep_seen_days),
             )
             context.log.info(f"{gone} events were kept long enough")
-        return {day: _metadata(found.get(day), unreached.get(day, NOT_OVER)) for day in days}
+        return {day: _metadata(chunks.get(day), unreached.get(day, NOT_OVER)) for day in days}
 
     def check() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(

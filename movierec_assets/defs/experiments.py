@@ -70,8 +70,8 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
     platform: Platform = context.resources.platform
     stores = stores_of(platform, context.resources.mlflow)
     day = config.day or datetime.now(UTC).date().isoformat()
-    trials = {one.name: one for one in platform.warehouse.trials()}
-    running = next((one for one in trials.values() if one.ended is None), None)
+    trials = {trial.name: trial for trial in platform.warehouse.trials()}
+    running = next((trial for trial in trials.values() if trial.ended is None), None)
     trained = set(platform.settings.arms) - {platform.settings.model}
     wrong = wrong_shares(config.shares, trained) or wrong_metric(config.metric)
     if running is not None and running.name != config.name:
@@ -172,12 +172,14 @@ def _renew_arms(
     production without the gate. A version that an endpoint refuses leaves the one before it.
     """
     stores = stores_of(platform, mlflow)
-    found: dict[str, Metadata] = {}
+    metadata: dict[str, Metadata] = {}
 
     def renew(day: str) -> None:
         trial = platform.warehouse.running()
         if trial is None or day != context.partition_keys[-1]:
-            found[day] = {"note": NONE if trial is None else "the last day of the run has the arms"}
+            metadata[day] = {
+                "note": NONE if trial is None else "the last day of the run has the arms"
+            }
             return
         try:
             renewed = stores.renewed(trial, _tags(context.run.run_id))
@@ -188,13 +190,13 @@ def _renew_arms(
             said = f"the arms of {trial.name} are not all renewed: {error}"
             context.log.error(said)
             platform.notifier.send(said)
-            found[day] = {"experiment": trial.name, "note": said}
+            metadata[day] = {"experiment": trial.name, "note": said}
             return
         shares = renewed.experiment.shares
         rows = [(arm.name, shares[arm.name], arm.version or 0) for arm in renewed.experiment.arms]
-        found[day] = {"experiment": trial.name, "arms": table(("arm", "share", "version"), rows)}
+        metadata[day] = {"experiment": trial.name, "arms": table(("arm", "share", "version"), rows)}
 
-    yield from each_day(context, renew, lambda days: {day: found[day] for day in days})
+    yield from each_day(context, renew, lambda days: {day: metadata[day] for day in days})
 
 
 def stores_of(platform: Platform, mlflow: Any) -> ArmStores:
@@ -229,16 +231,16 @@ def _planned(platform: Platform, config: Start, day: str) -> Plan | None:
         for arm, share in config.shares.items()
         if arm != PRODUCTION
     ]
-    return min(plans, key=lambda one: float(one.power[-1]))
+    return min(plans, key=lambda plan: float(plan.power[-1]))
 
 
 def _described(planned: Plan | None, config: Start) -> Metadata:
     if planned is None:
         return {"plan": "nobody was shown a list in the days before: there is nothing to plan by"}
     power, days = float(planned.power[-1]), len(planned.power)
-    found = f"after {planned.days} days" if planned.days else f"not in {days} days"
+    findable = f"after {planned.days} days" if planned.days else f"not in {days} days"
     return {
-        "plan": f"{config.effect:.0%} of {config.metric} is found with probability 0.8 {found}; "
+        "plan": f"{config.effect:.0%} of {config.metric} is found with probability 0.8 {findable}; "
         f"with {planned.users:,} users and {days} days with probability {power:.2f}",
         "power": round(power, 3),
         "users": planned.users,

@@ -80,8 +80,8 @@ def raw_ratings(
                 delivered[day][source] = sha256 = chunk_archive.store(day, content)
                 name = path.relative_to(landing_zone.path).as_posix()
                 chunk_archive.receipts.enter(day, sha256, name, meaning)
-                mine = [one for one in held(known.get(source, [])) if one.sha256 == sha256]
-                if any(one.declaration == meaning for one in mine):
+                mine = [chunk for chunk in held(known.get(source, [])) if chunk.sha256 == sha256]
+                if any(chunk.declaration == meaning for chunk in mine):
                     if known[source][-1].sha256 != sha256:
                         warehouse.touch_chunk(day, sha256, source)  # after one that was refused
                     continue
@@ -110,13 +110,13 @@ def _check_size(path: Path, limit: int) -> None:
 
 
 def _metadata(chunks: list[Chunk], delivered: Mapping[str, str]) -> Metadata:
-    found = [one for one in chunks if delivered.get(one.source) == one.sha256]
-    current = [one.sha256 for one in chunks if one.current]
+    ingested = [chunk for chunk in chunks if delivered.get(chunk.source) == chunk.sha256]
+    current = [chunk.sha256 for chunk in chunks if chunk.current]
     return {
-        "status": "; ".join(_status(one) for one in found),
-        "dagster/row_count": sum(one.rows for one in found),
-        "file": ", ".join(one.file for one in found),
-        "sha256": ", ".join(one.sha256 for one in found),
+        "status": "; ".join(_status(chunk) for chunk in ingested),
+        "dagster/row_count": sum(chunk.rows for chunk in ingested),
+        "file": ", ".join(chunk.file for chunk in ingested),
+        "sha256": ", ".join(chunk.sha256 for chunk in ingested),
         "current chunk": ", ".join(current) or "none",
         "chunks delivered": len(chunks),
     }

@@ -21,12 +21,12 @@ from movierec_assets.platform import Platform
 )
 def nothing_lost(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
     """Compare the stores of the home; each loss is named with what to do."""
-    found = losses(platform)
-    rows = [(loss.store, loss.found, loss.remedy) for loss in found]
+    lost = losses(platform)
+    rows = [(loss.store, loss.found, loss.remedy) for loss in lost]
     return dg.AssetCheckResult(
-        passed=not found,
+        passed=not lost,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(map(str, found)) or None,
+        description="; ".join(map(str, lost)) or None,
         metadata={"lost": table(("store", "found", "remedy"), rows)},
     )
 
@@ -42,11 +42,11 @@ def prune_versions(
     context: dg.OpExecutionContext, config: Prune, platform: dg.ResourceParam[Platform]
 ) -> None:
     """Say which versions are no longer needed, and remove them if that is wanted."""
-    chosen, warehouse = platform.settings, platform.settings.warehouse
-    removing = chosen.prune if config.apply is None else config.apply
+    home_settings, warehouse = platform.settings, platform.settings.warehouse
+    removing = home_settings.prune if config.apply is None else config.apply
     with maintenance(warehouse):
         before = bytes_by_store(warehouse)
-        plan = plan_prune(platform, chosen.keep_versions)
+        plan = plan_prune(platform, home_settings.keep_versions)
         context.log.info(f"{plan}; {in_words(before)}")
         if removing:
             prune(platform, plan, f"pruned {datetime.now(UTC).date().isoformat()}")
@@ -57,7 +57,10 @@ def prune_versions(
             "removed" if removing else "would be removed": str(plan),
             "versions": table(
                 ("version", "data until", "identity"),
-                [(one.number, one.data_until, one.identity) for one in plan.versions],
+                [
+                    (version.number, version.data_until, version.identity)
+                    for version in plan.versions
+                ],
             ),
             "kept": table(("version", "why"), sorted(plan.kept.items())),
             "bytes": table(("store", "before", "after"), stores),

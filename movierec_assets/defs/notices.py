@@ -93,7 +93,7 @@ def refused_days(
 
 def _refusal(refused: Chunk, chunks: Sequence[Chunk]) -> str:
     """A refused chunk, and what of its day is trained on instead."""
-    current = [one.sha256 for one in chunks if one.source == refused.source and one.current]
+    current = [chunk.sha256 for chunk in chunks if chunk.source == refused.source and chunk.current]
     if not current:
         return f"{refused.day} is refused and not trained on: {refused.reason}"
     return (

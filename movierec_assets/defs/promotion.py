@@ -98,8 +98,8 @@ def _metadata(
     compared = {role: found for role, found in compared.items() if found}
     prefixes = tuple(f"{role}_" for role in REFERENCES)
     own = {name: value for name, value in numbers.items() if not name.startswith(prefixes)}
-    figures = dict.fromkeys(name for found in compared.values() for name in found)
-    rows = [(name, *(found.get(name, "") for found in compared.values())) for name in figures]
+    figures = dict.fromkeys(name for numbers in compared.values() for name in numbers)
+    rows = [(name, *(numbers.get(name, "") for numbers in compared.values())) for name in figures]
     intervals = {
         role: Bounds(found["lower"], found["difference"], found["upper"], int(found["users"]))
         for role, found in compared.items()

@@ -195,6 +195,6 @@ def _by_segment(metrics: Mapping[str, float]) -> Metadata:
             segments.setdefault(part, {})[metric] = round(value, 5)
     if not segments:
         return {}
-    columns = list(dict.fromkeys(metric for found in segments.values() for metric in found))
+    columns = list(dict.fromkeys(metric for segment in segments.values() for metric in segment))
     rows = [[part, *(found.get(name, 0.0) for name in columns)] for part, found in segments.items()]
     return {"by segment": table(("segment", *columns), rows)}

@@ -60,20 +60,20 @@ def _tune(
     recipe = recipes(warehouse.arm, settings, warehouse)(newest)
     now = Fit(newest, recipe, warehouse.partitions(newest, settings.window_days))
     study = new_study(now.identity, f"sqlite:///{settings.warehouse / 'tuning.db'}", recipe.seed)
-    found = search(study, interactions, newest, recipe, config.trials)
+    best = search(study, interactions, newest, recipe, config.trials)
     metadata: dict[str, Any] = {
         "day": newest,
         "data": now.digest,
         "trials": sum(trial.state.is_finished() for trial in study.trials),
         "NDCG@10 on the slices": study.best_value,
         "with the current parameters": study.trials[0].value,
-        **{name: found[name] for name in searched(recipe)},
+        **{name: best[name] for name in searched(recipe)},
         **search_pictures(study),
     }
-    if found == recipe.parameters:
+    if best == recipe.parameters:
         metadata["verdict"] = "the current parameters are the best found"
         return dg.MaterializeResult(metadata=metadata)
-    proposed = replace(now, recipe=replace(recipe, parameters=found, by_size=frozenset()))
+    proposed = replace(now, recipe=replace(recipe, parameters=best, by_size=frozenset()))
     trained = train_day(proposed, interactions, None)
     bundle_store.write(trained)
     bundle = Bundle.open(bundle_store.served(proposed.identity))
@@ -82,7 +82,7 @@ def _tune(
     gate = Gate(settings, bundle_store, model_registry, warehouse)
     verdict = gate.verdict(trained.model, version, model_registry.versions(), warehouse.model)
     base = recipe.trainer.parameters(settings)
-    warehouse.record_tuned(trained.model, version.number, base, found, verdict.decision)
+    warehouse.record_tuned(trained.model, version.number, base, best, verdict.decision)
     reconcile_production(context.instance, model_registry, "tuned_parameters", context.run.run_id)
     judged = {"version": version.number, "verdict": verdict.decision, "reason": verdict.reason}
     return dg.MaterializeResult(metadata={**metadata, **judged})

@@ -114,7 +114,7 @@ def _tell_endpoint(
     """Let the store of events know the accepted ratings of a day; it knows those of events."""
     try:
         told = event_log.store.accepted()
-        for chunk in (one for one in warehouse.chunks([day])[day] if one.current):
+        for chunk in (chunk for chunk in warehouse.chunks([day])[day] if chunk.current):
             if told.get((day, chunk.source)) != chunk.data_version and chunk.data_version:
                 own = chunk.source == SOURCE
                 ratings = [] if own else warehouse.ratings_of_chunk(day, chunk.source)
@@ -141,31 +141,31 @@ def judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFra
 
 def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
     counted, newest = in_force(chunks), [some[-1] for some in by_source(chunks).values()]
-    refused = [f"{_of(one)}{one.reason}" for one in counted if one.reason]
+    refused = [f"{_of(chunk)}{chunk.reason}" for chunk in counted if chunk.reason]
     refused += [
-        f"{_of(one)}the newest chunk is refused: {one.reason}"
-        for one in newest
-        if one not in counted
+        f"{_of(chunk)}the newest chunk is refused: {chunk.reason}"
+        for chunk in newest
+        if chunk not in counted
     ]
     mended: dict[str, int] = {}
-    for one in counted:
-        for kind, rows in one.mended.items():
+    for chunk in counted:
+        for kind, rows in chunk.mended.items():
             mended[kind] = mended.get(kind, 0) + rows
     return {
-        "verdict": ", ".join(f"{_of(one)}{one.verdict or ''}" for one in counted),
+        "verdict": ", ".join(f"{_of(chunk)}{chunk.verdict or ''}" for chunk in counted),
         **({"reason": "; ".join(refused)} if refused else {}),
         "ratings by stars": histogram(summary.stars),
-        "dagster/row_count": sum(one.validated for one in counted if one.current),
-        "raw": sum(one.rows for one in counted),
-        "rejected": sum(one.rejected for one in counted),
-        "superseded": sum(one.superseded for one in counted),
-        "late": sum(one.late for one in counted),
+        "dagster/row_count": sum(chunk.validated for chunk in counted if chunk.current),
+        "raw": sum(chunk.rows for chunk in counted),
+        "rejected": sum(chunk.rejected for chunk in counted),
+        "superseded": sum(chunk.superseded for chunk in counted),
+        "late": sum(chunk.late for chunk in counted),
         **({"mended": table(("id", "rows"), mended.items())} if mended else {}),
         "users": summary.users,
         "movies": summary.movies,
         "not in catalogue": summary.not_in_catalogue,
         "mean rating": round(summary.mean, 4) if summary.mean is not None else "none",
-        "data version": ", ".join(one.data_version or "none" for one in counted),
+        "data version": ", ".join(chunk.data_version or "none" for chunk in counted),
         **(
             {"rejected by reason": table(("reason", "rows"), summary.reasons.items())}
             if summary.reasons

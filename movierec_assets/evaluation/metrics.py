@@ -55,13 +55,13 @@ def means(hits: Hits, relevant: Counts) -> dict[str, float]:
     """The mean of each of `USER_METRICS`, and of how many `users`; these alone where there are
     none.
     """
-    found = {"users": float(len(relevant))}
+    averages = {"users": float(len(relevant))}
     if len(relevant):
-        found |= {
+        averages |= {
             name: float(metric(hits, relevant, k).mean())
             for name, (metric, k) in USER_METRICS.items()
         }
-    return found
+    return averages
 
 
 def against_dislikes(hits: Hits, dislikes: Hits, relevant: Counts, k: int = 10) -> dict[str, float]:

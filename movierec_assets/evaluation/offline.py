@@ -86,8 +86,8 @@ def _judged(model: Model, held: Interactions) -> Judged:
     asked = (known_user & sampled[users])[held.users] & known_movie[held.movies]
     means = model.user_means[users[held.users]]
 
-    def pairs(chosen: NDArray[np.bool_]) -> Pairs:
-        among = asked & chosen
+    def pairs(mask: NDArray[np.bool_]) -> Pairs:
+        among = asked & mask
         return Pairs.of(users[held.users[among]], movies[held.movies[among]], len(model.item_ids))
 
     return Judged(
@@ -108,23 +108,23 @@ def _popular_lists(model: Model, users: NDArray[np.int64], width: int) -> NDArra
 def _means(model: Model, judged: Judged, lists: NDArray[np.int32], hits: Hits) -> dict[str, float]:
     """The metrics of these lists over all judged users."""
     popularity = np.asarray(model.popularity)
-    found = {
+    averages = {
         **means(hits, judged.liked),
         **against_dislikes(hits, judged.dislikes(lists), judged.liked),
         "coverage_at_10": coverage(lists, len(model.item_ids), 10),
         "novelty_at_10": novelty(lists, popularity, len(model.user_ids), 10),
     }
-    return {name: value for name, value in found.items() if name != "users"}
+    return {name: value for name, value in averages.items() if name != "users"}
 
 
 def _by_user_segment(model: Model, judged: Judged, hits: Hits) -> dict[str, dict[str, float]]:
     """Means over the users that rated so many movies in training."""
     rated = np.diff(model.seen_indptr)[judged.users]
-    found = {}
+    segments = {}
     for name, (least, below) in USER_SEGMENTS.items():
         some = (rated >= least) & (rated < (below or np.inf))
-        found[name] = means(hits[some], judged.liked[some])
-    return found
+        segments[name] = means(hits[some], judged.liked[some])
+    return segments
 
 
 def _by_movie_segment(

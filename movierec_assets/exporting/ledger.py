@@ -30,7 +30,7 @@ def warehouse_metrics(platform: Platform) -> Iterable[Metric]:
         ledger, models = warehouse.chunks(), warehouse.models()
         scores = warehouse.scores(LATEST)
     trained = [day for day, model in models.items() if model.identity is not None]
-    accepted = [day for day, some in ledger.items() if any(one.current for one in some)]
+    accepted = [day for day, some in ledger.items() if any(chunk.current for chunk in some)]
     yield _days(delivered=delivered, ingested=list(ledger), accepted=accepted, trained=trained)
     yield from _rows(ledger)
     yield _refused(ledger)
@@ -38,14 +38,14 @@ def warehouse_metrics(platform: Platform) -> Iterable[Metric]:
 
 
 def _days(**by_stage: Sequence[str]) -> Metric:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_days",
         "Days that a stage has; a backfill is done when all agree",
         labels=["stage"],
     )
     for stage, days in by_stage.items():
-        found.add_metric([stage], len(days))
-    return found
+        family.add_metric([stage], len(days))
+    return family
 
 
 def _rows(ledger: Mapping[str, Sequence[Chunk]]) -> Iterable[Metric]:
@@ -90,7 +90,7 @@ def _refused(ledger: Mapping[str, Sequence[Chunk]]) -> Metric:
 
 
 def _scores(scores: Sequence[Score]) -> Iterable[Metric]:
-    judged = [one for one in scores if one.production is not None]
+    judged = [score for score in scores if score.production is not None]
     ndcg = GaugeMetricFamily(
         "movierec_next_day_ndcg",
         "NDCG@10 on the newest evaluated day's ratings, of what was in production the day before, "

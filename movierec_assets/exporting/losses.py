@@ -18,7 +18,7 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 def loss_metrics(platform: Platform) -> Iterable[Metric]:
     """Compare the stores with each other; a home that has lost nothing has one sample, of 0."""
     warehouse = Warehouse(path=platform.warehouse.path, wait_s=WAIT_S)
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_losses",
         "What a store should have and has not, as `movierec status` says it; production counts "
         "until it is published",
@@ -26,5 +26,5 @@ def loss_metrics(platform: Platform) -> Iterable[Metric]:
     )
     lost = Counter(loss.store for loss in losses(replace(platform, warehouse=warehouse)))
     for store, count in (lost or {"none": 0}).items():
-        found.add_metric([store], count)
-    yield found
+        family.add_metric([store], count)
+    yield family

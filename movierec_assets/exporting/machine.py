@@ -36,12 +36,12 @@ NAMES = {
 
 def store_metrics(warehouse: Path) -> Iterable[Metric]:
     """Walk the warehouse: seconds on a large one, so it is asked for seldom."""
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_store_bytes", "Bytes on the disk of each store", labels=["store"]
     )
     for store, size in bytes_by_store(warehouse).items():
-        found.add_metric([store], size)
-    yield found
+        family.add_metric([store], size)
+    yield family
 
 
 def machine_metrics(home: Path, warehouse: Path) -> Iterable[Metric]:
@@ -73,8 +73,8 @@ def machine_metrics(home: Path, warehouse: Path) -> Iterable[Metric]:
         kinds.setdefault(process.kind, []).append(process)
     for kind, some in sorted(kinds.items()):
         running.add_metric([kind], len(some))
-        memory.add_metric([kind], sum(one.memory for one in some))
-        cpu.add_metric([kind], sum(one.cpu_s for one in some))
+        memory.add_metric([kind], sum(process.memory for process in some))
+        cpu.add_metric([kind], sum(process.cpu_s for process in some))
     yield from (running, memory, cpu)
 
 

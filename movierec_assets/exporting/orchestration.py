@@ -42,7 +42,7 @@ def orchestration_metrics(instance: dg.DagsterInstance, settings: Settings) -> I
 
 
 def _successes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> Metric:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_asset_last_success_timestamp_seconds",
         "When an asset was last materialized, of whatever day",
         labels=["asset"],
@@ -50,22 +50,22 @@ def _successes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> Met
     for record in instance.get_asset_records(keys):
         last = record.asset_entry.last_materialization_record
         if last is not None:
-            found.add_metric([record.asset_entry.asset_key.to_user_string()], last.timestamp)
-    return found
+            family.add_metric([record.asset_entry.asset_key.to_user_string()], last.timestamp)
+    return family
 
 
 def _runs(instance: dg.DagsterInstance) -> Metric:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_runs", "Runs that Dagster remembers, by status", labels=["status"]
     )
     for status in dg.DagsterRunStatus:
         count = instance.get_runs_count(dg.RunsFilter(statuses=[status]))
-        found.add_metric([status.value.lower()], count)
-    return found
+        family.add_metric([status.value.lower()], count)
+    return family
 
 
 def _last_failed(instance: dg.DagsterInstance) -> Metric:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_job_last_run_failed",
         "1 if the newest ended run of a job failed, 0 if it succeeded",
         labels=["dagster_job"],
@@ -75,12 +75,12 @@ def _last_failed(instance: dg.DagsterInstance) -> Metric:
     for run in instance.get_runs(dg.RunsFilter(statuses=ended), limit=LOOKED_AT):
         newest.setdefault(run.job_name, run.is_failure)
     for job, failed in newest.items():
-        found.add_metric([job], float(failed))
-    return found
+        family.add_metric([job], float(failed))
+    return family
 
 
 def _checks(instance: dg.DagsterInstance) -> Metric:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_check_passed",
         "1 if a check of an asset passed when it was last evaluated, else 0",
         labels=["asset", "check"],
@@ -90,12 +90,12 @@ def _checks(instance: dg.DagsterInstance) -> Metric:
     for key, record in latest.items():
         passed = PASSED.get(record.status.value)
         if passed is not None:
-            found.add_metric([key.asset_key.to_user_string(), key.name], passed)
-    return found
+            family.add_metric([key.asset_key.to_user_string(), key.name], passed)
+    return family
 
 
 def _daemon(instance: dg.DagsterInstance) -> Metric:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_daemon_heartbeat_timestamp_seconds",
         "When a part of Dagster's daemon last said that it runs, which it does every 30 s",
         labels=["part"],
@@ -103,5 +103,5 @@ def _daemon(instance: dg.DagsterInstance) -> Metric:
     heartbeats = instance.get_daemon_heartbeats()
     for part in instance.get_required_daemon_types():  # another version's parts are left out
         if part in heartbeats:
-            found.add_metric([part.lower()], heartbeats[part].timestamp)
-    return found
+            family.add_metric([part.lower()], heartbeats[part].timestamp)
+    return family

@@ -49,19 +49,21 @@ def registry_metrics(platform: Platform) -> Iterable[Metric]:
 
 
 def _verdicts(versions: Sequence[Version]) -> Metric:
-    found = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "movierec_versions", "Registered versions by the gate's verdict", labels=["verdict"]
     )
     counted = Counter(version.gate or "none" for version in versions)
     for verdict in VERDICTS:
-        found.add_metric([verdict], counted[verdict])
-    return found
+        family.add_metric([verdict], counted[verdict])
+    return family
 
 
 def _refusals_in_a_row(versions: Sequence[Version]) -> int:
-    newest = sorted(versions, key=lambda one: (one.data_until, one.number), reverse=True)
+    newest = sorted(
+        versions, key=lambda version: (version.data_until, version.number), reverse=True
+    )
     judged = [version for version in newest if version.gate is not None]
-    return next((n for n, one in enumerate(judged) if one.gate == "passed"), len(judged))
+    return next((n for n, version in enumerate(judged) if version.gate == "passed"), len(judged))
 
 
 class Deployments:

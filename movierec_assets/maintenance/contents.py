@@ -34,7 +34,9 @@ def files_of(warehouse: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(warehouse):
         at = Path(folder)
         left_out = LEFT_OUT if at == warehouse else set()
-        folders[:] = sorted(one for one in folders if one not in left_out and not _staged(one))
+        folders[:] = sorted(
+            folder for folder in folders if folder not in left_out and not _staged(folder)
+        )
         for name in sorted(names):
             path = at / name
             if (
@@ -49,12 +51,12 @@ def files_of(warehouse: Path) -> Iterator[Path]:
 
 def databases_of(warehouse: Path) -> list[Path]:
     """Every SQLite file, those that refer to others first: runs to versions, versions to days."""
-    found = [
+    databases = [
         file
         for file in sorted(warehouse.rglob("*.db"))
         if file.relative_to(warehouse).parts[0] not in LEFT_OUT
     ]
-    return sorted(found, key=lambda file: file.relative_to(warehouse).parts[0] != "dagster")
+    return sorted(databases, key=lambda file: file.relative_to(warehouse).parts[0] != "dagster")
 
 
 def snapshot_sqlite(source: Path, target: Path) -> None:
@@ -75,10 +77,10 @@ def settings_of(env: Path, *, secrets: bool) -> dict[str, str]:
         if SecretStr not in getattr(field.annotation, "__args__", (field.annotation,))
     }
     kept |= {"MLFLOW_TRACKING_URI"}
-    found = dotenv_values(env) if env.is_file() else {}
+    values = dotenv_values(env) if env.is_file() else {}
     return {
         key: value
-        for key, value in found.items()
+        for key, value in values.items()
         if value is not None and (secrets or key in kept or SERVING.fullmatch(key))
     }
 

@@ -15,13 +15,13 @@ def bytes_by_store(warehouse: Path) -> dict[str, int]:
     seen: set[tuple[int, int]] = set()
     names = {entry.name for entry in os.scandir(warehouse)} if warehouse.is_dir() else set()
     others = sorted(names - set(STORES) - {"migrations"})
-    found = {name: _bytes(warehouse / name, seen) for name in (*STORES, *others) if name in names}
-    return {name: size for name, size in found.items() if size}
+    sizes = {name: _bytes(warehouse / name, seen) for name in (*STORES, *others) if name in names}
+    return {name: size for name, size in sizes.items() if size}
 
 
 def in_words(sizes: dict[str, int]) -> str:
     """`bundles 28.1 MB, …`, the largest first."""
-    ordered = sorted(sizes.items(), key=lambda one: -one[1])
+    ordered = sorted(sizes.items(), key=lambda item: -item[1])
     parts = [f"{name} {size / 1e6:,.1f} MB" for name, size in ordered if size >= 100_000]
     return ", ".join([f"{sum(sizes.values()) / 1e6:,.1f} MB in all", *parts])
 

@@ -84,8 +84,8 @@ def unrecorded_models(
 ) -> dict[str, VersionRecord]:
     """The newest version of each day that has no model in the warehouse."""
     known = platform.warehouse.models()
-    found = {record.tags.get("partition"): record for record in kept.values()}
-    return {day: record for day, record in sorted(found.items()) if day and day not in known}
+    by_day = {record.tags.get("partition"): record for record in kept.values()}
+    return {day: record for day, record in sorted(by_day.items()) if day and day not in known}
 
 
 def lost_twins(platform: Platform) -> list[str]:
@@ -95,8 +95,8 @@ def lost_twins(platform: Platform) -> list[str]:
     trained = [model.identity for model in models if model.identity is not None]
     needed |= set(trained[-1:])
     store = platform.bundle_store
-    gone = sorted(one for one in needed if not store.twin(one).is_dir())
-    return sorted({day for one in gone for day in chain_to(store, models, one)})
+    gone = sorted(identity for identity in needed if not store.twin(identity).is_dir())
+    return sorted({day for identity in gone for day in chain_to(store, models, identity)})
 
 
 def chain_to(store: BundleStore, models: Sequence[DayModel], identity: str) -> list[str]:
@@ -144,8 +144,8 @@ def _settings(platform: Platform) -> Iterator[Loss]:
 
 def _chunks(platform: Platform) -> Iterator[Loss]:
     # What could not be read may never have been archived: it was too large, or lay outside.
-    ledger = [one for chunks in platform.warehouse.chunks().values() for one in chunks]
-    read = {(one.day, one.sha256) for one in ledger if not one.unreadable}
+    ledger = [chunk for chunks in platform.warehouse.chunks().values() for chunk in chunks]
+    read = {(chunk.day, chunk.sha256) for chunk in ledger if not chunk.unreadable}
     gone = sorted(read - archived(platform))
     if gone:
         yield Loss(
@@ -199,7 +199,9 @@ def lost_bundles(platform: Platform, kept: dict[int, VersionRecord]) -> list[Ver
     """The versions whose served bundle is not in its store."""
     store = platform.bundle_store
     return [
-        one for one in kept.values() if one.identity and not store.served(one.identity).is_dir()
+        record
+        for record in kept.values()
+        if record.identity and not store.served(record.identity).is_dir()
     ]
 
 

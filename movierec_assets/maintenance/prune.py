@@ -63,8 +63,10 @@ def plan_prune(platform: Platform, newest: int) -> Plan:
     for version in versions:  # what verify needs: the chain down to the month's cold model
         if version.identity in chain:
             reasons.setdefault(version.number, "a model that stays was started from it")
-    models = [one.identity for one in platform.warehouse.models().values() if one.identity]
-    compared = {one.identity for one in judged if not _once_a_month(reasons[one.number])}
+    models = [model.identity for model in platform.warehouse.models().values() if model.identity]
+    compared = {
+        version.identity for version in judged if not _once_a_month(reasons[version.number])
+    }
     compared |= set(compared_next(versions)) | set(models[-1:])
     return Plan(
         kept=reasons,
@@ -76,7 +78,9 @@ def plan_prune(platform: Platform, newest: int) -> Plan:
             and version.identity not in compared
             and platform.bundle_store.twin(version.identity).is_dir()
         ],
-        strays=_strays(platform, {one.identity for one in versions} | _of_days(platform, newest)),
+        strays=_strays(
+            platform, {version.identity for version in versions} | _of_days(platform, newest)
+        ),
     )
 
 
@@ -110,24 +114,24 @@ def finish_removals(platform: Platform) -> list[int]:
 
 def _parents(platform: Platform, versions: Sequence[Version]) -> dict[str, str | None]:
     """The identity that each version's model was warm-started from."""
-    found: dict[str, str | None] = {}
+    parents: dict[str, str | None] = {}
     for version in versions:
         try:
             path = platform.bundle_store.served(version.identity)
-            found[version.identity] = Bundle.open(path).manifest.parent
+            parents[version.identity] = Bundle.open(path).manifest.parent
         except BundleError:  # lost: `movierec status` names it
-            found[version.identity] = None
-    return found
+            parents[version.identity] = None
+    return parents
 
 
 def _of_days(platform: Platform, newest: int) -> set[str]:
     """The models of the days: all of the served arm, of the others those of the newest days."""
-    found: set[str] = set()
+    identities: set[str] = set()
     for arm in {*TRAINERS, *platform.settings.arms}:
-        models = [one.identity for one in platform.warehouse.models(arm=arm).values()]
+        models = [model.identity for model in platform.warehouse.models(arm=arm).values()]
         kept = models if arm == platform.warehouse.arm else models[-newest:]
-        found |= {identity for identity in kept if identity is not None}
-    return found
+        identities |= {identity for identity in kept if identity is not None}
+    return identities
 
 
 def _strays(platform: Platform, known: set[str]) -> list[Path]:

@@ -41,7 +41,7 @@ def restore(file: Path, home: Path) -> int:
             holds data.
     """
     warehouse = home / "warehouse"
-    held = next((one for one in STORES if _holds_files(warehouse / one)), None)
+    held = next((store for store in STORES if _holds_files(warehouse / store)), None)
     if held is not None:
         raise BackupError(f"{warehouse / held} holds data: restore into an empty home (--to)")
     home.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def _belongs(name: str) -> bool:
     """Whether a member may be there: a file of the warehouse that is not the program's own."""
     parts = Path(name).parts
     kept = len(parts) > 1 and parts[0] == "warehouse" and parts[1] not in LEFT_OUT
-    return kept or name in (MANIFEST, SETTINGS, *(f"home/{one}" for one in CONFIGURATION))
+    return kept or name in (MANIFEST, SETTINGS, *(f"home/{file}" for file in CONFIGURATION))
 
 
 def _become(staged: Path, before: Path) -> None:

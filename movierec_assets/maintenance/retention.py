@@ -13,9 +13,9 @@ LATER = "9999-12-31"  # after any day: who would be compared with a challenger o
 def compared_next(versions: Sequence[Version]) -> dict[str, str]:
     """Identity to role (production, anchor) of the versions that the next challenger meets."""
     challenger = Candidate(0, LATER, None)
-    found = references(challenger, [version.candidate for version in versions])
+    compared = references(challenger, [version.candidate for version in versions])
     identities = {version.number: version.identity for version in versions}
-    return {identities[number]: role for role, number in found.items()}
+    return {identities[number]: role for role, number in compared.items()}
 
 
 def kept_versions(
@@ -28,7 +28,7 @@ def kept_versions(
         production: the number that the alias names.
         served: numbers that an endpoint has committed.
     """
-    ordered = sorted(versions, key=lambda one: (one.data_until, one.number))
+    ordered = sorted(versions, key=lambda version: (version.data_until, version.number))
     reasons: dict[int, str] = {}
     for version in reversed(ordered[len(ordered) - min(newest, len(ordered)) :]):
         reasons[version.number] = f"one of the newest {newest}"

@@ -74,42 +74,45 @@ def findings(days: UserDays, limits: Limits) -> list[Finding]:
     """
     last = len(days.new_movies) - 1
     today, before = days.between(last, last + 1), days.between(0, last)
-    found = [_catalogue(days.outside, limits)]
+    measured = [_catalogue(days.outside, limits)]
     if last < FEWEST_DAYS:
         said = f"{last} days before it, of {FEWEST_DAYS} that are needed"
-        return [*found, Finding("other days", State.TOO_FEW, said)]
-    found += [_number(what, counts, limits) for what, counts in _counts(days).items()]
-    found.append(_new_movies(days.new_movies, today, limits))
+        return [*measured, Finding("other days", State.TOO_FEW, said)]
+    measured += [_number(what, counts, limits) for what, counts in _counts(days).items()]
+    measured.append(_new_movies(days.new_movies, today, limits))
     recent, earlier = days.between(last - 1, last + 1), days.between(0, last - 1)
     if len(recent) >= FEWEST_USERS:
-        found.append(_genres(recent, earlier, limits))
-    found += _odd(today, before, limits)
+        measured.append(_genres(recent, earlier, limits))
+    measured += _odd(today, before, limits)
     if len(today) < FEWEST_USERS:
         said = f"{len(today)} users, of {FEWEST_USERS} that are needed"
-        return [*found, Finding("users' ratings", State.TOO_FEW, said)]
+        return [*measured, Finding("users' ratings", State.TOO_FEW, said)]
     return [
-        *found,
+        *measured,
         _new_users(days, today, limits),
         _stars(today, before, limits),
         _popularity(today, before, limits),
     ]
 
 
-def drifting(found: Sequence[Finding]) -> list[Finding]:
+def drifting(findings_of_day: Sequence[Finding]) -> list[Finding]:
     """Those that are alarms."""
-    return [one for one in found if one.state is State.DRIFT]
+    return [finding for finding in findings_of_day if finding.state is State.DRIFT]
 
 
 def in_words(by_day: Mapping[str, Sequence[Finding]]) -> str:
     """A sentence for the findings of some days: the alarms, or what could not be told."""
     alarms = {day: drifting(found) for day, found in by_day.items()}
-    said = _sentences(alarms, lambda one: one.said)
+    said = _sentences(alarms, lambda finding: finding.said)
     if said:
         return said
     few = {
-        day: [one for one in found if one.state is State.TOO_FEW] for day, found in by_day.items()
+        day: [finding for finding in findings if finding.state is State.TOO_FEW]
+        for day, findings in by_day.items()
     }
-    unknown = _sentences(few, lambda one: f"{one.measure}: {one.state.value} ({one.said})")
+    unknown = _sentences(
+        few, lambda finding: f"{finding.measure}: {finding.state.value} ({finding.said})"
+    )
     return unknown or "as the days before"
 
 
@@ -178,7 +181,7 @@ def _genres(recent: UserDays, before: UserDays, limits: Limits) -> Finding:
     """
     usual = before.genre_shares.mean(axis=0)
     common = np.flatnonzero(usual >= LEAST_GENRE).tolist()
-    found: list[Finding] = []
+    shares: list[Finding] = []
     for genre in common:
         compared = different(recent.genre_shares[:, genre], before.genre_shares[:, genre])
         compared = Compared(compared.value, compared.usual, min(compared.p * len(common), 1.0))
@@ -186,12 +189,12 @@ def _genres(recent: UserDays, before: UserDays, limits: Limits) -> Finding:
             f"{compared.value:.0%} of a user's ratings are {before.genres[genre]} in two days, "
             f"usually {compared.usual:.0%}"
         )
-        found.append(
+        shares.append(
             _judged("genres", compared, min(compared.usual * LOST, limits.share), limits, said)
         )
-    if not found:
+    if not shares:
         return Finding("genres", State.TOO_FEW, "the catalogue has no genre of what is rated")
-    return min(drifting(found) or found, key=lambda one: one.p)
+    return min(drifting(shares) or shares, key=lambda finding: finding.p)
 
 
 def _odd(today: UserDays, before: UserDays, limits: Limits) -> Iterator[Finding]:

@@ -76,15 +76,15 @@ def looks(
     known = _residuals(_by_user(before, METRICS[metric], arms=False))
     users = {arm: _users(gains, arm, known) for arm in shares}
     control = users[next(iter(shares))]
-    counts = np.array([len(one.days) for one in users.values()], np.int64)
+    counts = np.array([len(user.days) for user in users.values()], np.int64)
     p = mismatch(counts, np.array(list(shares.values())))
     rest = lists.set_index("arm").to_dict("index")
-    found = []
+    seen = []
     for arm, own in users.items():
         compared = None if own is control else difference(control, own, bounds)
         about = rest.get(arm, {"fallbacks": 0.0, "failures": 0.0, "ms": 0.0})
         disliked = dislikes[dislikes["arm"] == arm]
-        found.append(
+        seen.append(
             Look(
                 arm=arm,
                 users=len(own.days),
@@ -97,33 +97,33 @@ def looks(
                 **{name: float(about[name]) for name in ("fallbacks", "failures", "ms")},
             )
         )
-    return found
+    return seen
 
 
-def sentence(found: Sequence[Look], metric: str, effect: float, last_day: bool) -> str:
+def sentence(looks_of_arms: Sequence[Look], metric: str, effect: float, last_day: bool) -> str:
     """What is known, and what to do.
 
     Args:
         effect: the least that is worth having, relative to the control.
         last_day: whether as many days as planned have passed.
     """
-    control, *arms = found
+    control, *arms = looks_of_arms
     if control.mismatch < MISMATCH_LEVEL:
-        came = ", ".join(f"{one.arm} {one.users:,}" for one in found)
+        came = ", ".join(f"{look.arm} {look.users:,}" for look in looks_of_arms)
         return (
             f"Nothing can be said: users did not come to the arms by their shares ({came}; "
             f"p = {control.mismatch:.1g}). Find out why, and start anew."
         )
     return " ".join(
-        [*(_about(one, control, metric, effect, last_day) for one in arms), *guards(found)]
+        [*(_about(arm, control, metric, effect, last_day) for arm in arms), *guards(looks_of_arms)]
     )
 
 
-def _about(one: Look, control: Look, metric: str, effect: float, last_day: bool) -> str:
-    if one.middle is None or one.low is None or one.high is None or not control.mean:
-        return f"{one.arm}: too few users to tell ({one.users:,} and {control.users:,})."
-    low, middle, high = (value / control.mean for value in (one.low, one.middle, one.high))
-    said = f"{one.arm}: {metric} {middle:+.1%} ({low:+.1%} to {high:+.1%}) against {control.arm}"
+def _about(arm: Look, control: Look, metric: str, effect: float, last_day: bool) -> str:
+    if arm.middle is None or arm.low is None or arm.high is None or not control.mean:
+        return f"{arm.arm}: too few users to tell ({arm.users:,} and {control.users:,})."
+    low, middle, high = (value / control.mean for value in (arm.low, arm.middle, arm.high))
+    said = f"{arm.arm}: {metric} {middle:+.1%} ({low:+.1%} to {high:+.1%}) against {control.arm}"
     if low > 0:
         return f"{said}: it is better. Conclude with it."
     if high < 0:
@@ -135,20 +135,20 @@ def _about(one: Look, control: Look, metric: str, effect: float, last_day: bool)
     return f"{said}: not known yet. Wait."
 
 
-def guards(found: Sequence[Look]) -> list[str]:
+def guards(looks_of_arms: Sequence[Look]) -> list[str]:
     """A sentence for each thing that an arm harms beside the metric."""
-    control, *arms = found
+    control, *arms = looks_of_arms
     said = []
-    for one in arms:
-        if one.failures:
-            said.append(f"{one.arm} was broken for {one.failures:.1%} of its lists.")
-        if one.fallbacks > control.fallbacks + FALLBACKS_MORE:
-            said.append(f"{one.arm} fell back for {one.fallbacks:.1%} of its lists.")
-        if control.ms and one.ms > SLOWER * control.ms:
-            said.append(f"{one.arm} takes {one.ms:.1f} ms a list, {control.arm} {control.ms:.1f}.")
-        more = one.dislikes - control.dislikes
-        if more > 0.1 * max(control.dislikes, 0.01) and one.users >= 100:
-            said.append(f"{one.arm} is disliked more: {one.dislikes:.3f} a user and day.")
+    for arm in arms:
+        if arm.failures:
+            said.append(f"{arm.arm} was broken for {arm.failures:.1%} of its lists.")
+        if arm.fallbacks > control.fallbacks + FALLBACKS_MORE:
+            said.append(f"{arm.arm} fell back for {arm.fallbacks:.1%} of its lists.")
+        if control.ms and arm.ms > SLOWER * control.ms:
+            said.append(f"{arm.arm} takes {arm.ms:.1f} ms a list, {control.arm} {control.ms:.1f}.")
+        more = arm.dislikes - control.dislikes
+        if more > 0.1 * max(control.dislikes, 0.01) and arm.users >= 100:
+            said.append(f"{arm.arm} is disliked more: {arm.dislikes:.3f} a user and day.")
     return said
 
 

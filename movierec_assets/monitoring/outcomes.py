@@ -67,20 +67,20 @@ def rates(user_days: pd.DataFrame, movies: pd.DataFrame, catalogue: int) -> list
     if user_days.empty:
         return []
     rows = user_days.assign(days=1)
-    found = []
+    measured = []
     for by, value, part in _parts(rows):
         for rate, (gains, over) in RATES.items():
             if part[over].sum():
-                found.append(_rate(by, value, rate, part, gains, over))
+                measured.append(_rate(by, value, rate, part, gains, over))
     for by, value, part in _parts(movies):
         if catalogue:
             different = len({movie for shown in part["movies"] for movie in shown})
             share = min(different / catalogue, 1.0)
             users = next(
-                (one.users for one in found if (one.dimension, one.value) == (by, value)), 0
+                (rate.users for rate in measured if (rate.dimension, rate.value) == (by, value)), 0
             )
-            found.append(Rate(by, value, "coverage", users, share, None, None))
-    return found
+            measured.append(Rate(by, value, "coverage", users, share, None, None))
+    return measured
 
 
 def _parts(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

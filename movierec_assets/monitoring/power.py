@@ -100,7 +100,7 @@ def _ratio(
     moments: list[NDArray[np.float64]], often: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(T,) ratio of sums and its variance, of users that come so often."""
-    users, y, d, yy, yd, dd = (often @ one for one in moments)
+    users, y, d, yy, yd, dd = (often @ moment for moment in moments)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = y / d
         residuals = yy - 2 * mean * yd + mean**2 * dd

@@ -41,7 +41,7 @@ def models_before(day: str, versions: Sequence[Candidate]) -> tuple[int | None, 
     earlier month.
     """
     today, month = Candidate(0, day, None), Candidate(0, f"{day[:7]}-01", None)
-    cold = [one for one in versions if one.fit == "cold"]
+    cold = [version for version in versions if version.fit == "cold"]
     return references(today, versions).get("production"), references(month, cold).get("production")
 
 
@@ -95,10 +95,10 @@ def _in_first_half(today: Interactions) -> NDArray[np.bool_]:
     return first
 
 
-def _entries(today: Interactions, chosen: NDArray[np.bool_], user: int) -> NDArray[np.int64]:
+def _entries(today: Interactions, mask: NDArray[np.bool_], user: int) -> NDArray[np.int64]:
     """Where a user's chosen ratings stand in the day's."""
     begin, end = today.indptr[user], today.indptr[user + 1]
-    return np.asarray(begin + np.flatnonzero(chosen[begin:end]))
+    return np.asarray(begin + np.flatnonzero(mask[begin:end]))
 
 
 def _seen_by(model: Model, today: Interactions) -> list[NDArray[np.integer[Any]]]:
@@ -140,10 +140,14 @@ def lead(scores: Sequence[Score]) -> tuple[float, float, float] | None:
     are the same ones more than chance would have it. None before there are ten days with both
     models.
     """
-    both = [one for one in scores if one.month_before is not None and one.production is not None]
+    both = [
+        score for score in scores if score.month_before is not None and score.production is not None
+    ]
     if len(both) < 10:
         return None
-    sums = np.array([(one.users * one.production, one.users * one.month_before) for one in both])  # type: ignore[operator]
+    users = np.array([score.users for score in both], float)
+    ndcg = np.array([(score.production, score.month_before) for score in both], float)
+    sums = users[:, None] * ndcg
     drawn = np.random.default_rng(0).integers(len(both), size=(RESAMPLES, len(both)))
     resampled = sums[drawn].sum(axis=1)
     if not resampled[:, 1].all():

@@ -41,7 +41,7 @@ def production_age(
         return ProductionAge(0, "")
     if production is not None and production.pinned is not None:
         return ProductionAge(len(unseen), f"version {production.number} is pinned")
-    newer = [one for one in versions if one.data_until > until and not one.on_trial]
+    newer = [version for version in versions if version.data_until > until and not version.on_trial]
     newest = max(newer, key=lambda version: (version.data_until, version.number), default=None)
     if newest is None or newest.data_until < unseen[-1]:
         return ProductionAge(len(unseen), f"{unseen[-1]} has no registered model yet")

@@ -55,7 +55,10 @@ def _production(status: Status) -> ReportedProduction | None:
 
 def _days(status: Status) -> tuple[ReportedDay, ...]:
     """The newest days of the ledger, the newest first; of a day's versions the last one."""
-    versions = {one.data_until: one for one in sorted(status.versions, key=lambda one: one.number)}
+    versions = {
+        version.data_until: version
+        for version in sorted(status.versions, key=lambda version: version.number)
+    }
     days = sorted({*status.ingested, *status.refused}, reverse=True)[:DAYS]
     return tuple(
         ReportedDay(

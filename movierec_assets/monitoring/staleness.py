@@ -24,18 +24,18 @@ def stale_days(
         window_days: of the training data; None for all.
     """
     days_with_ratings = {day for day, _ in partitions}
-    one_by_one = list(models)
-    expected = running_digests(partitions, [one.day for one in one_by_one], window_days)
+    in_order = list(models)
+    expected = running_digests(partitions, [model.day for model in in_order], window_days)
     before: dict[str, DayModel] = {}
     stale: dict[str, None] = {}
-    for one in one_by_one:
-        yesterday = (date.fromisoformat(one.day) - timedelta(days=1)).isoformat()
+    for model in in_order:
+        yesterday = (date.fromisoformat(model.day) - timedelta(days=1)).isoformat()
         parent = before.get(yesterday)
-        if _differs(one, parent, expected, days_with_ratings) or (
-            _follows(one) and yesterday in stale
+        if _differs(model, parent, expected, days_with_ratings) or (
+            _follows(model) and yesterday in stale
         ):
-            stale[one.day] = None
-        before[one.day] = one
+            stale[model.day] = None
+        before[model.day] = model
     return list(stale)
 
 

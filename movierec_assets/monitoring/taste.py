@@ -31,9 +31,9 @@ def taste(scores: Sequence[Score]) -> Finding:
     Args:
         scores: of all days so far, ascending.
     """
-    judged = [one for one in scores if one.production is not None]
-    values = np.array([one.production for one in judged], float)
-    users = np.array([one.users for one in judged], float)
+    judged = [score for score in scores if score.production is not None]
+    values = np.array([score.production for score in judged], float)
+    users = np.array([score.users for score in judged], float)
     begin = max(len(judged) - RECENT - BEFORE, 0)
     recent, before = slice(len(judged) - RECENT, None), slice(begin, len(judged) - RECENT)
     if len(judged) < RECENT + FEWEST_BEFORE:

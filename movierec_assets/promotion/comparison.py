@@ -64,7 +64,9 @@ class Holdout:
         users = twin.user_ids[rows]
         trained = training_pairs(twin, users, movies)
         held = training_pairs(served, users, movies, liked=True).without(trained)
-        known = Pairs.union([trained, *(training_pairs(one, users, movies) for one in references)])
+        known = Pairs.union(
+            [trained, *(training_pairs(reference, users, movies) for reference in references)]
+        )
         judged = Judged(held.without(known))
         excluded = known.by_user(judged.users)
         vectors = twin.user_vectors(rows[judged.users])
@@ -150,11 +152,11 @@ def training_pairs(
     entries = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
     places, has = rows_of(movie_ids, model.item_ids)
     rated = model.seen_items[entries]
-    chosen = has[rated]
+    movies_rated = has[rated]
     if liked:
-        chosen &= model.liked[entries]
+        movies_rated &= model.liked[entries]
     users = np.repeat(np.arange(len(user_ids)), counts)
-    return Pairs.ascending(users[chosen], places[rated[chosen]], len(movie_ids))
+    return Pairs.ascending(users[movies_rated], places[rated[movies_rated]], len(movie_ids))
 
 
 def rank(

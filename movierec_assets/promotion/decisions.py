@@ -42,16 +42,18 @@ def tag_changes(
     """
     if not reason.strip():
         raise ChangeError(f"{action} version {number}: say why, the reason is empty")
-    version = next((one for one in versions if one.number == number), None)
+    version = next((version for version in versions if version.number == number), None)
     if version is None:
-        numbers = [one.number for one in versions]
+        numbers = [version.number for version in versions]
         known = f"{min(numbers)} to {max(numbers)}" if numbers else "none"
         raise ChangeError(f"there is no version {number}: there are {known}")
     refusal = _refusal(action, version)
     if refusal is not None:
         raise ChangeError(f"{action} version {number}: {refusal}")
     if action == "pin":  # the others' first: two pins would leave the newer data in production
-        others = [one.number for one in versions if one.pinned is not None and one is not version]
+        others = [
+            other.number for other in versions if other.pinned is not None and other is not version
+        ]
         unpin = [TagChange(other, "pinned", None) for other in others]
         return [*unpin, TagChange(number, "pinned", reason)]
     if action == "unpin":

@@ -97,11 +97,11 @@ def named(prefix: str, group: Group) -> dict[str, float]:
 
 def explain(name: str, group: Group, whom: str) -> str:
     """Why a group of users decides as it does."""
-    numbers, found = group.numbers, group.interval
+    numbers, interval = group.numbers, group.interval
     own, other = numbers["challenger_ndcg_at_10"], numbers["ndcg_at_10"]
     reason = f"NDCG@10 {own:.4f} against {name}'s {other:.4f}"
-    if math.isfinite(found.difference):
-        reason += f": {found.difference:+.1%}, at worst {found.lower:+.1%}"
+    if math.isfinite(interval.difference):
+        reason += f": {interval.difference:+.1%}, at worst {interval.lower:+.1%}"
     reason += f", of {whom}"
     if group.decision == "refused":
         return f"{reason}, which is below {-group.margin:+.1%}"

@@ -118,12 +118,12 @@ def _not_whole(numbers: Mapping[str, float], site: SmallSite, *, first: bool) ->
     if broken:
         yield Finding("refused", f"not finite: {', '.join(broken)}")
     if numbers["residual_movies"] > limits.residual:
-        found = f"{numbers['residual_movies']:.3f} (at most {limits.residual:g})"
-        yield Finding("refused", f"its vectors do not fit its own ratings: residual {found}")
+        residual = f"{numbers['residual_movies']:.3f} (at most {limits.residual:g})"
+        yield Finding("refused", f"its vectors do not fit its own ratings: residual {residual}")
     highest = USERS_PER_MOVIES * limits.residual
     if numbers["residual_users"] > highest and not first:
-        found = f"{numbers['residual_users']:.2f} (at most {highest:.2g})"
-        yield Finding("refused", f"the fit has not converged: residual of users {found}")
+        residual = f"{numbers['residual_users']:.2f} (at most {highest:.2g})"
+        yield Finding("refused", f"the fit has not converged: residual of users {residual}")
     if site.held < site.accepted:
         yield Finding("refused", f"holds {site.held:,} of {site.accepted:,} accepted ratings")
     if not numbers["overlap"] >= limits.overlap:  # NaN where no user is in both

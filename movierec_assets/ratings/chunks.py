@@ -46,7 +46,7 @@ def parse_chunk(
     Raises:
         ChunkError: no bytes, undecodable, torn, too large, or not the columns in every row.
     """
-    suffix = next((one for one in reversed(SUFFIXES) if name.lower().endswith(one)), None)
+    suffix = next((ending for ending in reversed(SUFFIXES) if name.lower().endswith(ending)), None)
     if suffix is None:
         raise ChunkError(name, f"unknown format {suffix_of(name)!r}, expected {_EXPECTED}")
     if not content:
@@ -110,15 +110,15 @@ def _json_rows(content: bytes, name: str, wanted: Mapping[str, str]) -> Iterator
         raise ChunkError(name, "no newline at the end: the file may be cut short")
     for line, text in enumerate(BytesIO(content), 1):
         try:
-            found = json.loads(text, parse_float=str, parse_int=str)
+            record = json.loads(text, parse_float=str, parse_int=str)
         except ValueError as error:  # also what is not UTF-8
             raise ChunkError(name, f"not JSON: {error}", line) from error
-        if not isinstance(found, dict):
+        if not isinstance(record, dict):
             raise ChunkError(name, "not a JSON object", line)
         if line == 1:
-            check_columns(list(found), list(wanted.values()), name, line, ignore_others=True)
-        values = [found.get(field) for field in wanted.values()]
-        yield ["" if one is None else str(one) for one in values]
+            check_columns(list(record), list(wanted.values()), name, line, ignore_others=True)
+        values = [record.get(field) for field in wanted.values()]
+        yield ["" if value is None else str(value) for value in values]
 
 
 def _unpacked(content: bytes, name: str, limit: int) -> bytes:

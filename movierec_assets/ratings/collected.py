@@ -54,28 +54,28 @@ def chunk_of(kept: Iterable[KeptEvent], day: str, types: Mapping[str, EventType]
     left_out: Counter[str] = Counter()
     count: Counter[str] = Counter()
     rows = []
-    for _, some in groupby(kept, lambda one: one.event.user_id):
+    for _, of_user in groupby(kept, lambda kept_event: kept_event.event.user_id):
         opinions: set[str] = set()
         theirs: list[tuple[KeptEvent, float]] = []
-        for one in sorted(some, key=lambda one: one.event.timestamp):
-            mine = one.delivery == day
-            reason, stars = _judge(one, types, opinions)
+        for each in sorted(of_user, key=lambda kept_event: kept_event.event.timestamp):
+            mine = each.delivery == day
+            reason, stars = _judge(each, types, opinions)
             if reason == TAKES_BACK:
                 before = len(theirs)
-                theirs = [(k, s) for k, s in theirs if k.event.movie_id != one.event.movie_id]
+                theirs = [(k, s) for k, s in theirs if k.event.movie_id != each.event.movie_id]
                 left_out["taken back"] += before - len(theirs)
             if mine:
-                count[one.event.type] += 1
+                count[each.event.type] += 1
                 if stars is None:
                     left_out[reason] += 1
                 else:
-                    theirs.append((one, stars))
+                    theirs.append((each, stars))
         rows += theirs
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*COLUMNS, "event_id"))
-    for one, stars in rows:
-        event = one.event
+    for kept_event, stars in rows:
+        event = kept_event.event
         writer.writerow((event.user_id, event.movie_id, stars, event.timestamp, event.event_id))
     return Collected(text.getvalue().encode(), len(rows), left_out, count)
 
@@ -84,11 +84,11 @@ TAKES_BACK = "takes back what was said before"
 
 
 def _judge(
-    one: KeptEvent, types: Mapping[str, EventType], opinions: set[str]
+    kept: KeptEvent, types: Mapping[str, EventType], opinions: set[str]
 ) -> tuple[str, float | None]:
     """Why an event is not in a chunk, or the stars that it is worth; opinions are kept in mind."""
-    event, kind = one.event, types.get(one.event.type)
-    if one.removed:
+    event, kind = kept.event, types.get(kept.event.type)
+    if kept.removed:
         return "taken back", None
     if kind is None:
         return "of a type that is not declared any more", None

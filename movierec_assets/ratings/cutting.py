@@ -72,8 +72,8 @@ def days_of(seconds: NDArray[np.int64], zone: str) -> list[str]:
     last = pd.Timestamp.max.value // 10**9 - 2 * 86_400  # room for any zone
     stamps = pd.to_datetime(np.where(known, np.minimum(seconds, last), 0), unit="s", utc=True)
     days = stamps.tz_convert(zone).tz_localize(None).to_numpy().astype("datetime64[D]").astype(str)
-    found: list[str] = np.where(known, days, NO_DAY).tolist()
-    return found
+    day_of_row: list[str] = np.where(known, days, NO_DAY).tolist()
+    return day_of_row
 
 
 def ended_day(now: datetime, zone: str, wait: timedelta) -> str:
@@ -107,13 +107,13 @@ def cut(
             return {}
         start = max(first, over[0] if over else ended)
     last = min(ended, _later(start, most - 1))
-    found: dict[str, list[str]] = {one: [] for one in _range(start, last)}
-    for day in days if found else ():
+    lines_by_day: dict[str, list[str]] = {day: [] for day in _range(start, last)}
+    for day in days if lines_by_day else ():
         if day < start or day > tomorrow:
-            found[start].append(day)
+            lines_by_day[start].append(day)
         elif day <= last:
-            found[day].append(day)
-    return found
+            lines_by_day[day].append(day)
+    return lines_by_day
 
 
 def _later(day: str, days: int) -> str:

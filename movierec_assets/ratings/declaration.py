@@ -161,8 +161,8 @@ class Declaration(_Strict):
         """When a file's day begins, and when it has ended; both with their zone."""
         zone = ZoneInfo(self.day_zone)
         start, end = (
-            datetime(one.year, one.month, one.day, tzinfo=zone)
-            for one in (day, day + timedelta(days=1))
+            datetime(date_.year, date_.month, date_.day, tzinfo=zone)
+            for date_ in (day, day + timedelta(days=1))
         )
         return start, end
 
@@ -183,7 +183,7 @@ def parse_declaration(text: str, name: str) -> Declaration:
         raise DeclarationError(f"{name}: not TOML: {error}") from error
     except ValidationError as error:
         said = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+            f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()
         )
         raise DeclarationError(f"{name}: {said}") from error
 

@@ -70,7 +70,9 @@ def other_separator(header: Sequence[str], separator: str, expected: Sequence[st
     """That a header would have the expected columns with another separator, if it would."""
     line = separator.join(header)
     for other, name in _SEPARATORS.items():
-        if other != separator and set(expected) <= {one.strip('" ') for one in line.split(other)}:
+        if other != separator and set(expected) <= {
+            field.strip('" ') for field in line.split(other)
+        }:
             wanted = _SEPARATORS.get(separator, repr(separator))
             return f"the separator is {name}, expected {wanted}"
     return None

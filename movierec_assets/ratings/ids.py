@@ -31,8 +31,8 @@ _WHOLE = re.compile(r"([0-9]+)\.0+")
 
 
 def _whole(text: str) -> str:
-    found = _WHOLE.fullmatch(text)
-    return found[1] if found else text
+    match = _WHOLE.fullmatch(text)
+    return match[1] if match else text
 
 
 _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
@@ -66,13 +66,13 @@ def mend(text: str) -> tuple[str, tuple[str, ...]]:
 def mend_all(ids: pd.Series[str]) -> tuple[pd.Series[str], Mapping[str, int]]:
     """`mend` for a column: the ids (object), and how many rows each kind of mending touched."""
     codes, unique = pd.factorize(ids.to_numpy(object))
-    found = [mend(text) for text in unique]
-    if not any(kinds for _, kinds in found):
+    mended = [mend(text) for text in unique]
+    if not any(kinds for _, kinds in mended):
         return ids, {}
     rows = np.bincount(codes, minlength=len(unique))
     counts: dict[str, int] = {}
-    for (_, kinds), count in zip(found, rows.tolist(), strict=True):
+    for (_, kinds), count in zip(mended, rows.tolist(), strict=True):
         for kind in kinds:
             counts[kind] = counts.get(kind, 0) + count
-    kept = np.array([text for text, _ in found], dtype=object)[codes]
+    kept = np.array([text for text, _ in mended], dtype=object)[codes]
     return pd.Series(kept, index=ids.index, dtype=object), counts

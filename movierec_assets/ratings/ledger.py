@@ -56,7 +56,8 @@ def by_source(chunks: Iterable[Chunk]) -> dict[str, list[Chunk]]:
 def in_force(chunks: Iterable[Chunk]) -> list[Chunk]:
     """Of a day's chunks, the current one of each source; the last delivered where none is."""
     return [
-        next((one for one in some if one.current), some[-1]) for some in by_source(chunks).values()
+        next((chunk for chunk in some if chunk.current), some[-1])
+        for some in by_source(chunks).values()
     ]
 
 
@@ -65,10 +66,10 @@ def held(chunks: Iterable[Chunk]) -> list[Chunk]:
     the last delivered if it could be read.
     """
     return [
-        one
+        chunk
         for some in by_source(chunks).values()
-        for one in some
-        if one.current or (one is some[-1] and not one.unreadable)
+        for chunk in some
+        if chunk.current or (chunk is some[-1] and not chunk.unreadable)
     ]
 
 

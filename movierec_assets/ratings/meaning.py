@@ -72,8 +72,8 @@ def seconds_of(texts: pd.Series[str], declared: Declaration) -> NDArray[np.int64
     """(N,) whole seconds since 1970, rounded down; NumPy's NaT where a text is no point in time."""
     codes, unique = pd.factorize(texts.to_numpy(object))
     read = _tick if declared.time.format is None else _moment
-    found = [read(text, declared.time) for text in unique]
-    return np.array(found or [0], dtype=np.int64)[codes] if len(codes) else np.empty(0, np.int64)
+    moments = [read(text, declared.time) for text in unique]
+    return np.array(moments or [0], dtype=np.int64)[codes] if len(codes) else np.empty(0, np.int64)
 
 
 def _tick(text: str, time: Time) -> int:
@@ -87,12 +87,12 @@ def _tick(text: str, time: Time) -> int:
 def _moment(text: str, time: Time) -> int:
     try:
         if time.format == "iso":
-            found = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text)
         else:
-            found = datetime.strptime(text, time.format or "")  # noqa: DTZ007 - the zone follows
+            moment = datetime.strptime(text, time.format or "")  # noqa: DTZ007 - the zone follows
     except ValueError:
         return _NO_TIME
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=ZoneInfo(time.zone))
-    seconds = math.floor(found.astimezone(UTC).timestamp())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(time.zone))
+    seconds = math.floor(moment.astimezone(UTC).timestamp())
     return min(seconds, _LAST_SECOND) if seconds >= 0 else _NO_TIME

@@ -62,8 +62,8 @@ def _texts(values: pa.ChunkedArray, column: str, name: str, ours: str) -> list[s
     if pa.types.is_dictionary(values.type):
         if _is_text(values.type.value_type):
             sizes = [
-                pc.sum(pc.binary_length(one.dictionary).take(one.indices)).as_py()
-                for one in values.chunks
+                pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()
+                for chunk in values.chunks
             ]
             if (size := sum(filter(None, sizes))) > MAX_TEXT:
                 raise ChunkError(

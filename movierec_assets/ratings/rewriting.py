@@ -57,10 +57,10 @@ def _json_without(
     kept, count = [], 0
     for number, line in enumerate(io.BytesIO(content), start=1):
         try:
-            found = json.loads(line, parse_int=str, parse_float=str)
+            record = json.loads(line, parse_int=str, parse_float=str)
         except ValueError as error:
             raise ChunkError(name, f"not JSON: {error}", number) from error
-        if isinstance(found, dict) and is_theirs(str(found.get(layout.column))):
+        if isinstance(record, dict) and is_theirs(str(record.get(layout.column))):
             count += 1
         else:
             kept.append(line)

@@ -93,8 +93,8 @@ def _refuse_rows(tables: sa.MetaData, target: sa.Connection) -> None:
             raise MoveError(f"its table {table.name} has {number} rows: name an empty database")
 
 
-def _refuse_unknown(file: Path, found: sa.MetaData, tables: sa.MetaData) -> None:
-    for name, table in found.tables.items():
+def _refuse_unknown(file: Path, present: sa.MetaData, tables: sa.MetaData) -> None:
+    for name, table in present.tables.items():
         columns = set(tables.tables[name].columns.keys()) if name in tables.tables else set()
         missing = [column.name for column in table.columns if column.name not in columns]
         if missing:

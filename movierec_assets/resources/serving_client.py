@@ -70,8 +70,8 @@ class ServingClient:
 
     def served(self, url: str) -> int | None:
         """The version an endpoint serves, None while it has none; raises as `model`."""
-        found = self.model(url)
-        return found.version if found is not None else None
+        model = self.model(url)
+        return model.version if model is not None else None
 
     def model(self, url: str) -> ServedVersion | None:
         """What an endpoint serves, None while it has nothing.
@@ -127,7 +127,7 @@ class ServingClient:
         Raises:
             EndpointError: one of the requests got no answer, or no list.
         """
-        found: list[Answer] = []
+        answers: list[Answer] = []
         for start in range(
             0, len(user_ids), A_CONNECTION
         ):  # a connection is one process of the endpoint
@@ -135,8 +135,8 @@ class ServingClient:
                 for user_id in user_ids[start : start + A_CONNECTION]:
                     path = f"/recommend/{quote(user_id, safe='')}"
                     answer = client.get(path, params={"n": n, "shown": "false"})
-                    found.append(_answer(user_id, _body(url, answer, "model_version"), answer))
-        return found
+                    answers.append(_answer(user_id, _body(url, answer, "model_version"), answer))
+        return answers
 
     def recommended_together(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
         """The same by one request, at most 1,000 users: LitServe's workers answer it.

@@ -40,8 +40,8 @@ class SourceTable:
 
     def newest(self) -> Mark | None:
         """The highest watermark there is, None in an empty table."""
-        found = self._connection.execute(sa.select(sa.func.max(self._mark))).scalar_one()
-        return None if found is None else self._as_mark(found)
+        mark = self._connection.execute(sa.select(sa.func.max(self._mark))).scalar_one()
+        return None if mark is None else self._as_mark(mark)
 
     def without_mark(self) -> int:
         """How many rows have no watermark: they are never read."""

@@ -177,8 +177,8 @@ def _fault(file: Path, name: str, declared: Declaration, id_pattern: str) -> Chu
         _, header = next(rows)
         at = {ours: header.index(theirs) for ours, theirs in declared.names.items()}
         for line, fields in rows:
-            found = {ours: fields[place] for ours, place in at.items()}
-            if (cause := _cause(found, declared, id_pattern)) is not None:
+            fields_by_name = {ours: fields[place] for ours, place in at.items()}
+            if (cause := _cause(fields_by_name, declared, id_pattern)) is not None:
                 return ChunkError(name, cause, line)
     except ChunkError as error:
         return error

@@ -64,14 +64,14 @@ def running_digests(
     Without a window one pass over the partitions: 5,000 days would hash 12 million of them
     otherwise.
     """
-    found: dict[str, str | None] = {}
+    digests: dict[str, str | None] = {}
     if window_days is not None:
         keys = [day for day, _ in partitions]
         for day in days:
             since = (date.fromisoformat(day) - timedelta(days=window_days)).isoformat()
             within = partitions[bisect_right(keys, since) : bisect_right(keys, day)]
-            found[day] = partitions_digest(within) if within else None
-        return found
+            digests[day] = partitions_digest(within) if within else None
+        return digests
     running, position = hashlib.sha256(b"["), 0
     for day in days:
         while position < len(partitions) and partitions[position][0] <= day:
@@ -79,5 +79,5 @@ def running_digests(
             position += 1
         ended = running.copy()
         ended.update(b"]")
-        found[day] = ended.hexdigest() if position else None
-    return found
+        digests[day] = ended.hexdigest() if position else None
+    return digests

@@ -176,8 +176,8 @@ def main(master: str, folder: Path) -> None:
         context = connect(master)
         try:
             pipes.log.info(f"Spark {context.version} at {master}, {context.applicationId}")
-            found = " and ".join(sorted(kernels(context)))
-            (folder / KERNELS).write_text(found, encoding="utf-8")
+            names = " and ".join(sorted(kernels(context)))
+            (folder / KERNELS).write_text(names, encoding="utf-8")
             regularization, iterations = float(numbers[0]), int(numbers[1])
             solved = alternate(
                 context, matrix, (users, movies), regularization, iterations, pipes.log.info

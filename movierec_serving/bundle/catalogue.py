@@ -162,9 +162,9 @@ class Catalogue:
         for name, (dtype, axes) in LAYOUT.items():
             array: NDArray[Any] = getattr(self, name)
             shape = tuple(extents.get(axis, array.size) for axis in axes)
-            found = "|S" if array.dtype.kind == "S" else array.dtype.str
-            if (found, array.shape) != (dtype, shape):
-                text = f"{name} is {found} {array.shape}, must be {dtype} {shape}"
+            kind = "|S" if array.dtype.kind == "S" else array.dtype.str
+            if (kind, array.shape) != (dtype, shape):
+                text = f"{name} is {kind} {array.shape}, must be {dtype} {shape}"
                 raise BundleError(f"{where}: {text}")
 
     def check_values(self, where: str) -> None:

@@ -87,17 +87,17 @@ def _move_into_place(staged: Path, final: Path) -> None:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> None:
+def _exchange(path: Path, other: Path) -> None:
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:  # not Linux: for a moment nothing is there
         aside = other.with_name(f".old-{other.name}-{secrets.token_hex(6)}")
         other.rename(aside)
-        one.rename(other)
-        aside.rename(one)
+        path.rename(other)
+        aside.rename(path)
         return
-    if rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
-        raise OSError(ctypes.get_errno(), f"{other} could not be replaced by {one}")
+    if rename(AT_FDCWD, os.fsencode(path), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
+        raise OSError(ctypes.get_errno(), f"{other} could not be replaced by {path}")
 
 
 def _sweep_leftovers(final: Path) -> None:

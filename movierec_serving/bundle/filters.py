@@ -101,7 +101,7 @@ def _genres(catalogue: Catalogue, field: str, names: Sequence[str]) -> Mask:
 
 def _movies_where(catalogue: Catalogue, where: Sequence[str]) -> list[NDArray[np.int32]]:
     """Of each column that is named the rows with one of the values asked for."""
-    found: dict[str, list[NDArray[np.int32]]] = {}
+    rows_by_value: dict[str, list[NDArray[np.int32]]] = {}
     for asked in where:
         column = asked.partition(":")[0]
         if column not in catalogue.columns:
@@ -111,8 +111,8 @@ def _movies_where(catalogue: Catalogue, where: Sequence[str]) -> list[NDArray[np
         if not _is(catalogue, place, asked):
             raise OptionError("where", _unknown_value(catalogue, column, asked))
         begin, end = catalogue.value_offsets[place : place + 2]
-        found.setdefault(column, []).append(catalogue.value_movies[begin:end])
-    return [np.concatenate(rows) for rows in found.values()]
+        rows_by_value.setdefault(column, []).append(catalogue.value_movies[begin:end])
+    return [np.concatenate(rows) for rows in rows_by_value.values()]
 
 
 def _is(catalogue: Catalogue, place: int, asked: str) -> bool:
@@ -127,6 +127,8 @@ def _unknown_value(catalogue: Catalogue, column: str, asked: str) -> str:
     """A message with the first values that the column has."""
     begin = int(np.searchsorted(catalogue.values, f"{column}:".encode()))
     some = [_at(catalogue, n) for n in range(begin, min(begin + SHOWN, len(catalogue.values)))]
-    known = [one.partition(":")[2] for one in some if one.startswith(f"{column}:")]
+    known = [
+        condition.partition(":")[2] for condition in some if condition.startswith(f"{column}:")
+    ]
     value = asked.partition(":")[2]
     return f"no movie has {value!r} in {column}; there are {', '.join(known)}, …"

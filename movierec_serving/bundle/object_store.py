@@ -136,7 +136,9 @@ class ObjectStore:
         index = self.index(name)
         known = {f"{name}/{file.sha256}" for file in index.files.values()} if index else set()
         with self._asked(name):
-            listed = {one["path"] for page in obstore.list(self._driver, name) for one in page}
+            listed = {
+                object_["path"] for page in obstore.list(self._driver, name) for object_ in page
+            }
             last = f"{name}/{INDEX}"
             for path in (*sorted((known | listed) - {last}), last):
                 with suppress(FileNotFoundError):  # a folder says so, a bucket does not

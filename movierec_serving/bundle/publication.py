@@ -146,8 +146,8 @@ class PublishedModel:
         shape = (len(self.bundle.user_ids), TOP_N)
         for name, dtype in zip(LISTS, ("<i4", "<f4"), strict=True):
             array: NDArray[Any] = getattr(self, name)
-            if (found := (array.dtype.str, array.shape)) != (dtype, shape):
-                text = f"{name} is {found[0]} {found[1]}, must be {dtype} {shape}"
+            if (actual := (array.dtype.str, array.shape)) != (dtype, shape):
+                text = f"{name} is {actual[0]} {actual[1]}, must be {dtype} {shape}"
                 raise BundleError(f"{where}: {text}")
         self.catalogue.check_shapes(where)
 

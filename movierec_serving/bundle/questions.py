@@ -49,13 +49,13 @@ class Questions:
         """
         covariance = self.after(answered)
         asked = np.isin(self.candidates, np.asarray([*answered, *left_out], np.int64))
-        chosen: list[int] = []
-        while len(chosen) < n and not asked.all():
+        movies: list[int] = []
+        while len(movies) < n and not asked.all():
             best = int(np.argmax(np.where(asked, -1.0, self.worth(covariance))))
             asked[best] = True
-            chosen.append(int(self.candidates[best]))
+            movies.append(int(self.candidates[best]))
             _look(covariance, self._scored[best])
-        return chosen
+        return movies
 
     def after(self, answered: Rows) -> NDArray[np.float64]:
         """(F, F) covariance of the vector of somebody who rated these item rows."""

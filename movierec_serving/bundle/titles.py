@@ -25,7 +25,7 @@ _BEFORE = re.compile(rf"({_ARTICLE})(?:(?<=')|\s+)(?=\S)")
 def folded(text: str) -> str:
     """Without case, accents and doubled blanks."""
     apart = unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS)
-    letters = "".join(one for one in apart if not unicodedata.combining(one))
+    letters = "".join(letter for letter in apart if not unicodedata.combining(letter))
     return " ".join(letters.split())
 
 
@@ -34,7 +34,7 @@ def searchable(title: str) -> str:
     each.
     """
     as_written = folded(title)
-    in_front = _BEHIND.sub(lambda found: _with_article(found[2], found[1]), as_written)
+    in_front = _BEHIND.sub(lambda match: _with_article(match[2], match[1]), as_written)
     forms = dict.fromkeys([as_written, in_front, _without_article(in_front)])
     return "".join(f"\n{form}" for form in forms)
 

@@ -43,11 +43,15 @@ def what_was_said(
     """
     kept = list(kept)
     said = Said()
-    said.taken_back.update(one.event.movie_id for one in kept if one.removed and learned(one))
+    said.taken_back.update(
+        kept_event.event.movie_id
+        for kept_event in kept
+        if kept_event.removed and learned(kept_event)
+    )
     opinions: set[str] = set()
-    for one in sorted(kept, key=lambda one: one.event.timestamp):
-        event, kind = one.event, types.get(one.event.type)
-        if one.removed or kind is None:
+    for each in sorted(kept, key=lambda kept_event: kept_event.event.timestamp):
+        event, kind = each.event, types.get(each.event.type)
+        if each.removed or kind is None:
             continue
         movie = event.movie_id
         if kind.takes_back:
@@ -63,6 +67,6 @@ def what_was_said(
             continue
         if kind.explicit:
             opinions.add(movie)
-        if not learned(one) or movie in said.taken_back:
+        if not learned(each) or movie in said.taken_back:
             said.stars[movie] = stars
     return said

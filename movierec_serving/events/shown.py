@@ -70,9 +70,9 @@ class ShownLog:
     def write(self, shown: Sequence[Impression]) -> None:
         """One request's lists, at the end of the newest file."""
         lines = [
-            orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE)
-            for one in shown
-            if self._below > 0xFFFFFFFF or self._sampled(one)
+            orjson.dumps(impression, option=orjson.OPT_APPEND_NEWLINE)
+            for impression in shown
+            if self._below > 0xFFFFFFFF or self._sampled(impression)
         ]
         if not lines:
             return
@@ -90,8 +90,8 @@ class ShownLog:
         if self._file is not None:
             self._file.append(content)
 
-    def _sampled(self, one: Impression) -> bool:
-        key = one.get("user_id") or one["recommendation_id"]
+    def _sampled(self, impression: Impression) -> bool:
+        key = impression.get("user_id") or impression["recommendation_id"]
         return zlib.crc32(key.encode(errors="surrogatepass")) < self._below
 
     def _begin(self, least: int, now: int) -> None:

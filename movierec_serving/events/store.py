@@ -156,8 +156,8 @@ class EventStore:
                 change.insert("deliveries (day, collected_at)", [(day, int(self._clock()))])
                 change.execute(f"UPDATE events SET delivery = ? WHERE {WAITING}", (day, ends, ends))
             change.execute("UPDATE deliveries SET changed = 0 WHERE day = ?", (day,))
-        found = self._kept("user_id IN (SELECT user_id FROM events WHERE delivery = ?)", (day,))
-        return sorted(found, key=lambda one: one.event.user_id)
+        kept = self._kept("user_id IN (SELECT user_id FROM events WHERE delivery = ?)", (day,))
+        return sorted(kept, key=lambda kept_event: kept_event.event.user_id)
 
     def has_waiting(self, ends: int) -> bool:
         """Whether a chunk of a day that ended at `ends` would be given events."""

@@ -45,7 +45,9 @@ class Lately:
             logger.warning("%s: answered without what users did lately", error)
             return None
         chunks, oldest = self._chunks(model)
-        said = what_was_said(kept, self.log.types, lambda one: _has(one, chunks, oldest))
+        said = what_was_said(
+            kept, self.log.types, lambda kept_event: _has(kept_event, chunks, oldest)
+        )
         for rating in seen:
             if rating.day >= oldest and (rating.day, rating.data_version) not in chunks:
                 said.hidden.add(rating.movie_id)
@@ -79,8 +81,8 @@ class Lately:
         return known[1], known[2]
 
 
-def _has(one: KeptEvent, chunks: frozenset[Chunk], oldest: str) -> bool:
+def _has(kept: KeptEvent, chunks: frozenset[Chunk], oldest: str) -> bool:
     """Whether a model of these chunks has learned an event."""
-    if one.delivery is None:
+    if kept.delivery is None:
         return False
-    return one.delivery < oldest or (one.delivery, one.data_version or "") in chunks
+    return kept.delivery < oldest or (kept.delivery, kept.data_version or "") in chunks

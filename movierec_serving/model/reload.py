@@ -158,9 +158,9 @@ def _prune(store: Path, keep: set[int]) -> None:
 
 def versions_in_use(store: Path) -> set[int]:
     """What any endpoint of this store has committed, and its arms."""
-    found = versions_of(store)
+    versions = versions_of(store)
     for pointer in store.glob(".serving-*"):
         if POINTER.fullmatch(pointer.name):
             with suppress(PointerError):  # a broken one has nothing committed
-                found.add(Pointer.open(pointer).load())
-    return found
+                versions.add(Pointer.open(pointer).load())
+    return versions

@@ -30,24 +30,24 @@ def experiment_results(
     """Each arm against production, with an interval that may be looked at every day, whether users
     came by their shares, and what an arm harms; in a sentence what to do.
     """
-    found: dict[str, Metadata] = {}
+    metadata: dict[str, Metadata] = {}
 
     def analyse(day: str) -> None:
         trial = platform.warehouse.running()
         if trial is None or day < trial.started:
-            found[day] = {"note": NONE}
+            metadata[day] = {"note": NONE}
             return
         try:
             seen = _looks(platform, trial, day)
         except EventStoreError as error:
-            found[day] = {"experiment": trial.name, "note": f"the results wait: {error}"}
+            metadata[day] = {"experiment": trial.name, "note": f"the results wait: {error}"}
             context.log.error(f"{day}: {error}")
             return
         platform.warehouse.record_looks(trial.name, day, seen)
-        found[day] = _metadata(trial, day, seen)
+        metadata[day] = _metadata(trial, day, seen)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        described = {day: found[day] for day in days}
+        described = {day: metadata[day] for day in days}
         trial, last = platform.warehouse.running(), days[-1]
         if trial is not None and last >= trial.started:
             picture = _picture(platform.warehouse.looks(trial.name, last), trial)
@@ -75,12 +75,15 @@ def _metadata(trial: Trial, day: str, seen: list[Look]) -> Metadata:
     passed = (date.fromisoformat(day) - date.fromisoformat(trial.started)).days + 1
     rows = [
         (
-            one.arm,
-            one.users,
-            *(round(value, 5) for value in (one.mean, one.dislikes, one.fallbacks, one.failures)),
-            round(one.ms, 3),
+            look.arm,
+            look.users,
+            *(
+                round(value, 5)
+                for value in (look.mean, look.dislikes, look.fallbacks, look.failures)
+            ),
+            round(look.ms, 3),
         )
-        for one in seen
+        for look in seen
     ]
     columns = ("arm", "users", trial.metric, "dislikes", "fallbacks", "failures", "ms")
     return {

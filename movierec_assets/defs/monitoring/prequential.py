@@ -46,8 +46,8 @@ def prequential_evaluation(
     never waits for it. The picture and the lead of all days so far are with the last day of the
     run.
     """
-    versions = {one.number: one for one in model_registry.versions()}
-    candidates = [one.candidate for one in versions.values()]
+    versions = {version.number: version for version in model_registry.versions()}
+    candidates = [version.candidate for version in versions.values()]
 
     def bundle(number: int | None) -> Bundle | None:  # not kept: each holds ten files open
         return (
@@ -66,9 +66,9 @@ def prequential_evaluation(
         warehouse.record_score(score)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        scores = {one.day: one for one in warehouse.scores(days[-1])}
-        found = {day: _metadata(scores[day]) for day in days}
-        return {**found, days[-1]: {**found[days[-1]], **so_far(list(scores.values()))}}
+        scores = {score.day: score for score in warehouse.scores(days[-1])}
+        metadata = {day: _metadata(scores[day]) for day in days}
+        return {**metadata, days[-1]: {**metadata[days[-1]], **so_far(list(scores.values()))}}
 
     def check() -> dg.AssetCheckResult:
         return _taste_as_before(taste(warehouse.scores(context.partition_keys[-1])))
@@ -76,45 +76,52 @@ def prequential_evaluation(
     yield from each_day(context, evaluate_day, describe, checks=[check])
 
 
-def _taste_as_before(found: Finding) -> dg.AssetCheckResult:
-    few = found.state is State.TOO_FEW
+def _taste_as_before(finding: Finding) -> dg.AssetCheckResult:
+    few = finding.state is State.TOO_FEW
     return dg.AssetCheckResult(
         check_name="taste_as_before",
-        passed=found.state is not State.DRIFT,
+        passed=finding.state is not State.DRIFT,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{found.state.value}: {found.said}" if few else found.said,
-        metadata={} if few else {"fall / allowed": found.effect, "p": found.p},
+        description=f"{finding.state.value}: {finding.said}" if few else finding.said,
+        metadata={} if few else {"fall / allowed": finding.effect, "p": finding.p},
     )
 
 
 def _metadata(today: Score) -> Metadata:
     figures = {f"{name}_ndcg_at_10": getattr(today, name) for name in CONTENDERS}
     versions = {f"{name} version": getattr(today, f"{name}_version") for name in CONTENDERS[:2]}
-    found = {"users": today.users, **figures, **versions}
-    return {name: round(value, 5) for name, value in found.items() if value is not None}
+    metadata = {"users": today.users, **figures, **versions}
+    return {name: round(value, 5) for name, value in metadata.items() if value is not None}
 
 
 def so_far(scores: Sequence[Score]) -> Metadata:
     """The lead, and a picture of the means over all users of all days so far that have all
     contenders.
     """
-    judged = [one for one in scores if all(getattr(one, name) is not None for name in CONTENDERS)]
+    judged = [
+        score for score in scores if all(getattr(score, name) is not None for name in CONTENDERS)
+    ]
     if not judged:
         return {"note": "no model is a month old yet"}
-    users = list(accumulate(one.users for one in judged))
+    users = list(accumulate(score.users for score in judged))
     lines = {}
     for name in CONTENDERS:
-        totals = accumulate(one.users * getattr(one, name) for one in judged)
+        totals = accumulate(score.users * getattr(score, name) for score in judged)
         lines[name.replace("_", " ")] = [
             total / count for total, count in zip(totals, users, strict=True)
         ]
     title = "NDCG@10 on the next day's ratings, all days so far"
-    found = dict(zip(("low", "middle", "high"), lead(scores) or (), strict=False))
-    if found:
-        title += ": daily over monthly {middle:+.1%} ({low:+.1%} to {high:+.1%})".format(**found)
-    if not found or found["low"] <= 0 <= found["high"]:
+    lead_bounds = dict(zip(("low", "middle", "high"), lead(scores) or (), strict=False))
+    if lead_bounds:
+        title += ": daily over monthly {middle:+.1%} ({low:+.1%} to {high:+.1%})".format(
+            **lead_bounds
+        )
+    if not lead_bounds or lead_bounds["low"] <= 0 <= lead_bounds["high"]:
         title += f"; too few to tell ({users[-1]} users' days)"
     return {
-        "daily retraining": curves(lines, [one.day for one in judged], title),
-        **{f"lead over month_before, {name}": round(value, 5) for name, value in found.items()},
+        "daily retraining": curves(lines, [score.day for score in judged], title),
+        **{
+            f"lead over month_before, {name}": round(value, 5)
+            for name, value in lead_bounds.items()
+        },
     }

@@ -31,7 +31,7 @@ def recommendation_log(
     so that nothing waits for it. Lists of days before that had no run are ingested with the next.
     """
     warehouse, shown_files = platform.warehouse, platform.shown_files
-    found: dict[str, dict[str, int | str]] = {}
+    metadata: dict[str, dict[str, int | str]] = {}
     of_day: dict[str, list[Rate]] = {}
 
     def ingest(day: str) -> None:
@@ -40,18 +40,18 @@ def recommendation_log(
         for missed in _missed(platform, day):
             warehouse.record_shown(missed, shown_files.read(missed)[0])
         lists = warehouse.lists_shown(day)
-        found[day] = {"dagster/row_count": lists, "new lists": new, "torn lines": torn}
+        metadata[day] = {"dagster/row_count": lists, "new lists": new, "torn lines": torn}
         try:
             of_day.update(_evaluate(platform, day))
         except EventStoreError as error:  # without events the rates would be too low
-            found[day]["note"] = f"the rates wait: {error}"
+            metadata[day]["note"] = f"the rates wait: {error}"
             context.log.error(f"{day}: {error}")
         oldest = _before(day, platform.settings.keep_shown_days)
         warehouse.forget_shown(oldest)
         shown_files.remove(oldest)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        described = {day: {**_metadata(of_day.get(day, [])), **found[day]} for day in days}
+        described = {day: {**_metadata(of_day.get(day, [])), **metadata[day]} for day in days}
         return {**described, days[-1]: {**described[days[-1]], **_so_far(warehouse, days[-1])}}
 
     yield from each_day(context, ingest, describe)
@@ -80,8 +80,8 @@ def _evaluate(platform: Platform, until: str) -> dict[str, list[Rate]]:
 def _missed(platform: Platform, day: str) -> list[str]:
     """The days before of which something was written and nothing is in the table."""
     oldest = _before(day, platform.settings.keep_shown_days)
-    written = [one for one in platform.shown_files.days() if oldest <= one < day]
-    return [one for one in written if not platform.warehouse.lists_shown(one)]
+    written = [shown for shown in platform.shown_files.days() if oldest <= shown < day]
+    return [day for day in written if not platform.warehouse.lists_shown(day)]
 
 
 def _metadata(of_the_day: list[Rate]) -> Metadata:
@@ -94,7 +94,7 @@ def _metadata(of_the_day: list[Rate]) -> Metadata:
         "so far": table(("rate", "of the first 10 places"), [(r.rate, str(r)) for r in whole]),
         "by what made it": table(
             ("by", "value", "rate", "middle"),
-            [(one.dimension, one.value, one.rate, str(one)) for one in parts],
+            [(part.dimension, part.value, part.rate, str(part)) for part in parts],
         ),
     }
 

@@ -116,22 +116,22 @@ def measure(warehouse: Warehouse, since: Since) -> Outcome:
     def served(rows: NDArray[np.int64]) -> NDArray[np.int32]:
         return since.lists[rows, :LONGEST]
 
-    found = evaluate(bundle, ratings, served)
+    outcome = evaluate(bundle, ratings, served)
     figures = {
         "version": since.version,
         "days": f"after {known}, until {since.until}",
-        **found.metrics,
+        **outcome.metrics,
     }
-    if not found.metrics["users"]:
+    if not outcome.metrics["users"]:
         nobody = f"nobody whom version {since.version} knows liked one of its movies since"
         return Outcome(True, nobody, figures)
-    compared = interval(found.ndcg_at_10, found.popularity_ndcg_at_10, margin=0.0, level=LEVEL)
+    compared = interval(outcome.ndcg_at_10, outcome.popularity_ndcg_at_10, margin=0.0, level=LEVEL)
     text = (
         "NDCG@10 {ndcg_at_10:.3f} (popularity's {popularity_ndcg_at_10:.3f}), hit rate "
         "{hit_rate_at_10:.3f}, of {users:.0f} users"
     )
     return Outcome(
-        compared.upper >= 0, f"{text.format_map(found.metrics)}: {in_words_of(compared)}", figures
+        compared.upper >= 0, f"{text.format_map(outcome.metrics)}: {in_words_of(compared)}", figures
     )
 
 

@@ -16,9 +16,9 @@ def actions_since(platform: Platform, day: str) -> pd.DataFrame:
         EventStoreError: the store cannot be reached; without events the rates would be too low.
     """
     begin = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
-    kept = [one.event for one in platform.event_log.store.since(begin)]
-    columns = {name: [getattr(one, name) for one in kept] for name in KINDS}
+    kept = [kept_event.event for kept_event in platform.event_log.store.since(begin)]
+    columns = {name: [getattr(event, name) for event in kept] for name in KINDS}
     frame = pd.DataFrame(columns).astype(KINDS)
-    seconds = pd.Series([one.timestamp for one in kept], dtype="int64")
+    seconds = pd.Series([event.timestamp for event in kept], dtype="int64")
     frame["done_at"] = pd.to_datetime(seconds, unit="s")
     return frame

@@ -35,7 +35,7 @@ class ArmStores:
         Raises:
             NotReadyError: the arm has no model yet.
         """
-        models = [one for one in self.warehouse.models(arm=arm).values() if one.identity]
+        models = [model for model in self.warehouse.models(arm=arm).values() if model.identity]
         if not models:
             raise NotReadyError(f"{arm}: no model yet; materialize {arm}_model first")
         model = models[-1]
@@ -49,15 +49,15 @@ class ArmStores:
         movies = {
             key: Movie(key, title, tuple(all_)) for key, title, all_ in self.warehouse.movies()
         }
-        found = {}
+        versions = {}
         for arm in arms:
             if arm not in (PRODUCTION, POPULAR):
                 _, version = self.newest(arm, tags)
                 self.published.publish(
                     self.bundles.served(version.identity), version.number, movies
                 )
-                found[arm] = version.number
-        return found
+                versions[arm] = version.number
+        return versions
 
     def carry_out(self, experiment: Experiment | None) -> None:
         """Let every endpoint follow the experiment, or none.

@@ -93,11 +93,11 @@ def _metadata(table: str) -> dict[str, Any]:
         dg.TableColumn(name, type=kind, description=meant.get(name))
         for name, kind in columns()[table]
     ]
-    found: dict[str, Any] = {"dagster/column_schema": dg.TableSchema(columns=described)}
+    metadata: dict[str, Any] = {"dagster/column_schema": dg.TableSchema(columns=described)}
     made = {
         column: [dg.TableColumnDep(asset_key=asset, column_name=name) for asset, name in of]
         for column, of in MADE_OF.get(table, {}).items()
     }
     if made:
-        found["dagster/column_lineage"] = dg.TableColumnLineage(made)
-    return found
+        metadata["dagster/column_lineage"] = dg.TableColumnLineage(made)
+    return metadata

@@ -78,8 +78,8 @@ class Gate:
         """
         if version.gate is not None:
             return Verdict(cast(Decision, version.gate), version.gate_reason)
-        identities = {one.number: one.identity for one in versions}
-        numbers = references(version.candidate, [one.candidate for one in versions])
+        identities = {version.number: version.identity for version in versions}
+        numbers = references(version.candidate, [version.candidate for version in versions])
         against = {name: identities[number] for name, number in numbers.items()}
         served = Bundle.open(self.bundles.served(version.identity))
         twin = Bundle.open(self.bundles.twin(version.identity))

@@ -113,7 +113,9 @@ def _with_later_ones(
     failed = {day: cause}
     if lost is not None:
         later = days[days.index(day) + 1 :]
-        failed |= {one: f"not tried, it needs {day}" for one in later if one not in lost}
+        failed |= {
+            later_day: f"not tried, it needs {day}" for later_day in later if later_day not in lost
+        }
     return failed
 
 

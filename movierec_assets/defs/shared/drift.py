@@ -29,31 +29,34 @@ def drift_of(warehouse: Warehouse, asked: Sequence[str], limits: Limits) -> ByDa
     wanted = [bisect_left(rated, day) for day in asked if day in known] or [len(rated) - 1]
     if not rated:
         return {}
-    found: ByDay = {}
+    by_day: ByDay = {}
     for some in (wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)):
         begin = max(some[0] - limits.days, 0)
         days = UserDays.of(warehouse.rated(rated[begin], rated[some[-1]]))
         for place in some:
             window = days.between(max(place - limits.days, 0) - begin, place + 1 - begin)
-            found[rated[place]] = findings(window, limits)
-    return found
+            by_day[rated[place]] = findings(window, limits)
+    return by_day
 
 
-def days_as_usual(found: Mapping[str, Sequence[Finding]]) -> dg.AssetCheckResult:
+def days_as_usual(findings: Mapping[str, Sequence[Finding]]) -> dg.AssetCheckResult:
     """The check's result: a WARN that names each day and measure, with a picture of one day."""
-    alarms = {day: some for day, some in found.items() if drifting(some)}
-    shown = max(alarms or found, default=None)
+    alarms = {day: some for day, some in findings.items() if drifting(some)}
+    shown = max(alarms or findings, default=None)
     return dg.AssetCheckResult(
         check_name="days_as_usual",
         passed=not alarms,
         severity=dg.AssetCheckSeverity.WARN,
-        description=in_words(found),
-        metadata={} if shown is None else {"day": shown, **_figures(found[shown])},
+        description=in_words(findings),
+        metadata={} if shown is None else {"day": shown, **_figures(findings[shown])},
     )
 
 
-def _figures(found: Sequence[Finding]) -> dict[str, dg.MetadataValue]:
-    bars = {one.measure: (one.effect, one.state is State.DRIFT) for one in found}
-    rows = [(one.measure, one.state.value, one.said, one.effect, one.p) for one in found]
+def _figures(findings: Sequence[Finding]) -> dict[str, dg.MetadataValue]:
+    bars = {finding.measure: (finding.effect, finding.state is State.DRIFT) for finding in findings}
+    rows = [
+        (finding.measure, finding.state.value, finding.said, finding.effect, finding.p)
+        for finding in findings
+    ]
     columns = ("measure", "state", "what is so", "effect / allowed", "p")
     return {"picture": effects(bars), "measures": table(columns, rows)}

@@ -112,7 +112,7 @@ def search_pictures(study: Any) -> dict[str, dg.MarkdownMetadataValue]:
     from optuna.exceptions import ExperimentalWarning
     from optuna.visualization import matplotlib as plots
 
-    found = {}
+    pictures = {}
     with warnings.catch_warnings(), mpl.rc_context({"figure.figsize": (9, 4), "figure.dpi": 60}):
         warnings.simplefilter(
             "ignore", ExperimentalWarning
@@ -124,9 +124,9 @@ def search_pictures(study: Any) -> dict[str, dg.MarkdownMetadataValue]:
             ("slices", plots.plot_slice),
         ):
             plot(study)
-            found[name] = _png(pyplot.gcf(), f"{name} of the search")
+            pictures[name] = _png(pyplot.gcf(), f"{name} of the search")
             pyplot.close("all")
-    return found
+    return pictures
 
 
 def _png(figure: Any, title: str) -> dg.MarkdownMetadataValue:

@@ -240,7 +240,7 @@ class ModelRegistry(RegistryReader):
             self.check_whole()
             versions = self.versions()
             wanted = desired_production([version.candidate for version in versions])
-            production = next((one for one in versions if one.number == wanted), None)
+            production = next((version for version in versions if version.number == wanted), None)
             self._point_alias_at(wanted)
             for version in versions:
                 status = "production" if version is production else "archived"

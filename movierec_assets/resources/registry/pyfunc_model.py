@@ -30,8 +30,8 @@ class Recommender(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, misc
             if user is None:
                 best, scores, source = popular(self.bundle, n), np.full(n, np.nan), "popular"
             else:
-                found, values = recommend(self.bundle, np.array([user]), n)
-                best, scores, source = found[0], values[0], self.bundle.family.name
+                movies, values = recommend(self.bundle, np.array([user]), n)
+                best, scores, source = movies[0], values[0], self.bundle.family.name
             rows += [
                 (user_id, rank, self.bundle.item_id(int(item)), float(score), source)
                 for rank, (item, score) in enumerate(zip(best, scores, strict=False), start=1)

@@ -57,26 +57,30 @@ class RegistryReader(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def versions(self) -> list[Version]:
         """All complete versions that were not removed, oldest first."""
-        client, found, token = self.client(), [], None
+        client, versions, token = self.client(), [], None
         while True:
             page = client.search_model_versions(
                 f"name='{MODEL_NAME}'", max_results=1000, page_token=token
             )
-            found += [
-                as_version(one)
-                for one in page
-                if "identity" in one.tags and REMOVED not in one.tags
+            versions += [
+                as_version(recorded)
+                for recorded in page
+                if "identity" in recorded.tags and REMOVED not in recorded.tags
             ]
             token = page.token
             if not token:
-                return sorted(found, key=lambda one: one.number)
+                return sorted(versions, key=lambda version: version.number)
 
     def find(self, identity: str) -> Version | None:
         """The version of a model identity, or None."""
         page = self.client().search_model_versions(
             f"name='{MODEL_NAME}' and tag.identity='{identity}'"
         )
-        return min((as_version(one) for one in page), key=lambda one: one.number, default=None)
+        return min(
+            (as_version(recorded) for recorded in page),
+            key=lambda version: version.number,
+            default=None,
+        )
 
     def get(self, number: int) -> Version:
         """A version by its number; MLflow's error if it does not exist.
@@ -122,21 +126,25 @@ class RegistryReader(dg.ConfigurableResource):  # type: ignore[type-arg]
         if newest is None:
             return
         try:
-            found = self.get(newest.number).identity
+            identity = self.get(newest.number).identity
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            found = "missing"
-        if found != newest.identity:
+            identity = "missing"
+        if identity != newest.identity:
             raise RegistryLostError(
                 f"MLflow's registry was lost or replaced: version {newest.number} is "
-                f"{newest.identity[:12]} by its record, {found[:12]} in MLflow; run "
+                f"{newest.identity[:12]} by its record, {identity[:12]} in MLflow; run "
                 "`movierec recover`. Nothing was changed, the endpoints keep what they serve"
             )
 
 
-def as_version(found: Any) -> Version:
-    tags = dict(found.tags)
+def as_version(recorded: Any) -> Version:
+    tags = dict(recorded.tags)
     return Version(
-        int(found.version), tags.get("identity", ""), tags.get("data_until", ""), found.run_id, tags
+        int(recorded.version),
+        tags.get("identity", ""),
+        tags.get("data_until", ""),
+        recorded.run_id,
+        tags,
     )

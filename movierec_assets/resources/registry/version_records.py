@@ -56,8 +56,8 @@ class VersionRecords:
 
     def all(self) -> dict[int, VersionRecord]:
         """Every record that can be read, by number, ascending."""
-        found = {number: self.get(number) for number in self.numbers()}
-        return {number: record for number, record in found.items() if record is not None}
+        records = {number: self.get(number) for number in self.numbers()}
+        return {number: record for number, record in records.items() if record is not None}
 
     def numbers(self) -> list[int]:
         """Every number that has a record, ascending."""
@@ -81,7 +81,9 @@ class VersionRecords:
     def newest_kept(self) -> VersionRecord | None:
         """The record of the highest number whose files were not removed."""
         records = (self.get(number) for number in reversed(self.numbers()))
-        return next((one for one in records if one is not None and one.removed is None), None)
+        return next(
+            (record for record in records if record is not None and record.removed is None), None
+        )
 
     def keep(
         self, number: int, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None

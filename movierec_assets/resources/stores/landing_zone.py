@@ -78,7 +78,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Say of each file whose name is nearly a day's what it should be called, if it is one; and
         of each folder with days that no source declares.
         """
-        found = []
+        odd = []
         for source in self.sources():
             for path in sorted(_files(self._folder(source))):
                 near = _NEARLY.fullmatch(path.name)
@@ -86,18 +86,18 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
                     year, month, day, suffix = near.groups()
                     meant = f"{year}-{month:0>2}-{day:0>2}"
                     hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day."
-                    found.append(
+                    odd.append(
                         f"{path.name} is not read, {hint} Expected YYYY-MM-DD.csv or .parquet"
                     )
         for folder in sorted(_files(Path(self.path))):
             if folder.name not in self.sources() and any(
-                _day_of(one.name) for one in _files(folder)
+                _day_of(file.name) for file in _files(folder)
             ):
                 expected = self.declared_in / f"{folder.name}.toml"
-                found.append(
+                odd.append(
                     f"{folder.name}/ is not read, no source declares it: expected {expected}"
                 )
-        return found
+        return odd
 
     # -- days --------------------------------------------------------------------------------------
 
@@ -106,10 +106,10 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         it.
         """
         try:
-            found = [self.find(day, source) for source in self.sources_of(day)]
+            files = [self.find(day, source) for source in self.sources_of(day)]
         except (ChunkError, OSError):
             return False
-        return bool(found) and all(os.access(path, os.R_OK) for path in found)
+        return bool(files) and all(os.access(path, os.R_OK) for path in files)
 
     def find(self, day: str, source: str = DEFAULT_SOURCE) -> Path:
         """Give the path of a day's chunk.
@@ -121,17 +121,17 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         _check_day(day)
         expected = [self._folder(source) / f"{day}{suffix}" for suffix in SUFFIXES]
-        found = [path for path in expected if path.is_file()]
-        if not found:
+        files = [path for path in expected if path.is_file()]
+        if not files:
             raise MissingChunkError(
                 f"no ratings of {day}: expected {expected[0]} or {day}.parquet "
                 f"({', '.join(SUFFIXES)} are read)"
             )
-        if len(found) > 1:
+        if len(files) > 1:
             raise ChunkError(
-                found[0].name, f"{found[1].name} is there as well: which of them counts?"
+                files[0].name, f"{files[1].name} is there as well: which of them counts?"
             )
-        return self._inside(found[0])
+        return self._inside(files[0])
 
     def read(self, day: str, source: str = DEFAULT_SOURCE) -> tuple[Path, bytes]:
         """Give the path and content of a day's chunk; raises as `find`, and OSError if

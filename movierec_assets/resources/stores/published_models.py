@@ -85,5 +85,7 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
         An endpoint keeps it in `.serving-<port>`, eight bytes, the lowest first; 0 is none.
         """
         pointers = Path(self.path).glob(".serving-*")
-        found = [file.read_bytes() for file in pointers if file.suffix == "" and file.is_file()]
-        return sorted({int.from_bytes(one, "little") for one in found if len(one) == 8} - {0})
+        contents = [file.read_bytes() for file in pointers if file.suffix == "" and file.is_file()]
+        return sorted(
+            {int.from_bytes(content, "little") for content in contents if len(content) == 8} - {0}
+        )

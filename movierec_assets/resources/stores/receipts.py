@@ -46,7 +46,7 @@ class Receipts:
         own = self._archive / day / f"{sha256}.json"
         known = _read(own)
         others = (_read(file) for file in own.parent.glob("*.json") if file != own)
-        newest = max((one["received_at"] for one in others if one is not None), default="")
+        newest = max((other["received_at"] for other in others if other is not None), default="")
         same = _declared(known) == (declaration, True)
         if known and same and known["path"] == path and known["received_at"] > newest:
             return
@@ -64,7 +64,9 @@ class Receipts:
 
     def all(self) -> list[Receipt]:
         """Every archived chunk, in order of receipt; what has no receipt is told by its file."""
-        return sorted(self._all(), key=lambda one: (one.received_at, one.day, one.sha256))
+        return sorted(
+            self._all(), key=lambda receipt: (receipt.received_at, receipt.day, receipt.sha256)
+        )
 
     def _all(self) -> Iterator[Receipt]:
         for day, sha256 in chunk_names(self._archive):
@@ -89,10 +91,10 @@ def _declared(document: Mapping[str, str] | None) -> tuple[str | None, bool]:
 def _read(file: Path) -> dict[str, str] | None:
     try:
         document = json.loads(file.read_bytes())
-        found = {name: str(document[name]) for name in ("path", "received_at")}
+        receipt = {name: str(document[name]) for name in ("path", "received_at")}
         if "declaration" in document:
-            found["declaration"] = str(document["declaration"] or "")
-        return found
+            receipt["declaration"] = str(document["declaration"] or "")
+        return receipt
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: it can be guessed
         return None
 
@@ -101,7 +103,7 @@ def _guessed(file: Path) -> dict[str, str]:
     """What a chunk of before there were receipts was called, and when it was written."""
     with file.open("rb") as content:
         begins = content.read(4)
-    found = (suffix for magic, suffix in _SUFFIXES.items() if begins.startswith(magic))
+    suffixes = (suffix for magic, suffix in _SUFFIXES.items() if begins.startswith(magic))
     at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    path = f"ratings/{file.parent.name}{next(found, '.csv')}"
+    path = f"ratings/{file.parent.name}{next(suffixes, '.csv')}"
     return {"path": path, "received_at": at.isoformat()}

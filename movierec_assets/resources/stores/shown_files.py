@@ -54,9 +54,9 @@ class ShownFiles(dg.ConfigurableResource):  # type: ignore[type-arg]
         """One list, the newest days looked at first; no row where no file has it."""
         for day in reversed(self.days()):
             for _, lists, _ in read_shown(Path(self.path), day):
-                for one in lists:
-                    if one["recommendation_id"] == recommendation_id:
-                        return _frame([one])
+                for shown in lists:
+                    if shown["recommendation_id"] == recommendation_id:
+                        return _frame([shown])
         return _frame([])
 
 

@@ -116,7 +116,7 @@ class TakenRows:
                 self._connection.execute("INSERT INTO deliveries VALUES (?)", [day])
                 self._connection.executemany(
                     "UPDATE rows SET delivery = ? WHERE delivery IS NULL AND rated_day = ?",
-                    [(day, one) for one in rated],
+                    [(day, user) for user in rated],
                 )
             self._set("delivered", max(cut))
 
@@ -149,14 +149,14 @@ class TakenRows:
                 one for (one,) in self._connection.execute("SELECT DISTINCT user_id FROM rows")
             ]
             self._connection.executemany(
-                "DELETE FROM rows WHERE user_id = ?", [(one,) for one in users if is_theirs(one)]
+                "DELETE FROM rows WHERE user_id = ?", [(user,) for user in users if is_theirs(user)]
             )
 
     # ----------------------------------------------------------------------------------------------
 
     def _get(self, name: str) -> str | None:
-        found = self._connection.execute("SELECT value FROM state WHERE name = ?", [name])
-        return next((value for (value,) in found), None)
+        rows = self._connection.execute("SELECT value FROM state WHERE name = ?", [name])
+        return next((value for (value,) in rows), None)
 
     def _set(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", [name, value])

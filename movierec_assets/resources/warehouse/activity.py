@@ -32,7 +32,7 @@ class Activity(DuckDBFile):
                         FROM (SELECT {key}_id, min(day) AS since FROM validated_ratings
                               GROUP BY {key}_id)"""
                 )
-            found: Any = connection.execute(
+            columns: Any = connection.execute(
                 """SELECT day, u.number AS "user", f.number AS movie, rating::DOUBLE AS stars,
                           u.since = day AS new_user, f.since = day AS new_movie
                    FROM validated_ratings JOIN first_of_user u USING (user_id)
@@ -46,15 +46,15 @@ class Activity(DuckDBFile):
             ).fetchall()
             (catalogue,) = connection.execute("SELECT count(*) FROM movies").fetchall()[0]
             connection.execute("DROP TABLE first_of_user; DROP TABLE first_of_movie")
-        days, day = np.unique(found.pop("day"), return_inverse=True)
+        days, day = np.unique(columns.pop("day"), return_inverse=True)
         names = sorted({name for _, genres in known for name in genres})
         has = [[name in genres for name in names] for _, genres in known]
         outside = np.array([not there and catalogue > 0 for there, _ in known], bool)
         return Rated(
-            **found,
-            days=[str(one)[:10] for one in days],
+            **columns,
+            days=[str(day)[:10] for day in days],
             day=day,
-            outside=outside[found["movie"]],
+            outside=outside[columns["movie"]],
             genres=names,
             has_genre=np.array(has, bool).reshape(len(known), len(names)),
         )

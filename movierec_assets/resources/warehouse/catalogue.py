@@ -18,7 +18,7 @@ class Catalogue(DuckDBFile):
         """What it would do to make `movies` the catalogue."""
         kept = set(movies["movie_id"])
         before = [movie_id for movie_id, _, _ in self.movies()]
-        return Exchange(len(before), len(kept), sum(one not in kept for one in before))
+        return Exchange(len(before), len(kept), sum(movie not in kept for movie in before))
 
     def rated_outside_catalogue(self) -> int:
         """How many movies have accepted ratings and are not in the catalogue."""

@@ -168,17 +168,17 @@ def _schema(connection: duckdb.DuckDBPyConnection) -> int:
         NewerWarehouseError: this program does not know it.
     """
     try:
-        found = int(
+        version = int(
             connection.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()[0][0]
         )
     except duckdb.CatalogException:
         return 0
-    if found > (known := _known_schema()):
+    if version > (known := _known_schema()):
         raise NewerWarehouseError(
-            f"the warehouse has schema {found}, this movierec knows {known}: upgrade movierec, "
+            f"the warehouse has schema {version}, this movierec knows {known}: upgrade movierec, "
             "the file was not touched"
         )
-    return found
+    return version
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
@@ -187,9 +187,9 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL)"
     )
-    found = _schema(connection)  # again, inside: another process may have come first
+    version = _schema(connection)  # again, inside: another process may have come first
     for file in sorted(MIGRATIONS.glob("[0-9]*.sql")):
-        if int(file.name[:4]) > found:
+        if int(file.name[:4]) > version:
             connection.execute(file.read_text(encoding="utf-8"))
             connection.execute(
                 "INSERT INTO migrations VALUES (?, ?)", [int(file.name[:4]), file.stem]

@@ -57,13 +57,13 @@ class Experiments(DuckDBFile):
         rows = self._rows(f"SELECT {READ} FROM experiments ORDER BY experiments.started, name")
         named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
         return [
-            Trial(**{**one, "experiment": Experiment.model_validate_json(one["experiment"])})
-            for one in named
+            Trial(**{**trial, "experiment": Experiment.model_validate_json(trial["experiment"])})
+            for trial in named
         ]
 
     def running(self) -> Trial | None:
         """The one under way, if any."""
-        return next((one for one in self.trials() if one.ended is None), None)
+        return next((trial for trial in self.trials() if trial.ended is None), None)
 
     def record_trial(self, trial: Trial) -> None:
         """Make `trial` what is known of the experiment of its name."""

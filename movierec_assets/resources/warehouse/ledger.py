@@ -34,10 +34,10 @@ class Ledger(DuckDBFile):
             days,
             days,
         )
-        found: dict[str, list[Chunk]] = {}
+        by_day: dict[str, list[Chunk]] = {}
         for *row, mended in rows:
-            found.setdefault(row[0], []).append(Chunk(*[*row, json.loads(mended)]))
-        return found
+            by_day.setdefault(row[0], []).append(Chunk(*[*row, json.loads(mended)]))
+        return by_day
 
     def refused(self, *, unreadable: bool) -> dict[str, str]:
         """Reason by day, of all days that have a source whose newest chunk was refused.
@@ -145,7 +145,7 @@ class Ledger(DuckDBFile):
                 connection.execute(
                     "UPDATE chunks SET current = false WHERE day = ? AND source = ?", key[:2]
                 )
-            found = {
+            sums = {
                 "current": accepted,
                 "verdict": judgement.verdict,
                 "reason": judgement.reason,
@@ -158,10 +158,10 @@ class Ledger(DuckDBFile):
                 "late": outcome.late,
                 "mended": json.dumps(outcome.mended),
             }
-            columns = ", ".join(f"{name} = ?" for name in found)
+            columns = ", ".join(f"{name} = ?" for name in sums)
             connection.execute(
                 f"UPDATE chunks SET {columns} WHERE day = ? AND source = ? AND sha256 = ?",
-                [*found.values(), *key],
+                [*sums.values(), *key],
             )
             if accepted:
                 self._drop_rows(chunk.day, chunk.source)
@@ -198,13 +198,13 @@ class Ledger(DuckDBFile):
                          FROM rejected_ratings SEMI JOIN asked USING (day)) r
                    GROUP BY r.day, reason ORDER BY count(*) DESC, reason"""
             ).fetchall()
-        found = {day: DaySummary() for day in days}
-        found |= {row[0]: DaySummary(*row[1:]) for row in facts}
+        by_day = {day: DaySummary() for day in days}
+        by_day |= {row[0]: DaySummary(*row[1:]) for row in facts}
         for day, star, count in stars:
-            found[day].stars[star] = count
+            by_day[day].stars[star] = count
         for day, reason, count in reasons:
-            found[day].reasons[reason] = count
-        return found
+            by_day[day].reasons[reason] = count
+        return by_day
 
     # -- what a model is trained on ----------------------------------------------------------------
 

@@ -180,8 +180,8 @@ class ShownLists(DuckDBFile):
     ) -> pd.DataFrame:
         with self.connect(read_only=True) as connection:
             connection.register("events", events)
-            found = connection.execute(
+            rows = connection.execute(
                 sql, {"first": first, "last": last, "within": within, "k": k}
             ).df()
             connection.unregister("events")
-        return found
+        return rows

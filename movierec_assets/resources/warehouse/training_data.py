@@ -31,8 +31,8 @@ class TrainingData(DuckDBFile):
                         FROM (SELECT DISTINCT {key} FROM validated_ratings
                               SEMI JOIN accepted USING (day, source))"""
                 )
-                found = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
-                ids.append(tuple(found[key]))
+                keys = connection.execute(f"SELECT {key} FROM {key}s ORDER BY dense").fetchnumpy()
+                ids.append(tuple(keys[key]))
             rows: Any = connection.execute(
                 """SELECT u.dense AS "user", m.dense AS movie, rating, day,
                           place + record AS record, epoch_us(rated_at) // 1000000 AS rated_at

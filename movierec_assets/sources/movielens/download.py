@@ -208,10 +208,10 @@ def _checked(path: Path, copy: Copy, published: Published) -> Dataset:
         with zipfile.ZipFile(path) as archive:
             for name, expected in copy.sha256.items():
                 with _member(archive, name) as file:
-                    found = hashlib.sha256(file.read()).hexdigest()
-                if found != expected:
+                    actual = hashlib.sha256(file.read()).hexdigest()
+                if actual != expected:
                     raise ChunkError(
-                        copy.file, f"the SHA-256 of {name} is {found}, expected {expected}"
+                        copy.file, f"the SHA-256 of {name} is {actual}, expected {expected}"
                     )
             members = {name: partial(_member, archive, name) for name in copy.sha256}
             dataset = movielens.read(members, copy.file)
@@ -219,9 +219,9 @@ def _checked(path: Path, copy: Copy, published: Published) -> Dataset:
         raise ChunkError(copy.file, str(error.args[0])) from error
     except _BROKEN as error:
         raise ChunkError(copy.file, f"not a readable zip archive: {error}") from error
-    if (found := digest(dataset.ratings)) != published.ratings:
+    if (actual := digest(dataset.ratings)) != published.ratings:
         count = f"{len(dataset.ratings):,} ratings"
         raise ChunkError(
-            copy.file, f"other ratings than {published.name} has: {count}, digest {found}"
+            copy.file, f"other ratings than {published.name} has: {count}, digest {actual}"
         )
     return dataset

@@ -57,7 +57,7 @@ def read(files: Files, source: str) -> Dataset:
 
 
 def _detect(files: Files, source: str) -> tuple[Layout, str, str]:
-    found: list[tuple[int, Layout, str, str]] = []
+    candidates: list[tuple[int, Layout, str, str]] = []
     for name in files:
         path = PurePosixPath(name)
         for layout in LAYOUTS:
@@ -66,8 +66,12 @@ def _detect(files: Files, source: str) -> tuple[Layout, str, str]:
                 continue
             movies = path.with_suffix(layout.movies) if any_stem else path.with_name(layout.movies)
             if str(movies) in files:
-                found.append((len(path.parts), layout, name, str(movies)))
-    nearest = [one for one in found if one[0] == min(depth for depth, *_ in found)]
+                candidates.append((len(path.parts), layout, name, str(movies)))
+    nearest = [
+        candidate
+        for candidate in candidates
+        if candidate[0] == min(depth for depth, *_ in candidates)
+    ]
     if not nearest:
         known = ", ".join(f"{layout.ratings} with {layout.movies}" for layout in LAYOUTS)
         raise ChunkError(source, f"no MovieLens data in it: expected {known}")
@@ -107,11 +111,11 @@ def _fields(line: bytes, name: str, layout: Layout) -> list[str]:
 def _named(header: Sequence[str], known: Mapping[str, str], name: str) -> dict[str, str]:
     """The file's column by ours: as it is published, or written a little otherwise."""
     plain = {re.sub("[^a-z]", "", column.lower().split(":")[0]): column for column in header}
-    found = {ours: plain.get(short) for ours, short in known.items()}
-    missing = [known[ours] for ours, column in found.items() if column is None]
+    names = {ours: plain.get(short) for ours, short in known.items()}
+    missing = [known[ours] for ours, column in names.items() if column is None]
     if missing:
         check_columns(header, missing, name, 1, ignore_others=True)
-    return {ours: column for ours, column in found.items() if column is not None}
+    return {ours: column for ours, column in names.items() if column is not None}
 
 
 def _movies(layout: Layout, opener: Callable[[], IO[bytes]], name: str) -> pd.DataFrame:

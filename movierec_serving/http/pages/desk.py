@@ -133,8 +133,8 @@ class Desk:
         catalogue, rows = self._model.catalogue, self._model.orders.everything
         wanted, titles = needles(query), catalogue.searchable
         shown = rows[~self._hidden()[rows]].tolist()
-        found = (row for row in shown if any(part in titles[row] for part in wanted))
-        return [self.card(catalogue.movie_id(row)) for row in islice(found, n)]
+        rows_found = (row for row in shown if any(part in titles[row] for part in wanted))
+        return [self.card(catalogue.movie_id(row)) for row in islice(rows_found, n)]
 
     def _hidden(self) -> NDArray[np.bool_]:
         """(C,) movies that are not available today, or were taken off."""
@@ -149,11 +149,11 @@ class Desk:
             if row is None:
                 continue
             title, _ = title_and_year(self._model.catalogue.title(row))
-            found = self.similar(row)
-            if found.cards:
+            similar = self.similar(row)
+            if similar.cards:
                 heading = texts().home.because.format(title=title or movie)
                 more = url("movie", id=movie)
-                yield Row(f"because-{place}", heading, found.cards, found.list_id, more=more)
+                yield Row(f"because-{place}", heading, similar.cards, similar.list_id, more=more)
 
     def _genres(self) -> Iterator[Row]:
         """The genres that the visitor likes most, then those with the most ratings."""
@@ -166,8 +166,8 @@ class Desk:
         known, ratings = self._model.catalogue, self._model.bundle.popularity
         rated = ratings @ known.item_genres[: len(ratings)]
         common = [known.genre_names[place] for place in (-rated).argsort().tolist()]
-        chosen = dict.fromkeys([*(name for name, _ in liked.most_common()), *common])
-        for place, name in enumerate(islice(chosen, GENRES)):
+        names = dict.fromkeys([*(name for name, _ in liked.most_common()), *common])
+        for place, name in enumerate(islice(names, GENRES)):
             options = _options(Options, SHORT, genre=[name], exclude=list(self._taken))
             answer = _content(self._recommender(options).for_user(self.user))
             yield self._row(f"genre-{place}", name, answer, more=url("genre", name=name))

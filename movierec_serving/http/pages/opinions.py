@@ -50,9 +50,9 @@ class Opinions:
 def _dismissed(kept: Iterable[KeptEvent]) -> set[str]:
     """Movies that were dismissed, and not rated: training gives them stars, the user gave none."""
     last: dict[str, str] = {}
-    for one in kept:
-        if not one.removed and one.event.type != "click":
-            last[one.event.movie_id] = one.event.type
+    for kept_event in kept:
+        if not kept_event.removed and kept_event.event.type != "click":
+            last[kept_event.event.movie_id] = kept_event.event.type
     return {movie for movie, type_ in last.items() if type_ == "dismiss"}
 
 

@@ -84,11 +84,15 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
         summary="What a user did, the newest first",
     )
     def get_events(user_id: UserInPath, page: Annotated[Page, Query()]) -> Response:
-        kept = [one for one in log.store.of_user(user_id) if not one.removed]
-        kept.sort(key=lambda one: -one.event.timestamp)
+        kept = [kept_event for kept_event in log.store.of_user(user_id) if not kept_event.removed]
+        kept.sort(key=lambda kept_event: -kept_event.event.timestamp)
         items = [
-            {**one.event.model_dump(), "received_at": one.received_at, "delivered": one.delivery}
-            for one in kept[page.offset : page.offset + page.n]
+            {
+                **kept_event.event.model_dump(),
+                "received_at": kept_event.received_at,
+                "delivered": kept_event.delivery,
+            }
+            for kept_event in kept[page.offset : page.offset + page.n]
         ]
         return reply({"user_id": user_id, "total": len(kept), "items": items}).response()
 
