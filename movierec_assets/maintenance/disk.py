@@ -7,7 +7,6 @@ from pathlib import Path
 
 # In this order: a bundle's files have names in `mlflow` and `models`, too, where they cost nothing.
 STORES = ("landing", "chunks", "movierec.duckdb", "bundles", "twins", "models", "mlflow")
-REST = "the rest"
 
 
 def bytes_by_store(warehouse: Path) -> dict[str, int]:

@@ -44,10 +44,6 @@ class Traces:
         forms = b"|".join([whole, *map(re.escape, wide)] if self.distinctive else [whole])
         return re.compile(forms)
 
-    def in_text(self, text: str) -> bool:
-        """Whether a text names the user."""
-        return self._text.search(text) is not None
-
     def in_bytes(self, content: bytes) -> bool:
         """Whether a file's bytes do, in UTF-8, UTF-16, or as JSON escapes it."""
         return self._bytes.search(content) is not None

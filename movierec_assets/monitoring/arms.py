@@ -56,12 +56,6 @@ class Difference:
     theta: float = 0.0  # of CUPED; 0 where nothing is known from before
 
     @property
-    def relative(self) -> tuple[float, float, float]:
-        """(lower, estimate, upper) over the control's mean."""
-        over = self.control or float("nan")
-        return self.lower / over, self.estimate / over, self.upper / over
-
-    @property
     def decided(self) -> bool:
         return self.lower > 0 or self.upper < 0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from movierec_assets.errors import ChangeError
 from movierec_assets.promotion.version import Version
@@ -15,7 +15,6 @@ from movierec_assets.promotion.version import Version
 # Verdicts that a person may overrule: the gate could not tell, or left it to a person.
 APPROVABLE = ("awaiting_approval", "insufficient_data")
 Action = Literal["pin", "unpin", "revoke", "unrevoke", "approve"]
-ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 @dataclass(frozen=True)

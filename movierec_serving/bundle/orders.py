@@ -16,7 +16,6 @@ from movierec_serving.bundle.layout import popularity_order
 from movierec_serving.bundle.recency import day_number
 
 Rows = NDArray[np.integer[Any]]
-BY = ("arrival", "year")
 
 
 class Orders:
