@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
@@ -47,11 +48,11 @@ def parquet_columns(
         folded = [field.name for field in schema if field.name in names and _is_text(field.type)]
         source, checked = io.BytesIO(content), {"page_checksum_verification": True}
         with pa.parquet.ParquetFile(source, read_dictionary=folded, **checked) as file:
-            table = file.read(columns=names)
-        return {
-            ours: _texts(table.column(theirs), theirs, name, ours)
-            for ours, theirs in wanted.items()
-        }
+            # One at a time, so that one column alone is in memory twice.
+            return {
+                ours: _texts(file.read(columns=[theirs]).column(0), theirs, name, ours)
+                for ours, theirs in wanted.items()
+            }
     except ChunkError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -59,18 +60,32 @@ def parquet_columns(
 
 
 def _texts(values: pa.ChunkedArray, column: str, name: str, ours: str) -> list[str]:
-    if pa.types.is_dictionary(values.type):
-        if _is_text(values.type.value_type):
-            sizes = [
-                pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()
-                for chunk in values.chunks
-            ]
-            if (size := sum(filter(None, sizes))) > MAX_TEXT:
-                raise ChunkError(
-                    name,
-                    f"column {column!r} has {size:,} bytes of text, at most {MAX_TEXT:,} are read",
-                )
-        values = values.cast(values.type.value_type)
+    """A column as text. A text that repeats is kept once, as it is of a CSV."""
+    if not pa.types.is_dictionary(values.type):
+        if not any(is_kind(values.type) for is_kind in READABLE):
+            raise ChunkError(
+                name, f"column {column!r} is of type {values.type}, expected text, numbers or times"
+            )
+        values = values.dictionary_encode()
+    elif _is_text(values.type.value_type):
+        sizes = [
+            pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()
+            for chunk in values.chunks
+        ]
+        if (size := sum(filter(None, sizes))) > MAX_TEXT:
+            raise ChunkError(
+                name,
+                f"column {column!r} has {size:,} bytes of text, at most {MAX_TEXT:,} are read",
+            )
+    texts: list[str] = []
+    for chunk in values.chunks:
+        known = np.array([*_different(chunk.dictionary, ours), ""], dtype=object)
+        texts += known[chunk.indices.fill_null(len(known) - 1).to_numpy()].tolist()
+    return texts
+
+
+def _different(values: pa.Array, ours: str) -> list[str]:
+    """The different values of a column as text."""
     kind = values.type
     if pa.types.is_timestamp(kind):
         ticks = UNITS[kind.unit]
@@ -89,17 +104,20 @@ def _texts(values: pa.ChunkedArray, column: str, name: str, ours: str) -> list[s
             else repr(value)
             for value in values.to_pylist()
         ]
-    if (
-        pa.types.is_null(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_decimal(kind)
-        or _is_text(kind)
-    ):
-        return ["" if value is None else str(value) for value in values.to_pylist()]
-    raise ChunkError(name, f"column {column!r} is of type {kind}, expected text, numbers or times")
+    return ["" if value is None else str(value) for value in values.to_pylist()]
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
+
+
+READABLE = (
+    _is_text,
+    pa.types.is_null,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_timestamp,
+)

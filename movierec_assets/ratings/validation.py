@@ -119,10 +119,10 @@ def _last_of_each_pair(good: pd.DataFrame) -> NDArray[np.bool_]:
     users, _ = pd.factorize(good["user_id"])
     movies, names = pd.factorize(good["movie_id"])
     pairs = users.astype(np.int64) * max(len(names), 1) + movies
-    order = np.argsort(good["rated_at"].to_numpy(), kind="stable")
-    again = pd.Series(pairs[order]).duplicated(keep="last").to_numpy()
+    order = np.lexsort((good["rated_at"].to_numpy(), pairs))
+    ordered = pairs[order]
     kept = np.ones(len(good), dtype=bool)
-    kept[order[again]] = False
+    kept[order[:-1][ordered[1:] == ordered[:-1]]] = False
     return kept
 
 
