@@ -58,6 +58,7 @@ def test_half_open_connections_beyond_the_descriptors_stop_no_answer(store: Path
     try:
         wait_for(lambda: _answers(endpoint), "the endpoint answers")
         assert endpoint.reload(3).status_code == 200
+        wait_for(lambda: _all_serve(endpoint, 3), "every process has the version open")
         with ExitStack() as stack:
             for said in [b"", HALF_HEADER, HALF_BODY] * 40:
                 stack.enter_context(connected(endpoint, said))
@@ -69,6 +70,14 @@ def test_half_open_connections_beyond_the_descriptors_stop_no_answer(store: Path
         assert counts(endpoint, "movierec_dropped_connections_total")['{reason="no_descriptors"}']
     finally:
         endpoint.close()
+
+
+def _all_serve(endpoint: EndpointProcess, version: int) -> bool:
+    """Whether each API process has opened the version, which it does at its next request."""
+    with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=5) as client:
+        client.get("/recommend/u1")
+        processes = client.get("/model").json()["processes"]
+    return all(one["version"] == version for one in processes if one["process"] != "worker")
 
 
 def _answers(endpoint: EndpointProcess) -> bool:
