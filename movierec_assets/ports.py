@@ -101,6 +101,9 @@ class Registry(Protocol):
     def versions(self) -> list[Version]:
         """List all complete versions, oldest first."""
 
+    def find(self, identity: str) -> Version | None:
+        """Give the version of a model identity, of two the first; None if there is none."""
+
     def get(self, number: int) -> Version:
         """Give a version by its number."""
 

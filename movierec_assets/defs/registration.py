@@ -34,8 +34,7 @@ def _register_days(
     """
     tags = origin(context)
     models = warehouse.models(context.partition_keys)
-    # Of an identity that has two versions, the lowest number.
-    known = {version.identity: version for version in reversed(model_registry.versions())}
+    known: dict[str, Version] = {}
 
     def register(day: str) -> None:
         if day not in models:
@@ -43,8 +42,11 @@ def _register_days(
         model = models[day]
         if model.identity is None or model.identity in known:
             return
-        bundle = Bundle.open(bundle_store.served(model.identity))
-        known[model.identity] = register_version(mlflow, model_registry, bundle, model, tags)
+        version = model_registry.find(model.identity)
+        if version is None:
+            bundle = Bundle.open(bundle_store.served(model.identity))
+            version = register_version(mlflow, model_registry, bundle, model, tags)
+        known[model.identity] = version
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         versions = {day: known.get(models[day].identity or "") for day in days}

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import mlflow
 import pytest
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersionTag
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -187,6 +188,21 @@ def test_a_verdict_reads_its_version_and_not_all_of_them(platform: Platform) -> 
     assert read
     assert all("model_versions.version = " in one for one in read)
     assert platform.model_registry.get(1).gate == "passed"
+
+
+def test_all_versions_are_listed_without_an_object_for_each_tag(platform: Platform) -> None:
+    numbers = register(platform, *DAYS[:3])
+    registry = platform.model_registry
+    registry.client().delete_model_version(MODEL_NAME, str(numbers[0]))
+    made = []
+    listener = SqlModelVersionTag, "load", lambda *given: made.append(given)
+    event.listen(*listener)
+    try:
+        listed = registry.versions()
+    finally:
+        event.remove(*listener)
+    assert not made
+    assert listed == [registry.get(number) for number in numbers[1:]]
 
 
 def runs(platform: Platform) -> list[Any]:

@@ -5,6 +5,7 @@ Nothing here changes it; that is `model_registry`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from movierec_assets.errors import RegistryLostError, RemovedError
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.pages import Pages
 from movierec_assets.resources.registry.version_records import REMOVED, VersionRecords
+from movierec_assets.resources.registry.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,19 +59,11 @@ class RegistryReader(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def versions(self) -> list[Version]:
         """All complete versions that were not removed, oldest first."""
-        client, versions, token = self.client(), [], None
-        while True:
-            page = client.search_model_versions(
-                f"name='{MODEL_NAME}'", max_results=1000, page_token=token
-            )
-            versions += [
-                as_version(recorded)
-                for recorded in page
-                if "identity" in recorded.tags and REMOVED not in recorded.tags
-            ]
-            token = page.token
-            if not token:
-                return sorted(versions, key=lambda version: version.number)
+        return [
+            version_of(number, run, tags)
+            for number, (run, tags) in VersionTags(self.client(), MODEL_NAME).all().items()
+            if "identity" in tags and REMOVED not in tags
+        ]
 
     def find(self, identity: str) -> Version | None:
         """The version of a model identity, or None."""
@@ -140,11 +134,9 @@ class RegistryReader(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def as_version(recorded: Any) -> Version:
-    tags = dict(recorded.tags)
-    return Version(
-        int(recorded.version),
-        tags.get("identity", ""),
-        tags.get("data_until", ""),
-        recorded.run_id,
-        tags,
-    )
+    """MLflow's version as ours."""
+    return version_of(int(recorded.version), recorded.run_id, dict(recorded.tags))
+
+
+def version_of(number: int, run_id: str, tags: Mapping[str, str]) -> Version:
+    return Version(number, tags.get("identity", ""), tags.get("data_until", ""), run_id, tags)

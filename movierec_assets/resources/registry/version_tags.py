@@ -1,26 +1,68 @@
-"""Tags and descriptions of model versions in MLflow, and the one private name of MLflow's that the
+"""Tags and descriptions of model versions in MLflow, and the private names of MLflow's that the
 product uses.
 
 `MlflowClient.set_model_version_tag` reads every version first, to tell that the model is no
 prompt: 54 ms with 1,000 versions and 80 ms with 5,000, for each of a day's tags. The client beneath
 it takes 6 ms. It is reached by `_get_registry_client`, here and nowhere else.
+
+`MlflowClient.search_model_versions` makes an object of every tag: 2.1 s of CPU with 5,000 versions
+of 13 tags. The same rows as plain values take 0.23 s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+Listed = dict[int, tuple[str, dict[str, str]]]  # run id and tags by number, ascending
+
 
 @dataclass(frozen=True)
 class VersionTags:
-    """Sets and takes away tags of one model's versions. A tag is written at once or not at all."""
+    """Reads and changes tags of one model's versions. A tag is written at once or not at all."""
 
     client: MlflowClient
     model: str
+
+    def all(self) -> Listed:
+        """Every version that has a tag, and its MLflow run."""
+        database = hasattr(self._registry.store, "ManagedSessionMaker")
+        listed: Listed = {}
+        for number, run, key, value in self._selected() if database else self._searched():
+            listed.setdefault(number, (run, {}))[1][key] = value
+        return dict(sorted(listed.items()))
+
+    def _selected(self) -> Iterable[Any]:
+        """(number, run id, key, value) of each tag, from MLflow's tables."""
+        import sqlalchemy as sa
+        from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
+        from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
+
+        version, tag = SqlModelVersion, SqlModelVersionTag
+        query: Any = (
+            sa.select(version.version, version.run_id, tag.key, tag.value)
+            .join(version.model_version_tags)
+            .where(version.name == self.model, version.current_stage != STAGE_DELETED_INTERNAL)
+        )
+        with self._registry.store.ManagedSessionMaker() as session:
+            return cast(Iterable[Any], session.execute(query).all())
+
+    def _searched(self) -> Iterable[Any]:
+        """The same from a server, page by page."""
+        token = None
+        while True:
+            page = self.client.search_model_versions(
+                f"name='{self.model}'", max_results=1000, page_token=token
+            )
+            for one in page:
+                yield from ((int(one.version), one.run_id, *tag) for tag in one.tags.items())
+            token = page.token
+            if not token:
+                return
 
     def set(self, number: int, key: str, value: str) -> None:
         """Give a version a tag, in place of the one of this key."""
