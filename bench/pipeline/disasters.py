@@ -133,10 +133,9 @@ def _movierec(folder: Path, *arguments: str) -> Done:
         "MOVIEREC_ENDPOINTS": "http://127.0.0.1:1",
         "MOVIEREC_GATE_MARGIN": "0.9",
     }
-    program = "from movierec_assets.cli.app import main; main()"
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-m", "movierec_assets", *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

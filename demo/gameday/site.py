@@ -31,7 +31,7 @@ from tests.support.http_server import serving
 from tests.support.monitoring import Prometheus, watched
 
 ROOT = Path(__file__).parents[2]
-MOVIEREC = [sys.executable, "-c", "from movierec_assets.cli.app import main; main()"]
+MOVIEREC = [sys.executable, "-m", "movierec_assets"]
 DAYS = days_from("1998-03-02", 16)
 TRAINED = 3  # of them, before anything is broken
 ROOM = "1g"  # of the small disk that the warehouse is on

@@ -116,7 +116,7 @@ def refusal(event: Mapping[str, Any]) -> str | None:
 
 
 def told_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun, ui: str) -> Iterator[str]:
-    """Say how a run ended and why, then which of its checks failed."""
+    """Say how a run ended and why, then which of its checks failed or warn."""
     link = f"{ui}/runs/{run.run_id}"
     if run.status is dg.DagsterRunStatus.FAILURE:
         yield f"{subject(run)} failed: {cause(instance, run.run_id)} {link}"
@@ -129,4 +129,5 @@ def told_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun, ui: str) -> It
         check = entry.get_dagster_event().asset_check_evaluation_data
         if not check.passed:
             name = f"{check.check_name} of {check.asset_key.to_user_string()}"
-            yield f"check {name} failed: {check.description or link}"
+            verb = "warns" if check.severity is dg.AssetCheckSeverity.WARN else "failed"
+            yield f"check {name} {verb}: {check.description or link}"

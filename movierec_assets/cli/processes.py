@@ -58,8 +58,7 @@ def commands(
 
 def exporter_command(port: int) -> list[str]:
     """Command line of the process that gives Prometheus the pipeline's state, on loopback."""
-    program = "from movierec_assets.cli.app import main; main()"
-    return [sys.executable, "-c", program, "metrics", "--port", str(port)]
+    return [sys.executable, "-m", "movierec_assets", "metrics", "--port", str(port)]
 
 
 class LoggedProcess:

@@ -27,7 +27,7 @@ from movierec_serving.events import Event
 from tests.conftest import ROOT, Platform, empty_home, settle
 from tests.support.postgres import PASSWORD, postgres
 
-MOVIEREC = [sys.executable, "-c", "from movierec_assets.cli.app import main; main()"]
+MOVIEREC = [sys.executable, "-m", "movierec_assets"]
 DAYS = ("1997-09-20", "1997-09-21")
 
 

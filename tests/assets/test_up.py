@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from demo.processes import free_port, wait_until
-from movierec_assets.cli.news import News, promotion, refusal
+from movierec_assets.cli.news import News, promotion, refusal, told_of_run
 from movierec_assets.cli.ports import Port, conflicts, ports_of
 from movierec_assets.cli.processes import LOG_BYTES, LoggedProcess, stop_all
 from movierec_assets.cli.setup import set_up
@@ -151,6 +152,20 @@ def test_the_news_name_what_was_refused_failed_and_promoted(platform: Platform) 
     assert news.lines() == []
 
 
+def test_a_check_that_only_warns_is_not_said_to_have_failed() -> None:
+    @dg.asset(check_specs=[dg.AssetCheckSpec("as_usual", asset="day")])
+    def day() -> dg.MaterializeResult:
+        warning = dg.AssetCheckResult(
+            passed=False, severity=dg.AssetCheckSeverity.WARN, description="more than usual"
+        )
+        return dg.MaterializeResult(check_results=[warning])
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.get_run_by_id(dg.materialize([day], instance=instance).run_id)
+        told = list(told_of_run(instance, run, "http://ui"))
+    assert told[-1] == "check as_usual of day warns: more than usual"
+
+
 def test_a_refused_day_is_among_the_news(platform: Platform) -> None:
     platform.landing_zone.deliver(DAY, b"user_id,movie_id,rating,timestamp,more\n")
     news = News(platform.instance, platform.serving_client, "http://ui")
@@ -198,11 +213,10 @@ def test_a_log_is_kept_to_its_size_and_no_child_outlives_its_group(tmp_path: Pat
 def platform_up(home: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A real `movierec up`; what it writes to its console."""
     environment = {name: str(free_port()) for name in PORTS}
-    code = "import sys; sys.argv[1:] = ['up']; from movierec_assets.cli.app import main; main()"
     console = home / "console"
     with console.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-m", "movierec_assets", "up"],
             cwd=home,
             env={**os.environ, **environment, "PYTHONPATH": str(ROOT), "MOVIEREC_ENDPOINTS": ""},
             stdout=output,

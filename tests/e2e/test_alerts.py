@@ -27,7 +27,7 @@ from tests.support.sample_models import publish_version
 
 DAYS = days_from("1998-03-02", 5)
 PATIENCE_S = 60.0
-MOVIEREC = [sys.executable, "-c", "from movierec_assets.cli.app import main; main()"]
+MOVIEREC = [sys.executable, "-m", "movierec_assets"]
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 # The exporter reads the file each second: while it does, nobody else can open it to write.
 HOLD = """
