@@ -13,6 +13,7 @@ import dagster as dg
 import mlflow
 import pytest
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersionTag
+from mlflow.utils import requirements_utils
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -221,6 +222,7 @@ def test_one_version_for_an_identity_and_its_run_under_the_parent(platform: Plat
         == version
     )
     assert len(registry.versions()) == 2
+    assert not requirements_utils._PACKAGES_TO_MODULES  # no installed package's files were read
     found = runs(platform)
     assert {run.info.status for run in found} == {"FINISHED"}
     (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 import movierec_serving
@@ -31,7 +31,11 @@ def log_bundle(
     """Log a bundle to the active MLflow run, `run_id`; MLflow's description of the model."""
     import mlflow
     from mlflow.entities import Metric, Param
+    from mlflow.utils import requirements_utils
 
+    # MLflow asks whether the requirements are installed here, whose versions we took from here:
+    # for that it reads every installed package's list of files, half a second of a run.
+    cast(Any, requirements_utils)._MODULES_TO_PACKAGES = {}
     manifest = bundle.manifest
     parameters = {
         **manifest.parameters,
