@@ -37,6 +37,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 MODES = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz"}  # by the file's suffix
 SETTINGS = "home/settings.env"
+RELEASE = version("movierec")
 
 
 @dataclass
@@ -83,23 +84,28 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
     if file.exists():
         raise BackupError(f"{file} is there already: a backup overwrites nothing")
     warehouse = platform.settings.warehouse
-    manifest = Manifest(
-        datetime.now(UTC).isoformat(timespec="seconds"), version("movierec"), secrets
-    )
+    manifest = Manifest(datetime.now(UTC).isoformat(timespec="seconds"), RELEASE, secrets)
     fresh = file.with_name(f".{file.name}.part")
     with (
         maintenance(warehouse),
         tempfile.TemporaryDirectory(prefix=".movierec-backup-", dir=file.parent) as staging,
     ):
+        fresh.unlink(missing_ok=True)  # of one that was killed
         try:
-            with tarfile.open(fresh, mode, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
-                _fill(tar, manifest, platform, Path(staging), secrets=secrets)
-            with fresh.open("rb") as written:
+            with open(fresh, "xb", opener=_for_its_owner) as written:
+                with tarfile.open(fileobj=written, mode=mode, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+                    _fill(tar, manifest, platform, Path(staging), secrets=secrets)
+                written.flush()
                 os.fsync(written.fileno())
             os.link(fresh, file)  # fails where another backup was faster; a rename would replace it
         finally:
             fresh.unlink(missing_ok=True)
     return manifest
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """What people rated, and with `secrets` the token, is nobody else's to read."""
+    return os.open(path, flags, 0o600)
 
 
 def _fill(

@@ -11,11 +11,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from movierec_assets.settings import Settings
+from movierec_serving.settings import ServingSettings
 
 LEFT_OUT = {"migrations", "cache", "logs"}  # of warehouse/: the program's, downloads, the demo's
 CONFIGURATION = ("dagster.yaml", "workspace.yaml")
@@ -24,9 +26,12 @@ DATABASE = (".db", ".duckdb")
 BESIDE = ("-wal", "-shm", "-journal", ".wal", ".lock")  # of a database, or held by a process
 PRIVATE = ("forget.id", "forget.id.part")  # holds the id of a user who is being forgotten
 MADE_ANEW = ("fresh-users",)  # as an endpoint starts
-SERVING = re.compile(
-    r"MOVIEREC_(SERVING_[A-Z_]+|SHOWN_SHARE)"
-)  # the endpoint's settings, none of them secret
+PUBLIC = {  # settings of both programs, as .env names them, but for the home's own place
+    alias if isinstance(alias := field.validation_alias, str) else f"MOVIEREC_{name.upper()}"
+    for model in (Settings, ServingSettings)
+    for name, field in model.model_fields.items()
+    if name != "home" and SecretStr not in (field.annotation, *get_args(field.annotation))
+}
 
 
 def files_of(warehouse: Path) -> Iterator[Path]:
@@ -71,17 +76,11 @@ def snapshot_sqlite(source: Path, target: Path) -> None:
 
 def settings_of(env: Path, *, secrets: bool) -> dict[str, str]:
     """The settings in a .env: those that are known not to be secret, or all."""
-    kept = {
-        f"MOVIEREC_{name.upper()}"
-        for name, field in Settings.model_fields.items()
-        if SecretStr not in getattr(field.annotation, "__args__", (field.annotation,))
-    }
-    kept |= {"MLFLOW_TRACKING_URI"}
     values = dotenv_values(env) if env.is_file() else {}
     return {
         key: value
         for key, value in values.items()
-        if value is not None and (secrets or key in kept or SERVING.fullmatch(key))
+        if value is not None and (secrets or key in PUBLIC)
     }
 
 

@@ -5,6 +5,7 @@ What the figures mean for production is the gate's business.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from movierec_assets.evaluation.judged import Judged, Pairs
 from movierec_assets.evaluation.metrics import coverage, ndcg
 from movierec_assets.evaluation.offline import rows_of
 from movierec_assets.evaluation.splits import sample
+from movierec_assets.training.trainers import TRAINERS
 from movierec_serving.bundle import Model, top_items
 
 K = 10
@@ -210,17 +212,26 @@ def overlap(served: Model, twin: Model) -> float:
     return float(np.mean([len(np.intersect1d(own[own >= 0], other)) / K for own, other in pairs]))
 
 
-def same_recipe(one: Model, other: Model) -> bool:
+def same_recipe(model: Model, other: Model) -> bool:
     """Whether two models are of one family and were trained with the same parameters.
 
-    The regularization is left out: it may follow from the number of ratings, which grows daily.
+    What follows from the number of ratings grows daily: it may be the same multiple of the rule. A
+    tenth is allowed, because a pair that was rated twice counts twice in the rule alone.
     """
-
-    def recipe(model: Model) -> dict[str, Any]:
-        parameters = {**model.parameters, "family": model.family.name}
-        return {name: value for name, value in parameters.items() if name != "regularization"}
-
-    return recipe(one) == recipe(other)
+    if model.family.name != other.family.name or set(model.parameters) != set(other.parameters):
+        return False
+    by_size = TRAINERS[model.family.name].by_size
+    for name, value in model.parameters.items():
+        theirs = other.parameters[name]
+        if value == theirs:
+            continue
+        rule = by_size.get(name)
+        if rule is None:
+            return False
+        multiples = value / rule(len(model.seen_items)), theirs / rule(len(other.seen_items))
+        if not math.isclose(*multiples, rel_tol=0.1):
+            return False
+    return True
 
 
 def usual_overlap(challenger: Model, served: Model, twin: Model) -> float | None:

@@ -31,9 +31,13 @@ class Writer:
         self._lock = threading.Lock()
 
     def append(self, events: Sequence[Event]) -> Future[list[Status]]:
-        """What `EventLog.append` returns, or its EventStoreError, when they are on the disk."""
+        """What `EventLog.append` returns, or its EventStoreError, when they are on the disk.
+
+        Who no longer waits cannot cancel it: an answer to a cancelled one would end the thread.
+        """
         self._start()
         done: Future[list[Status]] = Future()
+        done.set_running_or_notify_cancel()
         self._waiting.put((events, done))
         return done
 

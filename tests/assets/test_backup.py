@@ -23,6 +23,11 @@ from movierec_assets.settings import settings
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.homes import DAYS, Home, opened, state
 
+ENV = (  # a setting of each program, and one of each whose name begins otherwise or is both's
+    "MOVIEREC_FACTORS='64'\nMOVIEREC_APP='off'\nMOVIEREC_SERVING_WORKERS='1'\n"
+    "MOVIEREC_LOG_FORMAT='json'\nMOVIEREC_STORE=''\nDAGSTER_WEBSERVER_PORT='3100'\n"
+)
+
 
 @pytest.fixture(scope="session")
 def archive(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,7 +35,7 @@ def archive(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backup") / "copied"
     whole.copy(folder)
     (folder / ".env").write_text(
-        "MOVIEREC_RELOAD_TOKEN='never-in-a-backup'\nMOVIEREC_FACTORS='64'\n"
+        f"MOVIEREC_RELOAD_TOKEN='never-in-a-backup'\nMOVIEREC_WEBHOOK='never-in-a-backup'\n{ENV}"
     )
     file = folder.with_name("home.tar.gz")
     with pytest.MonkeyPatch.context() as monkeypatch, opened(folder, monkeypatch) as platform:
@@ -46,7 +51,7 @@ def test_a_restored_home_is_what_it_was_and_serves(
     elsewhere = tmp_path / "another place"
     done = CliRunner().invoke(app, ["restore", str(archive), "--to", str(elsewhere)])
     assert done.exit_code == 0, done.output
-    assert (elsewhere / ".env").read_text() == "MOVIEREC_FACTORS='64'\n"
+    assert (elsewhere / ".env").read_text() == ENV
     with opened(elsewhere, monkeypatch) as platform:
         assert state(platform) == whole.state
         assert [one.identical for one in verify(settings(), 2, since=DAYS[0])] == [True, True]
@@ -67,6 +72,7 @@ def test_no_secret_is_in_a_backup_unless_asked(archive: Path) -> None:
         texts = [tar.extractfile(member).read() for member in tar if member.isreg()]
         names = tar.getnames()
     assert not any(b"never-in-a-backup" in text for text in texts)
+    assert archive.stat().st_mode & 0o077 == 0
     assert names[-1] == MANIFEST
     assert not [name for name in names if name.endswith((".lock", "-wal", "-shm"))]
     assert not [name for name in names if name.startswith("warehouse/migrations")]

@@ -16,6 +16,7 @@ from movierec_assets.promotion.comparison import (
     Comparison,
     compare,
     overlap,
+    same_recipe,
     training_pairs,
     usual_overlap,
 )
@@ -24,6 +25,7 @@ from movierec_assets.promotion.gate import judge
 from movierec_assets.promotion.interval import interval
 from movierec_assets.promotion.policy import Candidate, references
 from movierec_assets.ratings.interactions import interactions_of
+from movierec_assets.training.als import regularization_for
 from movierec_serving.bundle import Model
 from tests.support.models import ratings, trained_day
 
@@ -114,6 +116,22 @@ def test_a_served_model_further_from_its_twin_than_usual_awaits_approval(
     model = challenger.served
     other = Model.of(model.family.name, model.family.arrays, {"factors": 2})
     assert usual_overlap(other, production.served, production.twin) is None
+
+
+def test_a_regularization_that_somebody_set_is_another_recipe_and_one_that_grew_is_not(
+    days: tuple[Day, Day],
+) -> None:
+    model = days[0].served
+
+    def with_(regularization: float, ratings: int) -> Model:
+        parameters = {**model.parameters, "regularization": regularization}
+        seen = {"seen_items": np.zeros(ratings, np.int32)}
+        return Model.of(model.family.name, {**model.family.arrays, **seen}, parameters)
+
+    by_size = with_(regularization_for(1000), 1000)
+    assert same_recipe(by_size, with_(regularization_for(9000), 9000))
+    assert same_recipe(with_(1.0, 1000), with_(1.0, 9000))
+    assert not same_recipe(by_size, with_(1.0, 1000))
 
 
 def test_by_hand_what_would_pass_awaits_approval_and_the_rest_is_refused() -> None:

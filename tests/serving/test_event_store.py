@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import shutil
 import sqlite3
@@ -193,6 +194,22 @@ def test_what_came_while_the_disk_was_busy_is_one_transaction(tmp_path: Path) ->
     assert len(received) <= 2
     # Each transaction writes at least one page of each table and index.
     assert (tmp_path / f"{FILE}-wal").stat().st_size < 50 * 5 * 4096
+
+
+def test_who_no_longer_waits_for_the_disk_takes_nobody_elses_events(tmp_path: Path) -> None:
+    """A request gives up after five seconds; its events are kept, and so are all that follow."""
+    log = EventLog(tmp_path, tmp_path)
+    writer = Writer(log)
+
+    async def given_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.wrap_future(writer.append([did(1)]))
+
+    with FreshUsers(tmp_path / "fresh-users").turn():  # so the disk takes its time
+        asyncio.run(given_up())
+    assert writer.append([did(2)]).result(10) == ["kept"]
+    assert [kept.event for kept in log.store.of_user("u1")] == [did(1), did(2)]
 
 
 def test_a_mark_is_seen_by_another_process_and_outlives_a_renewal(tmp_path: Path) -> None:
