@@ -72,8 +72,9 @@ SECONDS = Histogram(
     "movierec_request_duration_seconds", "Time to answer", ["method", "route"], buckets=BUCKETS
 )
 RELOADS = Counter("movierec_reloads", "Reloads asked for", ["result"])
+LISTS = Counter("movierec_lists", "Lists answered")
 FALLBACKS = Counter(
-    "movierec_fallbacks", "Lists of popular movies instead of a user's own", ["reason"]
+    "movierec_fallbacks", "Lists of popular movies, or of none, instead of a user's own", ["reason"]
 )
 REJECTED = Counter(
     "movierec_overload_rejections", "Requests refused because too many waited for workers"
@@ -140,8 +141,10 @@ def count_reload(result: str) -> None:
 
 
 @_unfailing
-def count_fallback(reason: str) -> None:
-    FALLBACKS.labels(reason).inc()
+def count_list(fallback_reason: str | None) -> None:
+    LISTS.inc()
+    if fallback_reason is not None:
+        FALLBACKS.labels(fallback_reason).inc()
 
 
 @_unfailing

@@ -35,7 +35,7 @@ NONE = "no experiment is under way"
 
 
 class Start(dg.Config):
-    """An experiment, or larger shares of the one under way, by its name.
+    """An experiment, or larger shares of the one under way, by its name and the same question.
 
     `shares` are of all users, production's among them. `day` is the first whose lists count; today
     if none is given. With `only_plan` nothing is started.
@@ -74,6 +74,8 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
     running = next((trial for trial in trials.values() if trial.ended is None), None)
     trained = set(platform.settings.arms) - {platform.settings.model}
     wrong = wrong_shares(config.shares, trained) or wrong_metric(config.metric)
+    if running is not None and running.name == config.name:
+        wrong = wrong or _changed(running, config)
     if running is not None and running.name != config.name:
         wrong = f"{running.name} is under way; stop or conclude it first"
     if config.name in trials and trials[config.name].ended is not None:
@@ -103,8 +105,8 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
             grown=day,
             experiment=Experiment.of(config.name, salt, arms, shares),
         )
+    platform.warehouse.record_trial(trial)  # first: what endpoints follow, somebody can end
     stores.carry_out(trial.experiment)
-    platform.warehouse.record_trial(trial)
 
 
 @dg.op(pool=POOL, required_resource_keys={"platform", "mlflow"})
@@ -208,6 +210,15 @@ def stores_of(platform: Platform, mlflow: Any) -> ArmStores:
         platform.serving_client,
         mlflow,
     )
+
+
+def _changed(trial: Trial, config: Start) -> str | None:
+    """What a larger share cannot change: a result would be of two questions."""
+    asked = {name: getattr(trial, name) for name in ("metric", "effect", "days")}
+    if asked == {name: getattr(config, name) for name in asked}:
+        return None
+    given = ", ".join(f"{name}: {value}" for name, value in asked.items())
+    return f"{trial.name} is under way with {given}: only its shares can change"
 
 
 def _ordered(shares: Mapping[str, float]) -> list[str]:

@@ -49,7 +49,7 @@ def read_ratings(
         header = _header(plain, name, declared)
         try:
             with duckdb.connect() as connection:
-                connection.execute(f"SET temp_directory = '{folder}'")
+                connection.execute("SET temp_directory = $folder", {"folder": folder})
                 table = _table(connection, plain, header, declared, id_pattern)
         except duckdb.Error as error:
             raise _fault(plain, name, declared, id_pattern) or ChunkError(
@@ -101,7 +101,6 @@ def _table(
     id_pattern: str,
 ) -> Any:
     """The ratings, None where a value means nothing."""
-    ours: Mapping[str, str] = declared.names
     quote = '"' if declared.quoting else ""
     connection.execute(
         """CREATE TABLE delivered AS SELECT row_number() OVER () AS record, * FROM read_csv(
@@ -118,15 +117,16 @@ def _table(
             "longest": _LONGEST_LINE,
         },
     )
-    rating = f'"{ours["rating"]}"' if "rating" in ours else "''"
+    name_of = {ours_: _quoted(theirs) for ours_, theirs in declared.names.items()}
+    rating = name_of.get("rating", "''")
     distinct = connection.execute(f"SELECT DISTINCT {rating} FROM delivered").fetchall()
     stars = [(text, _plain(text, declared)) for (text,) in distinct]
     text, meant = (pa.array(some, pa.string()) for some in zip(*stars or [("", None)], strict=True))
     connection.register("meaning", pa.table({"text": text, "stars": meant}))
-    moment = _moments(connection, f'"{ours["timestamp"]}"', declared)
+    moment = _moments(connection, name_of["timestamp"], declared)
     connection.execute(
         f"""CREATE TABLE found AS
-            SELECT record, "{ours["user_id"]}" AS user_id, "{ours["movie_id"]}" AS movie_id,
+            SELECT record, {name_of["user_id"]} AS user_id, {name_of["movie_id"]} AS movie_id,
                    stars AS rating, {moment} AS "timestamp"
             FROM delivered LEFT JOIN meaning ON {rating} = meaning.text"""
     )
@@ -143,6 +143,11 @@ def _table(
         .to_arrow_table()
         .combine_chunks()
     )  # picking rows out of many chunks is slow
+
+
+def _quoted(name: str) -> str:
+    """A column's name in SQL, whatever characters somebody gave it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain(text: str, declared: Declaration) -> str | None:

@@ -4,18 +4,22 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from movierec_serving import metrics
 from movierec_serving.bundle import Evidence
 from movierec_serving.events.shown import Impression
 from movierec_serving.http.rankings import Ranking, Rankings
+from movierec_serving.http.schemas.answers import FallbackReason
 from movierec_serving.http.schemas.requests import NewUser
 from movierec_serving.model.arms import InArm
 
 REASONS = 3  # liked movies that explain one recommended
+for _reason in get_args(FallbackReason):
+    metrics.FALLBACKS.labels(_reason)  # from 0 on, as Prometheus wants it
 
 
 class Record:
@@ -66,6 +70,7 @@ class Listing:
                 item["because"] = self._reasons(evidence, share)
         if not items:
             about = {"fallback_reason": "nothing_left", **about}
+        metrics.count_list(about.get("fallback_reason"))
         id_ = f"{self.rankings.model.version}-{secrets.token_hex(12)}"
         if self.record is not None:
             self.record.shown.append(self._impression(self.record, id_, source, items, about))

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from movierec_serving import metrics
 from movierec_serving.bundle import Bundle, Evidence, PublishedModel, Ranked, selection
 from movierec_serving.bundle.selection import Slice
 from movierec_serving.http.recent import Recent
@@ -72,10 +71,12 @@ class Rankings:
         part = selection.without(self.model, self.part, seen)
         return Rankings(self.model, part, self._lately, self._explained)
 
-    def fallback(self, reason: str, about: Mapping[str, str]) -> Ranking:
-        """The most popular movies, with the reason."""
-        metrics.count_fallback(reason)
-        return Ranking(self.most_popular, "popular", {**about, "fallback_reason": reason})
+    def fallback(
+        self, reason: str, about: Mapping[str, str], movies: Ranked | None = None
+    ) -> Ranking:
+        """Movies that no model ranked, the most popular ones unless named, with the reason."""
+        ranked = self.most_popular if movies is None else movies
+        return Ranking(ranked, "popular", {**about, "fallback_reason": reason})
 
     @cached_property
     def most_popular(self) -> Ranked:
@@ -121,9 +122,7 @@ class Rankings:
         if len(evidence.rows):
             return self._away_from_disliked(evidence, part, about)
         reason = "unknown_user" if recent.row is None else "no_usable_rating"
-        metrics.count_fallback(reason)
-        movies = selection.most_popular(self.model, part)
-        return Ranking(movies, "popular", {**about, "fallback_reason": reason})
+        return self.fallback(reason, about, selection.most_popular(self.model, part))
 
     def _folded_in(self, recent: Recent) -> Ranked:
         """Made once of what a user did, where nothing else is left out."""
@@ -163,9 +162,8 @@ class Rankings:
         """Popular movies for somebody for whom no rating speaks, unlike what they disliked."""
         disliked = evidence.disliked
         reason = "no_liked_movie" if len(disliked) else "no_usable_rating"
-        metrics.count_fallback(reason)
         movies = selection.away_from(self.model, evidence.rows, disliked, part)
-        return Ranking(movies, "popular", {**about, "fallback_reason": reason})
+        return self.fallback(reason, about, movies)
 
 
 def _evidence(bundle: Bundle, user: NewUser) -> Evidence:

@@ -77,6 +77,7 @@ def test_an_experiment_from_its_start_to_its_conclusion(
 
     assert begin(platform).success
     assert "wider is under way" in failure(begin(platform, name="another"))
+    assert "metric: hit_rate" in failure(begin(platform, effect=0.2))
     trial = platform.warehouse.running()
     assert trial is not None
     assert trial.information != 10_000  # it was planned

@@ -288,15 +288,19 @@ def test_every_known_format_is_tried() -> None:
 
 
 def test_a_declaration_of_ones_own_and_a_format_that_is_none(tmp_path, landing):
-    (tmp_path / "mine.toml").write_text('separator = ";"\nscale = { kind = "range", high = 100 }')
-    (tmp_path / "d.csv").write_text(f"user_id;movie_id;rating;timestamp\nu;m;80;{NOON}\n")
+    (tmp_path / "mine.toml").write_text(
+        'separator = ";"\nquoting = false\ncolumns = { rating = \'5" screen\' }\n'
+        'scale = { kind = "range", high = 100 }'
+    )
+    header = 'user_id;movie_id;5" screen;timestamp'
+    (tmp_path / "d.csv").write_text(f"{header}\nu;m;80;{NOON}\n")
     own = str(tmp_path / "mine.toml")
     path = tmp_path / "d.csv"
     assert fetch(None, path, landing, tmp_path, console=quiet(), format_name=own).ratings == 1
     assert chunks(landing)["2020-02-29"] == HEADER + f"u,m,4,{NOON}\n".encode()
     with pytest.raises(FetchError, match=r"no format 'mine': expected one of amazon, "):
         fetch(None, path, landing, tmp_path, console=quiet(), format_name="mine")
-    path.write_text(f"user_id;movie_id;rating;timestamp\nu;m;101;{NOON}\n")
+    path.write_text(f"{header}\nu;m;101;{NOON}\n")
     with pytest.raises(ChunkError, match=r"d\.csv, line 2: rating '101'"):
         fetch(None, path, landing, tmp_path, console=quiet(), format_name=own)
 

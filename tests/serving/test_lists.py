@@ -302,6 +302,7 @@ def test_what_is_counted_has_conventional_names(endpoint: EndpointProcess) -> No
         "movierec_request_duration_seconds": "histogram",
         "movierec_reloads_total": "counter",
         "movierec_fallbacks_total": "counter",
+        "movierec_lists_total": "counter",
         "movierec_overload_rejections_total": "counter",
         "movierec_lost_lists_total": "counter",
         "movierec_open_model_version": "gauge",
@@ -314,9 +315,31 @@ def test_what_is_counted_has_conventional_names(endpoint: EndpointProcess) -> No
     assert "movierec_model_data_until_timestamp_seconds 8.914752e+08" in text  # 1998-04-02
     assert re.search(r'movierec_batch_users_bucket\{le="2.0"\} \d+\.0', text)
     assert re.search(r'movierec_waiting_requests\{pid="\d+",process="api-\d"\} 0.0', text)
-    for labels in ('reloads_total{result="missing"}', 'fallbacks_total{reason="unknown_user"}'):
+    for labels in (
+        'reloads_total{result="missing"}',
+        'fallbacks_total{reason="unknown_user"}',
+        'fallbacks_total{reason="no_times"}',
+    ):
         assert f"movierec_{labels}" in text
     assert "BREW" not in text
+
+
+def test_each_list_is_counted_and_each_fallback_with_its_reason(endpoint: EndpointProcess) -> None:
+    endpoint.reload(2)
+
+    def counts() -> tuple[float, float, float]:
+        text = endpoint.client.get("/metrics").text
+        names = (
+            "lists_total",
+            'fallbacks_total{reason="unknown_user"}',
+            'fallbacks_total{reason="nothing_left"}',
+        )
+        return tuple(float(text.split(f"\nmovierec_{name} ")[1].split()[0]) for name in names)
+
+    before = counts()
+    endpoint.client.post("/recommend", json={"users": ["u1", "u2", "nobody"]})
+    endpoint.client.get("/recommend/u1", params={"year_to": 1})
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [4, 1, 1]
 
 
 def test_where_keys_are_set_public_routes_ask_for_one(store: Path) -> None:
