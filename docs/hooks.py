@@ -1,6 +1,6 @@
 """What MkDocs calls while it builds the site: the reference's parts, the glossary's links, the nav.
 
-Nothing here speaks of the product; `generated.py` does.
+Nothing here speaks of the product; the modules of `generated/` do.
 """
 
 from __future__ import annotations

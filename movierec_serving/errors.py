@@ -10,7 +10,7 @@ MovierecError
 ├── PageError                 a page cannot be shown, or a form not be followed
 ├── PageGoneError             the version that a page token names is no longer in the store
 ├── OptionError               an option of a request asks for what there is not
-├── EventStoreError           events can neither be kept nor read, and nothing was changed
+├── EventStoreError           events cannot be read, or are not known to be kept
 └── EventTypesError           the declaration of types of events cannot be understood
 
 No error is also a ValueError, LookupError or OSError: whoever catches one of those for a reason of
@@ -86,7 +86,10 @@ class OptionError(MovierecError):
 
 
 class EventStoreError(MovierecError):
-    """The store of events is full, locked or not to be reached; nothing was changed."""
+    """The store of events is full, slow, locked or not to be reached.
+
+    Events that were sent are not known to be kept: whoever sends them again has them once.
+    """
 
 
 class EventTypesError(MovierecError):

@@ -42,8 +42,8 @@ class ServingSettings(BaseSettings):
     )
     reload_token: SecretStr | None = Field(
         None,
-        description="token that `POST /reload` and the blocklist ask for; set-up makes one; while "
-        "it is empty, both refuse everybody",
+        description="token that `POST /reload`, `/blocklist` and `/experiment` ask for; set-up "
+        "makes one; while it is empty, they refuse everybody",
     )
     api_keys: SecretStr | None = Field(
         None,

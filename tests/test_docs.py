@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -19,6 +20,7 @@ from docs.generated.http import METHODS, openapi
 from docs.generated.meanings import has_meaning
 from docs.hooks import OUTSIDE, filled, link_words, words
 from movierec_assets.cli.app import app
+from movierec_assets.evaluation.metrics import USER_METRICS
 from movierec_assets.meanings import meanings_of
 from movierec_assets.resources.warehouse.duckdb_file import columns
 from movierec_assets.settings import settings
@@ -81,6 +83,27 @@ def test_every_command_has_a_heading_and_a_meaning() -> None:
         assert [one.name for one in command.params if not getattr(one, "help", "")] == [], name
 
 
+def command_lines() -> Iterator[tuple[str, str]]:
+    """Each `movierec …` with an argument or an option that a document tells somebody to type."""
+    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    for path in (*pages, *DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(r"(?:`|^ {4}.*)\bmovierec ([a-z][^`\n]*)", text, re.M):
+            yield path.name, line
+
+
+@pytest.mark.parametrize(("name", "line"), dict.fromkeys(command_lines()))
+def test_a_command_line_in_the_documents_is_one(name: str, line: str) -> None:
+    commands = getattr(get_command(app), "commands", {})
+    there = re.sub(r"/backups/\S+|FILE", str(DOCS / "index.md"), line)
+    words = re.sub(r"\b[A-Z][A-Z_]+\b", "12", there)  # a word in capitals stands for a value
+    command, *given = shlex.split(words, comments=True)
+    assert command in commands, name
+    if given and "--help" not in given:  # else it is named, and not typed
+        typed = commands[command].make_context(command, given).params
+        assert command != "forget" or typed["resume"] or typed["reason"], name
+
+
 def test_every_route_has_a_heading_and_a_summary() -> None:
     names = []
     for path, operations in openapi()["paths"].items():
@@ -92,12 +115,33 @@ def test_every_route_has_a_heading_and_a_summary() -> None:
     assert without_heading(names, "http") == []
 
 
+def test_a_proxy_hands_on_what_applications_ask_for_and_nothing_else() -> None:
+    asked, inside = set(), set()
+    for path, operations in openapi()["paths"].items():
+        for operation in operations.values():
+            with_key = {"APIKeyHeader": []} in operation.get("security", [])
+            (asked if with_key else inside).add(path.split("/")[1])
+    how_to = (DOCS / "how-to" / "run-behind-a-proxy.md").read_text(encoding="utf-8")
+    template = (ROOT / "deploy/nginx/movierec.conf.template").read_text(encoding="utf-8")
+    for text in (how_to, template):
+        location = re.search(r"location ~ \^/\(([a-z|]+)\)", text)
+        assert location
+        assert set(location[1].split("|")) == asked
+    handed_on, _, kept = how_to.partition("2. Hand on")[2].partition("3. ")[0].partition("Keep")
+    assert set(re.findall(r"`/(\w+)`", handed_on)) == asked
+    assert set(re.findall(r"`/(\w+)`", kept)) == inside
+
+
 def test_every_table_and_column_has_a_meaning() -> None:
     assert {"chunks", "raw_ratings", "superseded_ratings"} <= set(columns())
     assert without_heading(list(columns()), "tables") == []
     assert set(meanings_of("tables")) == set(columns())
     meant = {name: set(meanings) for name, meanings in meanings_of("columns").items()}
     assert meant == {name: {column for column, _ in found} for name, found in columns().items()}
+
+
+def test_every_metric_of_lists_has_a_meaning() -> None:
+    assert USER_METRICS.keys() <= meanings_of("figures").keys()
 
 
 def test_every_metric_has_a_heading() -> None:

@@ -93,8 +93,8 @@ class Settings(
     )
     reload_token: SecretStr | None = Field(
         default=None,
-        description="token that `POST /reload` and the blocklist ask for; set-up makes one; while "
-        "it is empty, both refuse everybody",
+        description="token that `POST /reload`, `/blocklist` and `/experiment` ask for; set-up "
+        "makes one; while it is empty, they refuse everybody",
     )
     webhook: SecretStr | None = Field(
         default=None,

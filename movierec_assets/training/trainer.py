@@ -1,7 +1,7 @@
 """What a trainer is, and what it makes of a day's ratings. The trainers are the files beside this.
 
-A trainer fits; a family, in `movierec_serving.bundle.families`, says what a fitted model is. Two
-trainers may make models of one family.
+A trainer fits; a family, in `movierec_serving.bundle.families`, says what a fitted model is. A
+family has one trainer: manifests and identities name the family alone.
 """
 
 from __future__ import annotations

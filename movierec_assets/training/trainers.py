@@ -1,4 +1,4 @@
-"""The trainers that the pipeline knows, in one table, by what `MOVIEREC_MODEL` calls them.
+"""The trainers that the pipeline knows, one a family, by what `MOVIEREC_MODEL` calls it.
 
 A new one is a file here and a line in this table; docs/how-to/add-a-trainer.md says how. Algorithms
 that are only compared with live with the benches.
@@ -12,4 +12,4 @@ from movierec_assets.training.als import ALS
 from movierec_assets.training.ease import EASE
 from movierec_assets.training.trainer import Trainer
 
-TRAINERS: Mapping[str, Trainer] = {"als": ALS, "ease": EASE}
+TRAINERS: Mapping[str, Trainer] = {trainer.family: trainer for trainer in (ALS, EASE)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,10 +12,12 @@ import pytest
 from bench.models.chain import defaults
 from bench.models.trainers import CONTENDERS
 from movierec_assets.errors import TooManyMoviesError
+from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.interactions import Interactions, confidence
 from movierec_assets.settings import Settings
+from movierec_assets.settings.training import OF_TRAINING, Arm
 from movierec_assets.training import als, ease
 from movierec_assets.training.als import ALS
 from movierec_assets.training.trainer import Trainer, fitted
@@ -97,9 +99,8 @@ class TestEveryTrainer:
     ) -> None:
         training, held = split
         model = model_of(name, training)
-        shuffled = np.random.default_rng(0).permutation(len(training.movie_ids))
-        array = "item_factors" if "item_factors" in model.family.arrays else "item_weights"
-        chance = evaluate(model.with_arrays(**{array: model.item_vectors[shuffled]}), held)
+        other = np.random.default_rng(0).permutation(len(training.movie_ids)).astype(np.int32)
+        chance = evaluate(model, held, lambda users: other[recommend(model, users, LONGEST)[0]])
         found = evaluate(model, held)
         assert found.metrics["users"] == chance.metrics["users"]
         if name == "bench: popularity":
@@ -131,6 +132,12 @@ class TestEveryTrainer:
         opened = Bundle.open(tmp_path / "bundle", verify=True)
         assert opened.manifest.family == content.family
         assert np.array_equal(opened.item_vectors, model_of(name, split[0]).item_vectors)
+
+
+def test_a_family_has_one_trainer_whose_parameters_a_policy_may_set() -> None:
+    assert get_args(Arm) == tuple(TRAINERS) == tuple(FAMILIES)
+    settings = {setting for trainer in TRAINERS.values() for setting in trainer.settings.values()}
+    assert settings - {"window_days"} == set(OF_TRAINING) - {"model"}  # the window is everybody's
 
 
 @pytest.mark.parametrize("name", TRAINERS)

@@ -36,7 +36,10 @@ from movierec_serving.http.schemas.requests import Page
 
 DEADLINE = 5.0  # seconds that a request waits for the disk
 AHEAD = 300  # seconds that a sender's clock may be ahead of ours
-NOT_KEPT = problems(_503="The events could not be kept, nothing was; Retry-After says when again")
+NOT_KEPT = problems(
+    _503="The events are not known to be kept: send them again after as long as Retry-After says"
+)
+AWAY = problems(_503="The store of events cannot be used; Retry-After says when to ask again")
 
 
 def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
@@ -79,7 +82,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
     @app.get(
         "/users/{user_id:id}/events",
         response_model=UserEvents,
-        responses={**PUBLIC, **NOT_KEPT},
+        responses={**PUBLIC, **AWAY},
         dependencies=KEY,
         summary="What a user did, the newest first",
     )
@@ -99,7 +102,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
     @app.delete(
         "/events/{event_id:id}",
         response_model=EventRemoved,
-        responses={**PUBLIC, **NOT_KEPT, **problems(_404="There is no such event")},
+        responses={**PUBLIC, **AWAY, **problems(_404="There is no such event")},
         dependencies=KEY,
         summary="Take an event back: no later list knows it",
     )

@@ -26,7 +26,7 @@ class Reason(Card):
 
 class ListedMovie(Card):
     score: float = Field(
-        description="`als`, `ease`, `fold_in`: product of the vectors, times (1 + ratings)^-b "
+        description="a family, `fold_in`: product of the vectors, times (1 + ratings)^-b "
         "where a correction is set; of similar movies (1 + cosine) / 2, damped; `popular`, "
         "`trending`: likes times their damped share; `latest`: the year, or minus the days before "
         "the data's last day",
