@@ -23,7 +23,8 @@ from movierec_assets.cli.app import app
 from movierec_assets.evaluation.metrics import USER_METRICS
 from movierec_assets.meanings import meanings_of
 from movierec_assets.resources.warehouse.duckdb_file import columns
-from movierec_assets.settings import settings
+from movierec_assets.settings import Settings, settings
+from movierec_serving.settings import ServingSettings
 from tests.conftest import Platform
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +62,18 @@ def test_every_setting_has_a_heading() -> None:
             assert field.description, f"{name} has no description"
     assert len(names) > 20
     assert without_heading(names, "settings") == []
+
+
+def test_a_setting_that_both_programs_have_is_one() -> None:
+    pipeline, endpoint = Settings.model_fields, ServingSettings.model_fields
+    both = pipeline.keys() & endpoint.keys() - {
+        "home"
+    }  # which the endpoint is also told by Dagster
+    assert both >= {"serving_port", "reload_token", "object_store"}
+    for name in both:
+        ours, theirs = pipeline[name], endpoint[name]
+        for part in ("annotation", "default", "metadata", "validation_alias", "description"):
+            assert getattr(ours, part) == getattr(theirs, part), f"{name}: {part}"
 
 
 def test_a_settings_default_and_limits_are_named() -> None:

@@ -18,7 +18,7 @@ from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings
 from movierec_serving.bundle import Bundle, BundleError, popular, recommend
-from movierec_serving.events.store import SOURCE
+from movierec_serving.events.tables import SOURCE
 
 
 def version_of(text: str) -> int:

@@ -9,6 +9,7 @@ import dagster as dg
 
 from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.keys import DAILY, MODEL_OF_A_DAY, MOVIES, TRAINED
+from movierec_assets.defs.shared.runs import UNFINISHED
 from movierec_assets.errors import ChunkError, MissingChunkError, WarehouseHeldError
 from movierec_assets.monitoring.missed import missed_days
 from movierec_assets.monitoring.staleness import stale_days
@@ -28,8 +29,6 @@ from movierec_assets.training.identity import partitions_digest
 from movierec_serving.events import EventStoreError
 from movierec_serving.events.log import EventLog
 
-ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in ENDED]
 TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
 
 daily_job = dg.define_asset_job(

@@ -13,6 +13,7 @@ from movierec_assets.defs.shared.header import GROUP, OWNERS, STAGE
 from movierec_assets.defs.shared.keys import MOVIES, PRODUCTION_MODEL, SERVED_MODEL
 from movierec_assets.defs.shared.metadata import table
 from movierec_assets.defs.shared.production import reconcile_production, reported_model
+from movierec_assets.defs.shared.runs import UNFINISHED
 from movierec_assets.defs.shared.tags import ATTEMPT, VERSION
 from movierec_assets.errors import EndpointError
 from movierec_assets.monitoring.told import Told
@@ -24,8 +25,6 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving import tracing
 from movierec_serving.bundle import BundleError, PublishedModel
 
-ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in ENDED]
 FRESH_FOR = timedelta(hours=48)
 
 

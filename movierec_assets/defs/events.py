@@ -14,7 +14,7 @@ from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import Settings
 from movierec_serving.events import EventStoreError
 from movierec_serving.events.log import EventLog
-from movierec_serving.events.store import SOURCE
+from movierec_serving.events.tables import SOURCE
 
 NOT_OVER = "the day is not over"
 

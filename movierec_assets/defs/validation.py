@@ -35,7 +35,7 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 from movierec_serving.events import EventStoreError
 from movierec_serving.events.log import EventLog
-from movierec_serving.events.store import SOURCE
+from movierec_serving.events.tables import SOURCE
 
 
 @daily_asset(
@@ -113,7 +113,7 @@ def _tell_endpoint(
 ) -> None:
     """Let the store of events know the accepted ratings of a day; it knows those of events."""
     try:
-        told = event_log.store.accepted()
+        told = event_log.store.seen.accepted()
         for chunk in (chunk for chunk in warehouse.chunks([day])[day] if chunk.current):
             if told.get((day, chunk.source)) != chunk.data_version and chunk.data_version:
                 own = chunk.source == SOURCE

@@ -27,6 +27,7 @@ from movierec_assets.maintenance.traces import Traces, same_id
 from movierec_assets.platform import Platform
 from movierec_assets.ratings.declaration import PLAIN, Declaration
 from movierec_assets.ratings.rewriting import Layout, without_records
+from movierec_assets.resources.registry.version_records import VersionRecord
 from movierec_assets.resources.stores.receipts import Receipt
 from movierec_assets.resources.stores.taken_rows import TakenRows
 from movierec_serving.bundle import Bundle, BundleError
@@ -124,11 +125,17 @@ def remove_models(platform: Platform, journal: Journal) -> list[int]:
     """
     store, records = platform.bundle_store, kept_records(platform)
     why = f"forget, {journal.asked_at[:10]}: {journal.reason}"
+
+    def folders(record: VersionRecord) -> Iterator[Path]:
+        yield Path(platform.published_models.path) / str(record.number)
+        if record.identity:
+            yield store.served(record.identity)
+            yield store.twin(record.identity)
+
     due = [
         record.number
         for record in records.values()
-        if any(knows(path(record.identity), journal.user_id) for path in (store.served, store.twin))
-        or knows(Path(platform.published_models.path) / str(record.number), journal.user_id)
+        if any(knows(folder, journal.user_id) for folder in folders(record))
     ]
     for number in due:
         platform.model_registry.announce_removal(number, why)

@@ -78,14 +78,14 @@ class EventLog:
     ) -> None:
         """Let (user, movie, stars) be all that a source's chunk of a day says."""
         rows = list(ratings)
-        self.store.drop_seen(day, source, data_version)  # of an attempt that was cut short
+        self.store.seen.drop(day, source, data_version)  # of an attempt that was cut short
         for start in range(0, len(rows), AT_ONCE):
             part = rows[start : start + AT_ONCE]
             with self._fresh.turn():  # for a moment: events are to be kept meanwhile
                 self._fresh.mark(user for user, _, _ in part)
-                self.store.add_seen(day, source, data_version, part)
+                self.store.seen.add(day, source, data_version, part)
         with self._fresh.turn():
-            users = self.store.accept(day, source, data_version)
+            users = self.store.seen.accept(day, source, data_version)
             self._fresh.changed(users)
 
     def perhaps_fresh(self, user_id: str) -> bool:
@@ -136,7 +136,10 @@ class EventLog:
                     last, users = self.store.changed_users(self._followed, self._silent, ())
                     self._fresh.mark(users)
                     self._fresh.changed(users)
-                    if last != self._followed and (chunks := self.store.accepted()) != accepted:
+                    if (
+                        last != self._followed
+                        and (chunks := self.store.seen.accepted()) != accepted
+                    ):
                         self._fresh.all_changed()  # also whom a chunk before named
                         accepted = chunks
                     self._followed = last

@@ -5,7 +5,8 @@ from pathlib import Path
 from movierec_serving.errors import EventStoreError
 from movierec_serving.events.postgresql import PostgresDatabase
 from movierec_serving.events.sqlite import SqliteDatabase
-from movierec_serving.events.store import SCHEMA, EventStore
+from movierec_serving.events.store import EventStore
+from movierec_serving.events.tables import SCHEMA
 
 FILE = "events.db"
 

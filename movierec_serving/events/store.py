@@ -1,51 +1,20 @@
-"""Where events are kept, and which ratings of files are newer than a model: one index of what users
-did lately.
+"""Where events are kept, beside ratings of files that are newer than a model: one index of what
+users did lately.
 
 What differs between SQLite and PostgreSQL is `sqlite.py`'s and `postgresql.py`'s.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Literal
 
 from movierec_serving.events.database import Database, Transaction
 from movierec_serving.events.event import Event, KeptEvent
+from movierec_serving.events.seen import SeenRatings
+from movierec_serving.events.tables import COLUMNS, SOURCE, count
 
-SOURCE = "events"  # whose chunks are made of events
-COLUMNS = "event_id, user_id, movie_id, type, value, timestamp, recommendation_id"
-SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS counter (value BIGINT NOT NULL)",
-    "INSERT INTO counter SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counter)",
-    """CREATE TABLE IF NOT EXISTS events (
-        event_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, movie_id TEXT NOT NULL,
-        type TEXT NOT NULL, value DOUBLE PRECISION, timestamp BIGINT NOT NULL,
-        recommendation_id TEXT, received_at BIGINT NOT NULL, delivery TEXT,
-        removed INTEGER NOT NULL DEFAULT 0, change BIGINT NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id)",
-    "CREATE INDEX IF NOT EXISTS events_changed ON events (change)",
-    "CREATE INDEX IF NOT EXISTS events_delivered ON events (delivery, received_at)",
-    """CREATE TABLE IF NOT EXISTS accepted (
-        day TEXT NOT NULL, source TEXT NOT NULL, data_version TEXT NOT NULL,
-        change BIGINT NOT NULL, PRIMARY KEY (day, source))""",
-    """CREATE TABLE IF NOT EXISTS seen (
-        day TEXT NOT NULL, source TEXT NOT NULL, user_id TEXT NOT NULL, movie_id TEXT NOT NULL,
-        stars DOUBLE PRECISION NOT NULL, data_version TEXT NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS seen_by_user ON seen (user_id)",
-    "CREATE INDEX IF NOT EXISTS seen_of_day ON seen (day, source)",
-    """CREATE TABLE IF NOT EXISTS deliveries (
-        day TEXT PRIMARY KEY, collected_at BIGINT NOT NULL, changed INTEGER NOT NULL DEFAULT 0)""",
-)
 WAITING = "delivery IS NULL AND removed = 0 AND received_at < ? AND timestamp < ?"
 Status = Literal["kept", "known"]
-
-
-class SeenRating(NamedTuple):
-    """A validated rating; `day` and `data_version` name its chunk as models record it."""
-
-    movie_id: str
-    stars: float
-    day: str
-    data_version: str
 
 
 class EventStore:
@@ -60,6 +29,7 @@ class EventStore:
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
+        self.seen = SeenRatings(database)
 
     def close(self) -> None:
         """What this thread has open; it is opened again when it is needed."""
@@ -74,9 +44,9 @@ class EventStore:
             taking_back: the types whose events change chunks that were delivered before.
         """
         with self._database.transaction() as change:
-            _count(change, 0)  # waits for whoever is writing
+            count(change, 0)  # waits for whoever is writing
             new = _unknown(change, events)
-            last = _count(change, len(new))
+            last = count(change, len(new))
             now = int(self._clock())
             change.insert(
                 f"events ({COLUMNS}, received_at, change)",
@@ -100,7 +70,7 @@ class EventStore:
     def remove(self, event_id: str) -> str | None:
         """Take an event back; the id of its user, None if there is no such event."""
         with self._database.transaction() as change:
-            number = _count(change, 1)
+            number = count(change, 1)
             rows = change.execute(
                 "UPDATE events SET removed = 1, change = ? WHERE event_id = ? AND removed = 0 "
                 "RETURNING user_id",
@@ -151,7 +121,7 @@ class EventStore:
             ends: seconds since 1970 at which the day ended.
         """
         with self._database.transaction() as change:
-            _count(change, 0)
+            count(change, 0)
             if not change.execute("SELECT day FROM deliveries WHERE day = ?", (day,)):
                 change.insert("deliveries (day, collected_at)", [(day, int(self._clock()))])
                 change.execute(f"UPDATE events SET delivery = ? WHERE {WAITING}", (day, ends, ends))
@@ -197,61 +167,6 @@ class EventStore:
             for table in ("events", "seen"):
                 change.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))
 
-    # -- validated ratings of files ----------------------------------------------------------------
-
-    def add_seen(
-        self, day: str, source: str, data_version: str, ratings: Iterable[tuple[str, str, float]]
-    ) -> None:
-        """Enter ratings (user, movie, stars) of a chunk, which count once it is accepted."""
-        with self._database.transaction() as change:
-            change.insert(
-                "seen (day, source, data_version, user_id, movie_id, stars)",
-                [(day, source, data_version, *rating) for rating in ratings],
-            )
-
-    def accept(self, day: str, source: str, data_version: str) -> list[str]:
-        """Let a chunk be all that its source says of a day, whatever it said before; the users
-        whom this concerns.
-        """
-        with self._database.transaction() as change:
-            number = _count(change, 1)
-            users = change.execute(
-                "SELECT DISTINCT user_id FROM seen WHERE day = ? AND source = ?", (day, source)
-            )
-            change.execute("DELETE FROM accepted WHERE day = ? AND source = ?", (day, source))
-            change.insert(
-                "accepted (day, source, data_version, change)",
-                [(day, source, data_version, number)],
-            )
-            change.execute(
-                "DELETE FROM seen WHERE day = ? AND source = ? AND data_version <> ?",
-                (day, source, data_version),
-            )
-        return [user for (user,) in users]
-
-    def drop_seen(self, day: str, source: str, data_version: str) -> None:
-        """Let go of the ratings of a chunk."""
-        with self._database.transaction() as change:
-            change.execute(
-                "DELETE FROM seen WHERE day = ? AND source = ? AND data_version = ?",
-                (day, source, data_version),
-            )
-
-    def accepted(self) -> dict[tuple[str, str], str]:
-        """The data version of each (day, source) that is in the index."""
-        rows = self._database.read("SELECT day, source, data_version FROM accepted")
-        return {(day, source): version for day, source, version in rows}
-
-    def seen_by(self, user_id: str) -> list[SeenRating]:
-        """A user's ratings of the chunks in the index, by day."""
-        rows = self._database.read(
-            "SELECT movie_id, stars, day, data_version FROM seen "
-            "JOIN accepted USING (day, source, data_version) "
-            "WHERE user_id = ? ORDER BY day",
-            (user_id,),
-        )
-        return [SeenRating(*row) for row in rows]
-
     # -- who did something lately ------------------------------------------------------------------
 
     def changed_users(
@@ -292,15 +207,6 @@ class EventStore:
 
 def _row(event: Event) -> tuple[object, ...]:
     return tuple(getattr(event, name) for name in COLUMNS.split(", "))
-
-
-def _count(change: Transaction, by: int) -> int:
-    """The number of the last of so many changes.
-
-    The row is locked to the end of the transaction, so that the order of the numbers is the order
-    in which changes become visible.
-    """
-    return int(change.execute("UPDATE counter SET value = value + ? RETURNING value", (by,))[0][0])
 
 
 def _deliver_again(change: Transaction, where: str, values: Sequence[object]) -> None:

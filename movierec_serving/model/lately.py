@@ -40,7 +40,7 @@ class Lately:
             return known[2] or None
         store = self.log.store
         try:
-            kept, seen = store.of_user(user_id), store.seen_by(user_id)
+            kept, seen = store.of_user(user_id), store.seen.by(user_id)
         except EventStoreError as error:
             logger.warning("%s: answered without what users did lately", error)
             return None

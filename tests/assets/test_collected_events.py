@@ -146,12 +146,12 @@ def test_accepted_ratings_are_told_to_the_endpoint_and_taken_back_with_their_chu
     assert platform.run(FIRST, None, *STAGES).success
     log = EventLog(platform.root / "events", platform.root / "sources")
     rated = platform.query("SELECT DISTINCT user_id, movie_id FROM validated_ratings")
-    told = {(user, one.movie_id) for user, _ in rated for one in log.store.seen_by(user)}
+    told = {(user, one.movie_id) for user, _ in rated for one in log.store.seen.by(user)}
     assert told == set(rated)
     platform.deliver(FIRST, ratings=50, seed=1)
     assert platform.run(FIRST, None, *STAGES).success
     again = platform.query("SELECT DISTINCT user_id, movie_id FROM validated_ratings")
-    assert {(user, one.movie_id) for user, _ in rated for one in log.store.seen_by(user)} <= set(
+    assert {(user, one.movie_id) for user, _ in rated for one in log.store.seen.by(user)} <= set(
         again
     )
 

@@ -17,7 +17,10 @@ from typer.testing import CliRunner, Result
 
 from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
+from movierec_assets.maintenance.erasure import remove_models
+from movierec_assets.maintenance.journal import Journal
 from movierec_assets.settings import settings
+from movierec_serving.bundle.documents import seal
 from tests.conftest import Platform
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
@@ -142,6 +145,18 @@ def test_nothing_of_a_forgotten_user_is_left_and_the_others_are_served(
         assert endpoint.client.get("/recommend/u1").json()["source"] == "als"
     finally:
         endpoint.stop()
+
+
+def test_a_record_that_names_no_model_is_no_reason_to_remove_its_version(
+    home_of_user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(home_of_user, monkeypatch) as platform:
+        record = platform.root / "versions" / "1.json"
+        content = json.loads(record.read_text())
+        del content["checksum"], content["tags"]["identity"]
+        record.write_text(seal(content))
+        assert platform.model_registry.records.get(1).identity == ""
+        assert remove_models(platform.wired, Journal(USER, "asked", "1998-04-05")) == [5, 6]
 
 
 KILLED = """

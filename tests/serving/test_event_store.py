@@ -84,7 +84,7 @@ def test_each_event_is_in_one_delivery(store: EventStore) -> None:
     days = ("2023-11-14", "2023-11-15")
     by_day = {day: [one.event.movie_id for one in store.day(day)] for day in days}
     assert by_day == {"2023-11-14": ["m3"], "2023-11-15": ["m1", "m2", "m4", "m5"]}
-    store.accept("2023-11-15", "events", "v1")
+    store.seen.accept("2023-11-15", "events", "v1")
     _, users = store.changed_users(0, [], [("2023-11-15", "v1")])
     assert users == ["u1"]  # the first day's is in no model
     store.forget("u1")

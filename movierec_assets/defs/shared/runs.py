@@ -1,4 +1,6 @@
-"""A run in words: which days it is of, and why it failed. Read from its tags and events."""
+"""A run in words: which days it is of, whether it ended, and why it failed. Read from its tags and
+events.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,8 @@ import dagster as dg
 from movierec_assets.partitions import days_of
 
 UNKNOWN = "for an unknown reason"
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+UNFINISHED = [status for status in dg.DagsterRunStatus if status.value not in ENDED]
 
 
 def subject(run: dg.DagsterRun) -> str:
