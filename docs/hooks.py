@@ -39,12 +39,12 @@ def _pages(value: Any, docs: Path) -> Any:
     if not isinstance(value, list):
         return value
     pages: list[Any] = []
-    for one in value:
-        if isinstance(one, str) and "*" in one:
-            found = sorted(str(path.relative_to(docs)) for path in docs.glob(one))
-            pages += [page for page in found if page not in value]
+    for entry in value:
+        if isinstance(entry, str) and "*" in entry:
+            files = sorted(str(path.relative_to(docs)) for path in docs.glob(entry))
+            pages += [page for page in files if page not in value]
         else:
-            pages.append(_expanded(one, docs))
+            pages.append(_expanded(entry, docs))
     return pages
 
 

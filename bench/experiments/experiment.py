@@ -15,7 +15,7 @@ from bench.goals import goal, wilson
 from movierec_assets.monitoring.arms import difference
 from movierec_assets.monitoring.experiments import MISMATCH_LEVEL
 from movierec_assets.monitoring.power import Plan, plan
-from movierec_assets.monitoring.sequential import Sequence, mismatch
+from movierec_assets.monitoring.sequential import ConfidenceSequence, mismatch
 
 PEOPLE, DAYS, BEFORE = 2000, 30, 28
 WORLDS = 1000
@@ -45,7 +45,7 @@ def _found(planned: Plan, seed: int, effect: float, *, cuped: bool) -> tuple[boo
     world = World.of(PEOPLE, random)
     before = world.days(BEFORE, random) if cuped else None
     arm = random.random(PEOPLE) < 0.5
-    history, bounds = world.days(DAYS, random, arm, effect), Sequence(planned.information)
+    history, bounds = world.days(DAYS, random, arm, effect), ConfidenceSequence(planned.information)
     anything = right = once = False
     for day in range(1, DAYS + 1):
         control, other = (until(history, day, some, before) for some in (~arm, arm))

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from docs.generated.markdown import sentence, table
@@ -21,7 +22,7 @@ def assets() -> str:
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
         name = key.to_user_string()
-        needs = ", ".join(f"`{one.to_user_string()}`" for one in sorted(node.parent_keys))
+        needs = ", ".join(f"`{parent.to_user_string()}`" for parent in sorted(node.parent_keys))
         kind = "One a day" if node.is_partitioned else "Not by day"
         parts = [
             f"### `{name}`",
@@ -46,14 +47,14 @@ def automation() -> str:
     repository = _definitions().get_repository_def()
     sections = [
         f"### Job `{job.name}`\n\n{sentence(job.description)}"
-        for job in sorted(repository.get_all_jobs(), key=lambda one: one.name)
+        for job in sorted(repository.get_all_jobs(), key=attrgetter("name"))
         if not job.name.startswith("__")  # Dagster's own
     ]
-    for schedule in sorted(repository.schedule_defs, key=lambda one: one.name):
+    for schedule in sorted(repository.schedule_defs, key=attrgetter("name")):
         text = f"{sentence(schedule.description)} At `{schedule.cron_schedule}` (UTC)."
         on = _is_on(schedule)
         sections.append(f"### Schedule `{schedule.name}`\n\n{text} {on}")
-    for sensor in sorted(repository.sensor_defs, key=lambda one: one.name):
+    for sensor in sorted(repository.sensor_defs, key=attrgetter("name")):
         text = f"{sentence(sensor.description)} {_is_on(sensor)}"
         sections.append(f"### Sensor `{sensor.name}`\n\n{text}")
     return "\n\n".join(sections)

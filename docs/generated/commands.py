@@ -19,12 +19,15 @@ def commands() -> str:
 
 def _commands_of(command: Any, name: str) -> Iterator[str]:
     children = getattr(command, "commands", {})
-    for child, one in sorted(children.items()):
-        yield from _commands_of(one, f"{name} {child}")
+    for child, subcommand in sorted(children.items()):
+        yield from _commands_of(subcommand, f"{name} {child}")
     if not children:
         rows = [
-            (", ".join(f"`{opt}`" for opt in _spellings(one)), sentence(getattr(one, "help", "")))
-            for one in command.params
+            (
+                ", ".join(f"`{opt}`" for opt in _spellings(given)),
+                sentence(getattr(given, "help", "")),
+            )
+            for given in command.params
         ]
         parts = [f"### `{name}`", sentence(command.help)]
         yield "\n\n".join([*parts, table(("given", "meaning"), rows)] if rows else parts)

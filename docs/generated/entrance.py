@@ -21,8 +21,8 @@ PARTS = {
 
 def cases() -> list[Mapping[str, Any]]:
     """Every case, as it stands in the file."""
-    found: list[Mapping[str, Any]] = tomllib.loads(FILE.read_text(encoding="utf-8"))["case"]
-    return found
+    every: list[Mapping[str, Any]] = tomllib.loads(FILE.read_text(encoding="utf-8"))["case"]
+    return every
 
 
 def part_of(case: Mapping[str, Any]) -> str:

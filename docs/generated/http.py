@@ -41,12 +41,12 @@ def _route(name: str, operation: Mapping[str, Any]) -> str:
         parts.append(operation["description"])
     parameters = [
         (
-            f"`{one['name']}`",
-            one["in"],
-            _type(one["schema"]),
-            sentence(one.get("description") or one["schema"].get("description")),
+            f"`{given['name']}`",
+            given["in"],
+            _type(given["schema"]),
+            sentence(given.get("description") or given["schema"].get("description")),
         )
-        for one in operation.get("parameters", [])
+        for given in operation.get("parameters", [])
     ]
     if parameters:
         parts.append(table(("parameter", "in", "type", "meaning"), parameters))
@@ -65,7 +65,7 @@ def _route(name: str, operation: Mapping[str, Any]) -> str:
 
 
 def _content(body: Mapping[str, Any]) -> str:
-    return ", ".join(_type(one.get("schema", {})) for one in body.get("content", {}).values())
+    return ", ".join(_type(kind.get("schema", {})) for kind in body.get("content", {}).values())
 
 
 def _type(schema: Mapping[str, Any]) -> str:
@@ -74,9 +74,9 @@ def _type(schema: Mapping[str, Any]) -> str:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(dict.fromkeys(_type(one) for one in choices))
+        return " or ".join(dict.fromkeys(map(_type, choices)))
     if "enum" in schema or "const" in schema:
-        return " or ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
+        return " or ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
     limits = [f"{schema[key]:g}" for key in ("minimum", "maximum") if key in schema]

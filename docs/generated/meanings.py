@@ -23,5 +23,5 @@ def has_meaning(asset: str, entry: str) -> bool:
     """Whether an entry of an asset's metadata is explained, as itself or as a figure."""
     if entry in meanings_of("metadata").get(asset, {}) or entry in meanings_of("figures"):
         return True
-    prefixes = [one for one in meanings_of("prefixes") if entry.startswith(one)]
-    return any(has_meaning(asset, entry.removeprefix(one)) for one in prefixes)
+    prefixes = [prefix for prefix in meanings_of("prefixes") if entry.startswith(prefix)]
+    return any(has_meaning(asset, entry.removeprefix(prefix)) for prefix in prefixes)

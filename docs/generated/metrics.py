@@ -37,7 +37,7 @@ def _metric(call: ast.Call) -> str | None:
         return None
     if len(call.args) < 2:  # the standard library's Counter
         return None
-    name, meaning = (ast.literal_eval(one) for one in call.args[:2])
+    name, meaning = map(ast.literal_eval, call.args[:2])
     given = [word.value for word in call.keywords if word.arg == "labels"] or call.args[2:3]
     labels = ast.literal_eval(given[0]) if _is_list(given) else []
     name += "_total" if kind == "counter" else ""

@@ -52,7 +52,7 @@ def _default(model: type[BaseSettings], name: str) -> str:
 def _accepted(schema: Mapping[str, Any]) -> str:
     """What a value may be, in words, from its JSON schema."""
     choices = schema.get("anyOf", [schema])
-    parts = [_accepted_kind(one) for one in choices if one.get("type") != "null"]
+    parts = [_accepted_kind(choice) for choice in choices if choice.get("type") != "null"]
     if len(parts) < len(choices):
         parts.append("nothing")
     return " or ".join(dict.fromkeys(parts))

@@ -22,7 +22,7 @@ from movierec_assets.platform import Platform
 def nothing_lost(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
     """Compare the stores of the home; each loss is named with what to do."""
     lost = losses(platform)
-    rows = [(loss.store, loss.found, loss.remedy) for loss in lost]
+    rows = [(loss.store, loss.missing, loss.remedy) for loss in lost]
     return dg.AssetCheckResult(
         passed=not lost,
         severity=dg.AssetCheckSeverity.ERROR,

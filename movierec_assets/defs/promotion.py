@@ -95,15 +95,15 @@ def _metadata(
         if name not in model.metrics
     }
     compared = {role: _of_reference(role, numbers) for role in REFERENCES}
-    compared = {role: found for role, found in compared.items() if found}
+    compared = {role: values for role, values in compared.items() if values}
     prefixes = tuple(f"{role}_" for role in REFERENCES)
     own = {name: value for name, value in numbers.items() if not name.startswith(prefixes)}
     figures = dict.fromkeys(name for numbers in compared.values() for name in numbers)
     rows = [(name, *(numbers.get(name, "") for numbers in compared.values())) for name in figures]
     intervals = {
-        role: Bounds(found["lower"], found["difference"], found["upper"], int(found["users"]))
-        for role, found in compared.items()
-        if "lower" in found
+        role: Bounds(values["lower"], values["difference"], values["upper"], int(values["users"]))
+        for role, values in compared.items()
+        if "lower" in values
     }
     return {
         "verdict": verdict.decision,

@@ -196,5 +196,7 @@ def _by_segment(metrics: Mapping[str, float]) -> Metadata:
     if not segments:
         return {}
     columns = list(dict.fromkeys(metric for segment in segments.values() for metric in segment))
-    rows = [[part, *(found.get(name, 0.0) for name in columns)] for part, found in segments.items()]
+    rows = [
+        [part, *(values.get(name, 0.0) for name in columns)] for part, values in segments.items()
+    ]
     return {"by segment": table(("segment", *columns), rows)}

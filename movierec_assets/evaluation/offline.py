@@ -71,8 +71,8 @@ def evaluate(model: Model, held: Interactions, rank: Rank | None = None) -> Eval
         **_by_user_segment(model, judged, hits),
         **_by_movie_segment(model, judged, lists, hits),
     }
-    for part, found in segments.items():
-        metrics |= {f"{part}/{name}": value for name, value in found.items()}
+    for part, values in segments.items():
+        metrics |= {f"{part}/{name}": value for name, value in values.items()}
     own, others = ndcg(hits, judged.liked, 10), ndcg(popular_hits, judged.liked, 10)
     return Evaluation(metrics, own, others)
 
@@ -132,12 +132,12 @@ def _by_movie_segment(
 ) -> dict[str, dict[str, float]]:
     """Means over the users that liked a movie of a segment, where only such a movie is a hit."""
     segments = movie_segments(np.asarray(model.popularity))
-    found = {}
+    by_segment = {}
     for segment, name in enumerate(MOVIE_SEGMENTS):
         liked = judged.liked_among(segments == segment)
         some = liked > 0
-        found[name] = means((hits & (segments[lists] == segment))[some], liked[some])
-    return found
+        by_segment[name] = means((hits & (segments[lists] == segment))[some], liked[some])
+    return by_segment
 
 
 def rows_of(

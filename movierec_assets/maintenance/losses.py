@@ -28,11 +28,11 @@ class Loss:
     """Something that should be in a store and is not, and what makes it whole again."""
 
     store: str
-    found: str
+    missing: str
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.store}: {self.found}; {self.remedy}"
+        return f"{self.store}: {self.missing}; {self.remedy}"
 
 
 def losses(platform: Platform) -> list[Loss]:

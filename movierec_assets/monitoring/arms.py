@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_assets.monitoring.sequential import Sequence
+from movierec_assets.monitoring.sequential import ConfidenceSequence
 
 Values = NDArray[np.float64]
 MIN_USERS = 20  # in each arm; with fewer the error itself is unknown
@@ -60,7 +60,7 @@ class Difference:
         return self.lower > 0 or self.upper < 0
 
 
-def difference(control: Users, arm: Users, sequence: Sequence) -> Difference | None:
+def difference(control: Users, arm: Users, sequence: ConfidenceSequence) -> Difference | None:
     """The arm against the control; None while one of them has fewer than 20 users.
 
     With `before`, by CUPED: what was known before explains a part of the variance and none of the

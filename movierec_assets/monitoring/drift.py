@@ -102,7 +102,7 @@ def drifting(findings_of_day: Sequence[Finding]) -> list[Finding]:
 
 def in_words(by_day: Mapping[str, Sequence[Finding]]) -> str:
     """A sentence for the findings of some days: the alarms, or what could not be told."""
-    alarms = {day: drifting(found) for day, found in by_day.items()}
+    alarms = {day: drifting(findings) for day, findings in by_day.items()}
     said = _sentences(alarms, lambda finding: finding.said)
     if said:
         return said
@@ -117,7 +117,7 @@ def in_words(by_day: Mapping[str, Sequence[Finding]]) -> str:
 
 
 def _sentences(by_day: Mapping[str, list[Finding]], say: Callable[[Finding], str]) -> str:
-    days = [f"{day}: {'; '.join(map(say, found))}" for day, found in by_day.items() if found]
+    days = [f"{day}: {'; '.join(map(say, told))}" for day, told in by_day.items() if told]
     more = [f"and {len(days) - MOST_SAID} more days"] if len(days) > MOST_SAID else []
     return ". ".join([*days[:MOST_SAID], *more])
 
@@ -136,8 +136,10 @@ def _counts(days: UserDays) -> dict[str, NDArray[np.float64]]:
 
 
 def _number(what: str, counts: NDArray[np.float64], limits: Limits) -> Finding:
-    """How many there are, by Tukey's started logarithm: such numbers vary by a factor, and nearly
-    none is not infinitely far from few.
+    """How many there are, compared by their logarithms: such numbers vary by a factor.
+
+    A part of the usual number is added first (Tukey's started logarithm). Without it a day with
+    none would be infinitely far from every other day.
     """
     usual = float(np.median(counts[:-1]))
     logs = np.log(counts + usual * NEARLY_NONE)

@@ -13,8 +13,7 @@ import pandas as pd
 
 from movierec_assets.monitoring.arms import Users, difference
 from movierec_assets.monitoring.power import History
-from movierec_assets.monitoring.sequential import Sequence as Bounds
-from movierec_assets.monitoring.sequential import mismatch
+from movierec_assets.monitoring.sequential import ConfidenceSequence, mismatch
 from movierec_serving.bundle.experiment import POPULAR, PRODUCTION
 
 METRICS: Mapping[str, str] = {  # the column that is counted, per user and day on which they came
@@ -61,7 +60,7 @@ def looks(
     before: pd.DataFrame,
     metric: str,
     shares: Mapping[str, float],
-    bounds: Bounds,
+    sequence: ConfidenceSequence,
 ) -> list[Look]:
     """Every arm, the control first.
 
@@ -81,7 +80,7 @@ def looks(
     rest = lists.set_index("arm").to_dict("index")
     seen = []
     for arm, own in users.items():
-        compared = None if own is control else difference(control, own, bounds)
+        compared = None if own is control else difference(control, own, sequence)
         about = rest.get(arm, {"fallbacks": 0.0, "failures": 0.0, "ms": 0.0})
         disliked = dislikes[dislikes["arm"] == arm]
         seen.append(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_assets.monitoring.arms import MIN_USERS
-from movierec_assets.monitoring.sequential import LEVEL, Sequence
+from movierec_assets.monitoring.sequential import LEVEL, ConfidenceSequence
 
 DRAWS = 400
 WANTED = 0.8
@@ -77,7 +77,7 @@ def plan(
         estimates[draw], errors[draw] = means[1] - means[0], np.sqrt(variances[0] + variances[1])
     last = errors[:, -1][np.isfinite(errors[:, -1])]
     information = float(1 / np.square(np.median(last))) if len(last) else 1.0
-    sequence = Sequence(information, level)
+    sequence = ConfidenceSequence(information, level)
     with np.errstate(invalid="ignore"):
         beyond = np.sign(effect) * estimates > sequence.half_width(errors)
     return Plan(total, information, np.logical_or.accumulate(beyond, axis=1).mean(axis=0))

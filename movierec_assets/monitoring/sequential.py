@@ -17,7 +17,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Sequence:
+class ConfidenceSequence:
     """The two-sided normal mixture, eq. (14) of Howard, Ramdas, McAuliffe and Sekhon (2021),
     "Time-uniform, nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49(2).
 

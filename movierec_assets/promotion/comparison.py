@@ -28,10 +28,14 @@ Excluded = Sequence[NDArray[np.integer[Any]]]  # for each user, places not to be
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired results of one reference: (B,) NDCG@10 of the same users, and the share of movies
-    shown to them.
+    """What a challenger and one reference reach for the same B users.
 
-    A user that is not `known` to the reference is answered by its popularity, as in production.
+    Attributes:
+        challenger, reference: (B,) NDCG@10 of each user.
+        known: (B,) whether the reference was trained on the user. To others it shows popular
+            movies, as it would in production.
+        challenger_coverage, reference_coverage: the share of all movies that its lists show.
+        leaked: held-out ratings that some reference was trained on, and that do not count.
     """
 
     challenger: NDArray[np.float64]
@@ -39,7 +43,7 @@ class Comparison:
     known: NDArray[np.bool_]
     challenger_coverage: float
     reference_coverage: float
-    leaked: int  # held-out ratings that some reference was trained on, and that do not count
+    leaked: int
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,13 @@ class Holdout:
 def compare(served: Model, twin: Model, references: Mapping[str, Model]) -> dict[str, Comparison]:
     """Rank the challenger's twin and the references' twins on the challenger's holdout.
 
-    The holdout is what `served` was trained on and `twin` was not, of a sample of the twin's users;
-    relevant is a movie that the user liked, of those in the twin's training set. All rank the
-    movies of that set without those that the user rated in any of the compared training sets: one
-    list of candidates, the same for all. A held-out pair that a reference was trained on (a late,
-    repaired or second rating moved the holdout) is no candidate, so it counts for nobody. A
-    reference cannot show a movie it does not know.
+    The holdout is what `served` was trained on and `twin` was not, of a sample of the twin's users.
+    A movie is relevant if it is in the twin's training set and the user liked it.
+
+    All rank the same candidates: the movies of the twin's training set, without those that the user
+    rated in any of the compared training sets. So a held-out pair that a reference was trained on
+    counts for nobody; a late, repaired or second rating makes such pairs. A reference shows no
+    movie that it does not know.
 
     Args:
         references: twins by name.

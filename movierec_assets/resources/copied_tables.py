@@ -33,11 +33,11 @@ def copy_tables(files: Sequence[Path], target: sa.Connection) -> dict[str, int]:
     _refuse_rows(tables, target)
     copied = Counter[str]()
     for file in files:
-        with _opened(file) as (source, found):
-            _refuse_unknown(file, found, tables)
+        with _opened(file) as (source, theirs):
+            _refuse_unknown(file, theirs, tables)
             for table in tables.sorted_tables:  # what others refer to comes first
-                if table.name in found.tables and table.name not in KEPT:
-                    rows = source.execute(sa.select(found.tables[table.name])).mappings()
+                if table.name in theirs.tables and table.name not in KEPT:
+                    rows = source.execute(sa.select(theirs.tables[table.name])).mappings()
                     copied[table.name] += _insert(target, table, rows.partitions(AT_ONCE))
     _count_on(tables, target)
     for name, expected in copied.items():
@@ -55,9 +55,9 @@ def copy_run_events(files: Sequence[Path], target: sa.Connection) -> int:
     events = sa.Table("event_logs", sa.MetaData(), autoload_with=target)
     total = _number_of(events, target)
     for file in files:
-        with _opened(file) as (source, found):
-            theirs = found.tables["event_logs"]
-            rows = source.execute(sa.select(theirs).order_by(theirs.c.id)).mappings().all()
+        with _opened(file) as (source, theirs):
+            logs = theirs.tables["event_logs"]
+            rows = source.execute(sa.select(logs).order_by(logs.c.id)).mappings().all()
         indexed = sa.select(events.c.event).where(
             events.c.run_id.in_({row["run_id"] for row in rows})
         )

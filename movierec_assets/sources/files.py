@@ -76,8 +76,8 @@ def _as_csv(
 def _json_rows(file: IO[bytes], fields: tuple[str, ...], name: str) -> Iterator[list[str]]:
     for line, record in enumerate(file, 1):
         try:
-            found = json.loads(record, parse_int=str, parse_float=str)
-            yield [found[field] for field in fields]
+            values = json.loads(record, parse_int=str, parse_float=str)
+            yield [values[field] for field in fields]
         except (ValueError, TypeError, KeyError) as error:
             raise ChunkError(name, f"not a JSON object with {', '.join(fields)}", line) from error
 

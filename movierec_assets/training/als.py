@@ -90,7 +90,7 @@ def fit(
 
 
 def regularization_for(ratings: int) -> float:
-    """What suits a data set of this size: 0.46 x ratings^(1/3), at most 20.
+    """The regularization for so many ratings: 0.46 x ratings^(1/3), at most 20.
 
     Measured on worlds of 500 to 30,000 ratings and on MovieLens 100k: a fixed value that suits many
     ratings all but wipes out the factors of few (docs/benchmarks.md).
@@ -99,9 +99,9 @@ def regularization_for(ratings: int) -> float:
 
 
 def _without_noise(arrays: Arrays, data: Interactions, weights: Weights) -> Arrays:
-    """Zeros for users and movies that nothing speaks for.
+    """Zeros for users who liked nothing, and for movies that nobody liked.
 
-    The solver leaves 1e-12 there: a list in random order, with scores that look like scores.
+    The solver leaves values of some 1e-12 there. Lists would be ranked by this noise.
     """
     users, movies = np.array(arrays["user_factors"]), np.array(arrays["item_factors"])
     praised = weights > 0

@@ -22,18 +22,20 @@ WEIGHTINGS = ("ones", "rating", "power:2", "power:3", "power:4", "power:6", "pos
 def walk_forward(
     data: Interactions, slices: int = SLICES
 ) -> list[tuple[Interactions, Interactions]]:
-    """(training, test) slices, the newest first: each user's last fifth is tested on what is before
-    it, and the next slice lies wholly before that.
+    """(training, test) pairs, the newest first.
 
-    The gate's holdout is taken off first: it is to judge what was found here.
+    A test is each user's last fifth, and its training is what came before that. The next pair is
+    cut from this training alone. The gate's holdout is in none of them: it will judge the
+    parameters that a search finds here.
     """
-    found = []
+    pairs = []
     left = data.select(~temporal_holdout(data))
     for _ in range(slices):
         held = temporal_holdout(left)
-        found.append((left.select(~held), left.select(held)))
-        left = found[-1][0]
-    return found
+        training, test = left.select(~held), left.select(held)
+        pairs.append((training, test))
+        left = training
+    return pairs
 
 
 def new_study(name: str, storage: str | None, seed: int) -> optuna.Study:
@@ -62,9 +64,9 @@ def search(
     """The recipe's parameters with those of the best of `trials` trials, by the mean NDCG@10 over
     the slices.
 
-    The first trial are the recipe's own: what is found is not worse on these slices. Then comes
-    each weighting, at the mean confidence of the current one where the family has one to set: left
-    to chance, some would only be seen far from where they are good.
+    The first trial has the recipe's own parameters, so the best one is not worse on these slices.
+    Each other weighting comes next. Where the family has an `alpha`, it is set so that the mean
+    confidence stays as it is: at a random one a good weighting may look bad.
     """
     current, trainer = recipe.parameters, recipe.trainer
     slices = walk_forward(data)

@@ -90,10 +90,10 @@ class Experiment(Document):
     @property
     def shares(self) -> dict[str, float]:
         """The share of the users that each arm has; of the rest none takes part."""
-        found = {arm.name: 0 for arm in self.arms}
+        buckets = {arm.name: 0 for arm in self.arms}
         for piece in self.pieces:
-            found[piece.arm] += piece.end - piece.begin
-        return {name: buckets / BUCKETS for name, buckets in found.items()}
+            buckets[piece.arm] += piece.end - piece.begin
+        return {name: number / BUCKETS for name, number in buckets.items()}
 
     def grown(self, shares: Mapping[str, float]) -> "Experiment":
         """The same with larger shares: whoever has an arm keeps it.
@@ -131,10 +131,10 @@ class Experiment(Document):
     @cached_property
     def _arm_by_bucket(self) -> list[Arm | None]:
         arms = {arm.name: arm for arm in self.arms}
-        found: list[Arm | None] = [None] * BUCKETS
+        by_bucket: list[Arm | None] = [None] * BUCKETS
         for piece in self.pieces:
-            found[piece.begin : piece.end] = [arms[piece.arm]] * (piece.end - piece.begin)
-        return found
+            by_bucket[piece.begin : piece.end] = [arms[piece.arm]] * (piece.end - piece.begin)
+        return by_bucket
 
 
 def _pieces(shares: Mapping[str, float], taken: Sequence[Piece]) -> list[Piece]:

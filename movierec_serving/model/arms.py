@@ -71,7 +71,7 @@ class Arms:
             with self._lock:
                 experiment = read_experiment(self._store)
                 versions = {arm.version for arm in experiment.arms} if experiment else set()
-                self._open = {key: one for key, one in self._open.items() if key in versions}
+                self._open = {key: model for key, model in self._open.items() if key in versions}
                 self._tried, self._sound = {}, {}
                 self._known = known = (generation, experiment)
         return known[1]

@@ -162,7 +162,7 @@ class ModelHolder:
         if known is None or known[0] is not model or known[1] is not ids:
             known = (model, ids, model.catalogue.rows(list(ids)))
             is_open = {self.pointer.load(), *self.arms.open_versions}
-            kept = {key: one for key, one in self._blocked.items() if key in is_open}
+            kept = {key: rows for key, rows in self._blocked.items() if key in is_open}
             self._blocked = {**kept, model.version: known}
         return known[2]
 

@@ -8,7 +8,7 @@ import pytest
 from bench.experiments.people import World, until
 from movierec_assets.monitoring.arms import Users, difference
 from movierec_assets.monitoring.power import plan
-from movierec_assets.monitoring.sequential import Sequence, mismatch
+from movierec_assets.monitoring.sequential import ConfidenceSequence, mismatch
 
 DAYS, PEOPLE = 20, 600
 
@@ -20,7 +20,7 @@ def experiment(seed: int, effect: float = 0.0, *, known: bool = False) -> list[t
     before = world.days(4 * DAYS, random) if known else None
     arm = random.random(PEOPLE) < 0.5
     history = world.days(DAYS, random, arm, effect)
-    sequence = Sequence(tightest_at=2000.0)
+    sequence = ConfidenceSequence(tightest_at=2000.0)
     looks = []
     for day in range(1, DAYS + 1):
         control, other = (until(history, day, some, before) for some in (~arm, arm))
@@ -56,7 +56,7 @@ def test_a_plan_keeps_its_promise() -> None:
     random = np.random.default_rng(1)
     past = World.of(10 * PEOPLE, random).days(DAYS, random)
     planned = plan(past, 0.35, (0.5, 0.5), users=PEOPLE)
-    sequence = Sequence(planned.information)
+    sequence = ConfidenceSequence(planned.information)
     found = 0
     for seed in range(200):
         looks = experiment(seed + 1000, 0.35)
@@ -74,14 +74,14 @@ def test_a_plan_keeps_its_promise() -> None:
 
 def test_an_interval_of_a_few_users_is_not_given() -> None:
     few = Users(np.ones(19), np.ones(19))
-    assert difference(few, Users(np.ones(500), np.ones(500)), Sequence(100.0)) is None
+    assert difference(few, Users(np.ones(500), np.ones(500)), ConfidenceSequence(100.0)) is None
 
 
 def test_the_bound_is_the_formula_of_its_source() -> None:
     """Howard et al. (2021), eq. (14), at V = 400 with r = 25: sqrt(425 log(425 / (0.05^2 25)))."""
-    sequence = Sequence(tightest_at=1.0)
+    sequence = ConfidenceSequence(tightest_at=1.0)
     scale = 25.0 / sequence.mixture
-    bound = Sequence(tightest_at=scale).half_width(np.array([0.05]))[0]
+    bound = ConfidenceSequence(tightest_at=scale).half_width(np.array([0.05]))[0]
     assert bound == pytest.approx((425 * np.log(425 / (0.05**2 * 25))) ** 0.5 / 400)
 
 

@@ -14,7 +14,7 @@ from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.monitoring.experiments import Look, looks, sentence
 from movierec_assets.monitoring.outcomes import K
-from movierec_assets.monitoring.sequential import Sequence
+from movierec_assets.monitoring.sequential import ConfidenceSequence
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.experiments import Trial
 from movierec_serving.events import EventStoreError
@@ -67,8 +67,8 @@ def _looks(platform: Platform, trial: Trial, day: str) -> list[Look]:
         lists = warehouse.lists_by_arm(trial.grown, day)
     since = everything[everything["day"] >= trial.grown]
     earlier = everything[everything["day"] < trial.started]
-    shares, bounds = trial.experiment.shares, Sequence(trial.information)
-    return looks(since, lists, earlier, trial.metric, shares, bounds)
+    shares, sequence = trial.experiment.shares, ConfidenceSequence(trial.information)
+    return looks(since, lists, earlier, trial.metric, shares, sequence)
 
 
 def _metadata(trial: Trial, day: str, seen: list[Look]) -> Metadata:

@@ -16,7 +16,7 @@ def recipes(arm: str, settings: Settings, warehouse: Warehouse) -> Callable[[str
     tuned = warehouse.tuned(base, arm)
 
     def recipe(day: str) -> Recipe:
-        parameters = next((found for since, found in tuned if since <= day), base)
+        parameters = next((tuned_to for since, tuned_to in tuned if since <= day), base)
         left_open = frozenset(name for name in trainer.by_size if parameters.get(name) is None)
         if left_open:
             ratings = warehouse.accepted_ratings(day, settings.window_days)

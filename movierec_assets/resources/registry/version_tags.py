@@ -58,8 +58,9 @@ class VersionTags:
             page = self.client.search_model_versions(
                 f"name='{self.model}'", max_results=1000, page_token=token
             )
-            for one in page:
-                yield from ((int(one.version), one.run_id, *tag) for tag in one.tags.items())
+            for version in page:
+                number, run = int(version.version), version.run_id
+                yield from ((number, run, *tag) for tag in version.tags.items())
             token = page.token
             if not token:
                 return

@@ -146,7 +146,7 @@ class TakenRows:
         """Delete the rows of a user; they are not read again, for `seen` knows them."""
         with self.alone():
             users = [
-                one for (one,) in self._connection.execute("SELECT DISTINCT user_id FROM rows")
+                user for (user,) in self._connection.execute("SELECT DISTINCT user_id FROM rows")
             ]
             self._connection.executemany(
                 "DELETE FROM rows WHERE user_id = ?", [(user,) for user in users if is_theirs(user)]

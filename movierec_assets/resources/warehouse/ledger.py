@@ -102,12 +102,12 @@ class Ledger(DuckDBFile):
             self._drop_rows(day, source)
             self._enter(day, source, sha256, file, None, "refused", reason, 0)
 
-    def judge(self, chunk: Chunk, judge: Callable[[pd.DataFrame], Judgement]) -> None:
+    def judge(self, chunk: Chunk, judged: Callable[[pd.DataFrame], Judgement]) -> None:
         """Validate a chunk whose rows are held; store outcome and verdict in one transaction.
 
         Args:
-            judge: takes the records as delivered: record, user_id, movie_id, rating, timestamp
-                (text).
+            judged: the outcome of the records as delivered: record, user_id, movie_id, rating,
+                timestamp (text).
         """
         key = [chunk.day, chunk.source, chunk.sha256]
         with self.connect() as connection:
@@ -118,7 +118,7 @@ class Ledger(DuckDBFile):
             ).to_arrow_table()
             raw = held.to_pandas()  # a text that repeats is there once
             del held
-            judgement = judge(raw)
+            judgement = judged(raw)
             outcome, accepted = judgement.outcome, judgement.verdict == "accepted"
             connection.execute(
                 "DELETE FROM rejected_ratings WHERE day = ? AND source = ? AND sha256 = ?", key

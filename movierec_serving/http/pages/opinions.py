@@ -32,7 +32,7 @@ class Opinions:
             if movie not in said.taken_back and movie not in said.stars
         }
         dismissed = _dismissed(lately.log.store.of_user(user))
-        given = {movie: one for movie, one in said.stars.items() if movie not in dismissed}
+        given = {movie: stars for movie, stars in said.stars.items() if movie not in dismissed}
         return cls({**kept, **given}, frozenset(said.hidden))
 
     @property

@@ -129,9 +129,9 @@ async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> 
     results: list[dict[str, Any]] = []
     good: list[Event] = []
     now = int(time.time())
-    for index, one in enumerate(sent):
+    for index, said in enumerate(sent):
         try:
-            good.append(_event(one, types, now))
+            good.append(_event(said, types, now))
             results.append({"index": index, "event_id": good[-1].event_id})
         except ValidationError as error:
             if alone:
