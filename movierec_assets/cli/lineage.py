@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -94,35 +94,54 @@ def show_lineage(
     Raises:
         LineageError: no such version, or its bundle is gone.
     """
-    adapters = Platform.of(home_settings)
-    number = version_of(text)
-    versions: dict[int, Version] = {
-        version.number: version for version in adapters.model_registry.versions()
-    }
-    if number not in versions:
-        record = adapters.model_registry.records.get(number)
-        if record is not None and record.removed is not None:
-            raise LineageError(f"version {number} was removed: {record.removed}")
-        raise LineageError(f"there is no version {number}: there are {len(versions)}")
-    version, store = versions[number], adapters.bundle_store
+    platform = Platform.of(home_settings)
+    version = _known(platform, version_of(text))
+    store, archive = platform.bundle_store, platform.chunk_archive
     try:
         bundle = Bundle.open(store.served(version.identity), verify=rehash)
     except BundleError as error:
-        raise LineageError(f"version {number}: {error}") from error
+        raise LineageError(f"version {version.number}: {error}") from error
     if user is not None:
-        titles = {key: title for key, title, _ in adapters.warehouse.movies()}
+        titles = {key: title for key, title, _ in platform.warehouse.movies()}
         _print_best(console, version, bundle, user, titles)
         return True
+    chain = list(ancestors(bundle, store))
+    files = sources(bundle, archive, rehash=rehash)
+    console.print(_facts(version, bundle))
+    console.print(_parents(version, bundle, chain))
+    console.print(f"trained on, each at {archive.path}/<day>/<sha256>")
+    for day, sha256, problem in files:
+        state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
+        console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
+    if events:
+        for day, event_id in events_of(bundle, archive):
+            console.print(f"event {day}  {escape(event_id)}", soft_wrap=True)
+    lost = [day for day, _, problem in files if problem]
+    named = f": {', '.join(lost)}" if lost else ""
+    console.print(f"{len(files)} days, {len(lost)} of their chunks missing or altered{named}")
+    return not lost and all(ancestor for _, ancestor in chain)
+
+
+def _known(platform: Platform, number: int) -> Version:
+    registry = platform.model_registry
+    versions: dict[int, Version] = {version.number: version for version in registry.versions()}
+    if number in versions:
+        return versions[number]
+    record = registry.records.get(number)
+    if record is not None and record.removed is not None:
+        raise LineageError(f"version {number} was removed: {record.removed}")
+    raise LineageError(f"there is no version {number}: there are {len(versions)}")
+
+
+def _facts(version: Version, bundle: Bundle) -> Table:
+    """What a version is, and what went into its training beside the data."""
     manifest, tags = bundle.manifest, version.tags
+    told = ("status", "pinned", "revoked", "git_commit", "dagster_run")
     facts = {
         "identity": version.identity,
         "data until": version.data_until,
         "gate": f"{version.gate or 'not judged'}: {tags.get('gate_reason', '')}",
-        **{
-            key: tags[key]
-            for key in ("status", "pinned", "revoked", "git_commit", "dagster_run")
-            if key in tags
-        },
+        **{name: tags[name] for name in told if name in tags},
         "MLflow run": version.run_id,
         "training code": manifest.training_version,
         "seed": manifest.seed,
@@ -132,41 +151,24 @@ def show_lineage(
         "partitions digest": manifest.partitions_digest,
         "bundle": bundle.path,
     }
-    table = Table(
-        "",
-        Column(overflow="fold"),
-        show_header=False,
-        title=f"version {number}",
-        title_justify="left",
-    )
+    title = f"version {version.number}"
+    table = Table("", Column(overflow="fold"), show_header=False, title=title, title_justify="left")
     for name, value in facts.items():
         table.add_row(name, escape(str(value)))
-    console.print(table)
-    chain = list(ancestors(bundle, store))
+    return table
+
+
+def _parents(version: Version, bundle: Bundle, chain: Sequence[tuple[str, Bundle | None]]) -> Table:
+    """The models that it was warm-started from, its own line first."""
     table = Table("identity", "fit", "data until", title="parents", title_justify="left")
-    table.add_row(f"{version.identity[:12]} (this one)", manifest.fit, manifest.data_until)
+    own = bundle.manifest
+    table.add_row(f"{version.identity[:12]} (this one)", own.fit, own.data_until)
     for identity, ancestor in chain:
-        known = (
-            (ancestor.manifest.fit, ancestor.manifest.data_until)
-            if ancestor
-            else ("[red]gone[/]", "?")
-        )
-        table.add_row(identity[:12], *known)
-    console.print(table)
-    files = sources(bundle, adapters.chunk_archive, rehash=rehash)
-    console.print(f"trained on, each at {adapters.chunk_archive.path}/<day>/<sha256>")
-    for day, sha256, problem in files:
-        state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
-        console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
-    if events:
-        for day, event_id in events_of(bundle, adapters.chunk_archive):
-            console.print(f"event {day}  {escape(event_id)}", soft_wrap=True)
-    lost = [day for day, _, problem in files if problem]
-    console.print(
-        f"{len(files)} days, {len(lost)} of their chunks missing or "
-        f"altered{': ' + ', '.join(lost) if lost else ''}"
-    )
-    return not lost and all(ancestor for _, ancestor in chain)
+        if ancestor is None:
+            table.add_row(identity[:12], "[red]gone[/]", "?")
+        else:
+            table.add_row(identity[:12], ancestor.manifest.fit, ancestor.manifest.data_until)
+    return table
 
 
 def _print_best(

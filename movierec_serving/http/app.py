@@ -17,6 +17,7 @@ from movierec_serving.http.pages import add_app
 from movierec_serving.http.routes.admin import add_admin_routes
 from movierec_serving.http.routes.errors import add_error_replies
 from movierec_serving.http.routes.events import add_event_routes
+from movierec_serving.http.routes.health import add_health_routes
 from movierec_serving.http.routes.movies import add_movie_routes
 from movierec_serving.http.routes.pages import ABOUT, add_pages
 from movierec_serving.http.routes.recommendations import (
@@ -57,6 +58,7 @@ def complete(
         app.add_middleware(EarlyEvents, keep=keep, route=events)  # the last one that is asked
     add_user_routes(app, holder)
     add_movie_routes(app, holder)
+    add_health_routes(app, settings, holder)
     add_admin_routes(app, settings, holder)
     add_pages(app)
     if settings.app == "on":

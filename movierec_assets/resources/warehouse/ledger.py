@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
 
-from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, DaySummary, Judgement
-from movierec_assets.ratings.schema import SCHEMA_VERSION
+from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, DaySummary
 from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile, since
 
 _ROWS = ("raw_ratings", "rejected_ratings")  # tables that hold a chunk's rows under its sha256
@@ -101,70 +100,6 @@ class Ledger(DuckDBFile):
         with self.connect():
             self._drop_rows(day, source)
             self._enter(day, source, sha256, file, None, "refused", reason, 0)
-
-    def judge(self, chunk: Chunk, judged: Callable[[pd.DataFrame], Judgement]) -> None:
-        """Validate a chunk whose rows are held; store outcome and verdict in one transaction.
-
-        Args:
-            judged: the outcome of the records as delivered: record, user_id, movie_id, rating,
-                timestamp (text).
-        """
-        key = [chunk.day, chunk.source, chunk.sha256]
-        with self.connect() as connection:
-            held = connection.sql(
-                """SELECT record, user_id, movie_id, rating, "timestamp" FROM raw_ratings
-                   WHERE day = ? AND source = ? AND sha256 = ? ORDER BY record""",
-                params=key,
-            ).to_arrow_table()
-            raw = held.to_pandas()  # a text that repeats is there once
-            del held
-            judgement = judged(raw)
-            outcome, accepted = judgement.outcome, judgement.verdict == "accepted"
-            connection.execute(
-                "DELETE FROM rejected_ratings WHERE day = ? AND source = ? AND sha256 = ?", key
-            )
-            if len(outcome.rejected):
-                connection.register("judged", outcome.rejected)
-                connection.execute(
-                    """INSERT INTO rejected_ratings BY NAME
-                       SELECT CAST(? AS DATE) AS day, ? AS source, ? AS sha256, * FROM judged""",
-                    key,
-                )
-            if accepted or chunk.current:
-                connection.execute(
-                    "DELETE FROM validated_ratings WHERE day = ? AND source = ?", key[:2]
-                )
-            if accepted and len(outcome.valid):
-                connection.register("judged", outcome.valid)
-                connection.execute(
-                    """INSERT INTO validated_ratings BY NAME
-                       SELECT CAST(? AS DATE) AS day, ? AS source, * FROM judged""",
-                    key[:2],
-                )
-            if accepted:
-                connection.execute(
-                    "UPDATE chunks SET current = false WHERE day = ? AND source = ?", key[:2]
-                )
-            sums = {
-                "current": accepted,
-                "verdict": judgement.verdict,
-                "reason": judgement.reason,
-                "schema_version": SCHEMA_VERSION,
-                "data_version": judgement.data_version,
-                "max_rejected_share": judgement.max_rejected_share,
-                "validated": len(outcome.valid),
-                "rejected": len(outcome.rejected),
-                "superseded": outcome.superseded,
-                "late": outcome.late,
-                "mended": json.dumps(outcome.mended),
-            }
-            columns = ", ".join(f"{name} = ?" for name in sums)
-            connection.execute(
-                f"UPDATE chunks SET {columns} WHERE day = ? AND source = ? AND sha256 = ?",
-                [*sums.values(), *key],
-            )
-            if accepted:
-                self._drop_rows(chunk.day, chunk.source)
 
     def ratings_of_chunk(self, day: str, source: str) -> list[tuple[str, str, float]]:
         """(user, movie, stars) of the accepted ratings of a source's chunk."""

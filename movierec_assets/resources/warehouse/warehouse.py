@@ -6,16 +6,16 @@ from movierec_assets.resources.warehouse.activity import Activity
 from movierec_assets.resources.warehouse.catalogue import Catalogue
 from movierec_assets.resources.warehouse.erasing import Erasing
 from movierec_assets.resources.warehouse.experiments import Experiments
-from movierec_assets.resources.warehouse.ledger import Ledger
 from movierec_assets.resources.warehouse.models import Models
 from movierec_assets.resources.warehouse.scores import Scores
 from movierec_assets.resources.warehouse.served_lists import ServedLists
 from movierec_assets.resources.warehouse.shown_lists import ShownLists
 from movierec_assets.resources.warehouse.training_data import TrainingData
+from movierec_assets.resources.warehouse.verdicts import Verdicts
 
 
 class Warehouse(
-    Ledger,
+    Verdicts,
     Activity,
     Catalogue,
     TrainingData,

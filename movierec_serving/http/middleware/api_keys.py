@@ -1,8 +1,8 @@
 """Who may ask: one of the keys that were set, or the token of those who run the endpoint.
 
 A person gives one of them once, on the page `/app/key`; the browser keeps a cookie that follows
-from it, which opens the pages and nothing else. Who may change what is served is checked by the
-routes of `routes/admin.py`, with or without keys.
+from it, which opens the pages and nothing else. Who may change what is served is checked by
+`routes/guard.py`, with or without keys.
 """
 
 import hmac
