@@ -78,11 +78,13 @@ def link_words(markdown: str, anchors: dict[str, str], target: str) -> str:
         target: the glossary, as seen from the page.
     """
     waiting = dict(anchors)
-    longest_first = sorted(anchors, key=len, reverse=True)
-    pattern = re.compile(rf"\b({'|'.join(map(re.escape, longest_first))})s?\b", re.I)
+    plurals = {re.sub("y$", "ie", word) + "s": word for word in anchors}
+    longest_first = sorted({*anchors, *plurals}, key=len, reverse=True)
+    pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, longest_first))})(?![\w-])", re.I)
 
     def link(match: re.Match[str]) -> str:
-        anchor = waiting.pop(match[1].lower(), None)
+        word = match[0].lower()
+        anchor = waiting.pop(plurals.get(word, word), None)
         return match[0] if anchor is None else f"[{match[0]}]({target}#{anchor})"
 
     lines, fenced = [], False
