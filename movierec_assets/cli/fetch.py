@@ -90,7 +90,15 @@ def fetch(
             written += 1
             if every and day != days[-1]:
                 time.sleep(every)
-    return Delivery(days[0], days[-1], len(days), written, empty, rows, movies)
+    return Delivery(
+        first=days[0],
+        last=days[-1],
+        days=len(days),
+        written=written,
+        without_ratings=empty,
+        ratings=rows,
+        movies=movies,
+    )
 
 
 def _dataset(

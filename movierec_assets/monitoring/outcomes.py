@@ -46,8 +46,8 @@ class Rate:
     rate: str
     users: int
     middle: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
@@ -79,7 +79,7 @@ def rates(user_days: pd.DataFrame, movies: pd.DataFrame, catalogue: int) -> list
             users = next(
                 (rate.users for rate in measured if (rate.dimension, rate.value) == (by, value)), 0
             )
-            measured.append(Rate(by, value, "coverage", users, share, None, None))
+            measured.append(Rate(by, value, "coverage", users, share))
     return measured
 
 
@@ -97,7 +97,8 @@ def _rate(by: str, value: str, rate: str, rows: pd.DataFrame, gains: str, over: 
     y, d = sums[sums[:, 1] > 0].T
     middle, users = float(y.sum() / d.sum()), len(d)
     if users < MIN_USERS or y.sum() < MIN_GAINS:
-        return Rate(by, value, rate, users, middle, None, None)
+        return Rate(by, value, rate, users, middle)
     residuals = (y - middle * d) / d.mean()
     half = Z * float(np.sqrt(residuals.var(ddof=1) / users))
-    return Rate(by, value, rate, users, middle, max(middle - half, 0.0), min(middle + half, 1.0))
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return Rate(by, value, rate, users, middle, low=low, high=high)

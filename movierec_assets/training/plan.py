@@ -149,7 +149,16 @@ def plan_day(day: str, recipe: Recipe, past: Past, stored: Stored) -> Plan:
 
 def _inherited(day: str, recipe: Recipe, parent: DayModel | None) -> DayModel:
     if parent is None:
-        return DayModel(day, None, None, "none", None, None, {}, recipe.arm)
+        return DayModel(
+            day=day,
+            identity=None,
+            parent=None,
+            fit="none",
+            data_until=None,
+            partitions_digest=None,
+            metrics={},
+            arm=recipe.arm,
+        )
     return replace(parent, day=day, fit="inherited")
 
 

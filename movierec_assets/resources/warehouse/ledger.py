@@ -84,7 +84,7 @@ class Ledger(DuckDBFile):
                    FROM rows""",
                 [day, source, sha256, file],
             )
-            self._enter(day, source, sha256, file, declaration, None, None, len(rows))
+            self._enter(day, source, sha256, file, len(rows), declaration=declaration)
 
     def touch_chunk(self, day: str, sha256: str, source: str = DEFAULT_SOURCE) -> None:
         """Make the current chunk the newest delivery of its day again."""
@@ -99,7 +99,7 @@ class Ledger(DuckDBFile):
         """Enter a chunk that cannot be parsed; what was current stays so."""
         with self.connect():
             self._drop_rows(day, source)
-            self._enter(day, source, sha256, file, None, "refused", reason, 0)
+            self._enter(day, source, sha256, file, 0, verdict="refused", reason=reason)
 
     def ratings_of_chunk(self, day: str, source: str) -> list[tuple[str, str, float]]:
         """(user, movie, stars) of the accepted ratings of a source's chunk."""
@@ -192,10 +192,11 @@ class Ledger(DuckDBFile):
         source: str,
         sha256: str,
         file: str,
-        declaration: str | None,
-        verdict: str | None,
-        reason: str | None,
         rows: int,
+        *,
+        declaration: str | None = None,
+        verdict: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """One row of the ledger, not current, in place of the one with its key."""
         with self.connect() as connection:

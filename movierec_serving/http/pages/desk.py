@@ -191,7 +191,15 @@ class Desk:
         why = why or [_because(item) for item in answer["items"]]
         cards = [Card.of(item, each) for item, each in zip(answer["items"], why, strict=True)]
         self._taken.update(card.movie_id for card in cards)
-        return Row(name, heading, cards, answer["recommendation_id"], note, more, _made_by(answer))
+        return Row(
+            name=name,
+            heading=heading,
+            cards=cards,
+            list_id=answer["recommendation_id"],
+            note=note,
+            more=more,
+            made_by=_made_by(answer),
+        )
 
 
 def _options(kind: type[Selection], n: int, **more: Any) -> Any:
