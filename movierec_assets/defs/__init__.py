@@ -4,6 +4,7 @@ import warnings
 
 import dagster as dg
 
-# Ranges of days in one run are what this is built on; Dagster says "beta" of it once an asset, in
-# every process.
-warnings.filterwarnings("ignore", message=".*backfill_policy.*", category=dg.BetaWarning)
+# Ranges of days in one run, owners and freshness are what this is built on. Dagster says of each,
+# in every process and at every use, that it is beta: a page of text before a command's answer.
+for category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=category)
