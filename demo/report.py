@@ -59,8 +59,8 @@ def show_list(console: Console, endpoint: str, user: str) -> None:
 def show_summary(console: Console, platform: Platform, served: int | None) -> None:
     """What there is now: days, rows and what became of them, versions, quality, what is served."""
     warehouse, registry = platform.warehouse, platform.model_registry
-    chunks = [one for of_day in warehouse.chunks().values() for one in in_force(of_day)]
-    models = [one for one in warehouse.models().values() if one.identity]
+    chunks = [chunk for of_day in warehouse.chunks().values() for chunk in in_force(of_day)]
+    models = [model for model in warehouse.models().values() if model.identity]
     production, last = registry.production(), models[-1].metrics
     assert production is not None, "the demo has just seen it served"
     counts = {name: sum(getattr(chunk, name) for chunk in chunks) for name in COUNTS}

@@ -46,15 +46,15 @@ def demo(root: Path) -> None:
     try:
         with exclusively(root / "warehouse"):
             start_anew(root)
-            chosen = set_up(root)
-            phases = Phases(console, chosen.warehouse / "logs")
+            settings = set_up(root)
+            phases = Phases(console, settings.warehouse / "logs")
             with ExitStack() as stack:
-                Demo(root, chosen, phases, stack).play()
+                Demo(root, settings, phases, stack).play()
             phases.report()
             console.print(
                 "next: `make up` serves this at once and shows its runs in Dagster's UI, "
-                f"http://127.0.0.1:{chosen.webserver_port}. Then rate movies yourself, as user 405 "
-                f"or as somebody new, at http://127.0.0.1:{chosen.serving_port}/app"
+                f"http://127.0.0.1:{settings.webserver_port}. Then rate movies yourself, as user "
+                f"405 or as somebody new, at http://127.0.0.1:{settings.serving_port}/app"
             )
     except InUseError as error:
         raise DemoError(str(error)) from error
@@ -63,18 +63,18 @@ def demo(root: Path) -> None:
 class Demo:
     """The processes and adapters of one demo, on free ports."""
 
-    def __init__(self, root: Path, chosen: Settings, phases: Phases, stack: ExitStack) -> None:
+    def __init__(self, root: Path, settings: Settings, phases: Phases, stack: ExitStack) -> None:
         self.root, self.phases, self.console = root, phases, phases.console
-        self.platform = Platform.of(chosen)
-        self.staged = staged(chosen.warehouse)
+        self.platform = Platform.of(settings)
+        self.staged = staged(settings.warehouse)
         serving, ui = free_port(), free_port()
         self.endpoint, self.api = (
             f"http://127.0.0.1:{serving}",
             DagsterApi(f"http://127.0.0.1:{ui}"),
         )
-        self._calls = commands(ui, serving, 0, chosen.tracking_uri)
+        self._calls = commands(ui, serving, 0, settings.tracking_uri)
         self._stack = stack
-        stack.callback(_forget_endpoint, chosen.warehouse / "models", serving)
+        stack.callback(_forget_endpoint, settings.warehouse / "models", serving)
 
     def play(self) -> None:
         with self.phases("deliver", "ratings of all days but the last"):
@@ -167,7 +167,7 @@ class Demo:
             chunks, models = warehouse.chunks(), warehouse.models()
         except WarehouseHeldError:
             return
-        judged = sum(any(one.verdict for one in of_day) for of_day in chunks.values())
+        judged = sum(any(chunk.verdict for chunk in of_day) for of_day in chunks.values())
         bars.update(validated, completed=judged)
         bars.update(trained, completed=len(models))
 

@@ -45,8 +45,8 @@ def version() -> str:
 def revision() -> str:
     """The commit of this checkout; it says so if files differ from it."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    described = subprocess.run(command, capture_output=True, text=True, check=False)
+    return described.stdout.strip() or "unknown"
 
 
 def pip_configuration(settings: Mapping[str, str]) -> str:

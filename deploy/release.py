@@ -18,10 +18,10 @@ def notes(changelog: str, number: str) -> str:
     Raises:
         ValueError: there is none, or nothing stands in it.
     """
-    found = re.search(rf"^## {re.escape(number)}\b.*?\n(.*?)(?=^## |\Z)", changelog, re.M | re.S)
-    if found is None or not found[1].strip():
+    section = re.search(rf"^## {re.escape(number)}\b.*?\n(.*?)(?=^## |\Z)", changelog, re.M | re.S)
+    if section is None or not section[1].strip():
         raise ValueError(f"CHANGELOG.md has nothing under `## {number}`")
-    return found[1].strip() + "\n"
+    return section[1].strip() + "\n"
 
 
 def checked(tag: str, changelog: str, stated: str) -> str:

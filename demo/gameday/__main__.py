@@ -23,7 +23,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="gameday", description=__doc__)
     asked.add_argument("--mend", action="store_true", help="by the runbook's steps, unattended")
     asked.add_argument("--only", type=int, nargs="*", help="numbers of the breaks, from 1")
-    chosen = asked.parse_args()
+    given = asked.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # so that what was started is stopped
     console = Console(highlight=False, soft_wrap=True)
@@ -31,9 +31,9 @@ def main() -> None:
         wait_until(lambda: not wrong(made), "all is well at first", WELL_S)
         console.print(f"home: {made.home}\nDagster: {made.api.url}\nendpoints: {made.urls}")
         rows = [
-            play(number, one, made, console, mend=chosen.mend)
-            for number, one in enumerate(BREAKS, 1)
-            if not chosen.only or number in chosen.only
+            play(number, broken, made, console, mend=given.mend)
+            for number, broken in enumerate(BREAKS, 1)
+            if not given.only or number in given.only
         ]
     console.print("\n| broken | told by | after, s | mended in, s | well after, s |")
     console.print("\n".join(["|---|---|---|---|---|", *rows]), markup=False)
@@ -41,22 +41,22 @@ def main() -> None:
         raise SystemExit("gameday: somebody was never told, or something was never well again")
 
 
-def play(number: int, one: Break, made: Site, console: Console, *, mend: bool) -> str:
+def play(number: int, broken: Break, made: Site, console: Console, *, mend: bool) -> str:
     """Break, show what is said, have it mended; a row of the table."""
-    console.print(f"\n[bold]{number}. {one.name}")
+    console.print(f"\n[bold]{number}. {broken.name}")
     made.heard.clear()
-    one.do(made)
-    told = _seconds_until(lambda: any(one.told in text for text in made.heard), TOLD_S)
+    broken.do(made)
+    told = _seconds_until(lambda: any(broken.told in text for text in made.heard), TOLD_S)
     for line in (*dict.fromkeys(made.heard), *status(made)):
         console.print(f"   {line}", markup=False)
-    console.print(f"   runbook: {one.entry}")
+    console.print(f"   runbook: {broken.entry}")
     began = time.monotonic()
-    one.mend(made) if mend else input("   mend it, then press Enter ")
+    broken.mend(made) if mend else input("   mend it, then press Enter ")
     mended = time.monotonic() - began
     well = _seconds_until(lambda: not wrong(made), WELL_S)
     if well == NEVER:
         console.print(f"   still: {wrong(made)}", markup=False)
-    row = f"| {one.name} | `{one.told}` | {told} | {mended:.0f} | {well} |"
+    row = f"| {broken.name} | `{broken.told}` | {told} | {mended:.0f} | {well} |"
     console.print(row, markup=False)
     return row
 

@@ -106,9 +106,9 @@ def damage_a_version(site: Site) -> None:
 
 def train_again(site: Site) -> None:
     """What the notice says, which names the asset and the day."""
-    found = re.search(r"materialize (\w+) of ([0-9-]+) again", "".join(site.heard))
-    assert found is not None
-    site.run("daily", found[1], days=(found[2],))
+    named = re.search(r"materialize (\w+) of ([0-9-]+) again", "".join(site.heard))
+    assert named is not None
+    site.run("daily", named[1], days=(named[2],))
     wait_until(lambda: site.served() == site.pinned, "what was pinned is served", PATIENCE_S)
     unpin(site)
 

@@ -160,7 +160,7 @@ class Site:
         """The alerts that are on."""
         assert self.prometheus is not None
         firing = self.prometheus.query('ALERTS{alertstate="firing"}')
-        return sorted({one["metric"]["alertname"] for one in firing})
+        return sorted({alert["metric"]["alertname"] for alert in firing})
 
     def served(self, name: str = "A") -> int | None:
         return served_at(self.urls[name])

@@ -23,7 +23,7 @@ _SOURCE = re.compile(r"(?!movies$)[a-z0-9][a-z0-9_-]{0,63}")  # a folder's name
 
 
 class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The one door for data: `<source>/YYYY-MM-DD.csv` (or another of `SUFFIXES`) and `movies.csv`.
+    """Where data arrive: `<source>/YYYY-MM-DD.csv` (or another of `SUFFIXES`), and `movies.csv`.
 
     The source `ratings` needs no declaration. Any other has one, `sources/<source>.toml` beside
     the landing zone: who may drop files here cannot change what they mean.
