@@ -12,13 +12,13 @@ import bench
 
 def benchmarks() -> dict[str, str]:
     """The benchmarks by name, each with its module: a module below `bench` that has a `main`."""
-    found: dict[str, str] = {}
+    modules: dict[str, str] = {}
     for module in pkgutil.walk_packages(bench.__path__, "bench."):
         if not module.name.endswith("__main__") and hasattr(
             importlib.import_module(module.name), "main"
         ):
-            found[module.name.rpartition(".")[2]] = module.name
-    return found
+            modules[module.name.rpartition(".")[2]] = module.name
+    return modules
 
 
 def main(arguments: list[str]) -> int:

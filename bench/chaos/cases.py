@@ -67,10 +67,10 @@ class Outcome:
 def cases(seed: int, times: int) -> list[Case]:
     """Every named point, random moments and full disks, `times` each, with each signal."""
     chance = random.Random(seed)
-    found: list[Case] = []
+    drawn: list[Case] = []
 
     def add(place: str, job: str, number: int, **given: object) -> None:
-        found.append(Case(len(found), place, job, number, **given))  # type: ignore[arg-type]
+        drawn.append(Case(len(drawn), place, job, number, **given))  # type: ignore[arg-type]
 
     for _ in range(times):
         for number in SIGNALS:
@@ -95,8 +95,8 @@ def cases(seed: int, times: int) -> list[Case]:
                 full=folder,
                 share=chance.random(),
             )
-    chance.shuffle(found)
-    return found
+    chance.shuffle(drawn)
+    return drawn
 
 
 class Homes:
@@ -126,9 +126,9 @@ class Homes:
         self.before["tick"] = self.before["deploy"]
         self._here(self.before["mend"], jobs.corrupt)
         for job in [*STAGES, "mend", "tick", "catalogue", "daily"]:
-            _, found, _ = _lane(self, Case(-1, "undisturbed", job, 0))
-            if found:
-                raise RuntimeError(f"an undisturbed {job}: {found}")
+            _, problems, _ = _lane(self, Case(-1, "undisturbed", job, 0))
+            if problems:
+                raise RuntimeError(f"an undisturbed {job}: {problems}")
 
     def _here(self, home: Path, work: Callable[[Path], None]) -> None:
         jobs.at(home)
@@ -194,13 +194,13 @@ def _lane(homes: Homes, case: Case) -> tuple[bool, list[str], float]:
         if code is None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            found = ["it hung"]
+            problems = ["it hung"]
         else:
-            found = _recovered(homes, case, home, result)
-    if not found or case.number < 0:
+            problems = _recovered(homes, case, home, result)
+    if not problems or case.number < 0:
         shutil.rmtree(home)
         home.with_name(f"{home.name}.log").unlink()
-    return hit.exists(), found, time.perf_counter() - began
+    return hit.exists(), problems, time.perf_counter() - began
 
 
 def _disk(homes: Homes, case: Case, home: Path) -> AbstractContextManager[Callable[[], None]]:
@@ -220,14 +220,14 @@ def _recovered(homes: Homes, case: Case, home: Path, result: Path) -> list[str]:
     if code != 0:
         log = home.with_name(f"{home.name}.log").read_text(errors="replace")
         return [f"what came after it failed ({code}): {log[-700:]}"]
-    found = json.loads(result.read_text())
+    outcome = json.loads(result.read_text())
     if case.number < 0:
-        homes.state[case.job] = found["state"]
-    if found["state"] != homes.state[case.job]:
-        found["violations"].append(
+        homes.state[case.job] = outcome["state"]
+    if outcome["state"] != homes.state[case.job]:
+        outcome["violations"].append(
             "models, rows or production differ from those of a run left alone"
         )
-    return list(found["violations"])
+    return list(outcome["violations"])
 
 
 def _ended(pid: int, seconds: float) -> int | None:

@@ -48,8 +48,10 @@ def state(adapters: Platform) -> Any:
         for model in models.values()
     }
     production = registry.production()
-    chunks = [one for chunks in warehouse.chunks().values() for one in chunks]
-    versions = [(one.data_until, one.identity, one.gate) for one in registry.versions()]
+    chunks = [chunk for chunks in warehouse.chunks().values() for chunk in chunks]
+    versions = [
+        (version.data_until, version.identity, version.gate) for version in registry.versions()
+    ]
     return repr([rows, chunks, models, factors, versions, production and production.identity])
 
 
@@ -77,20 +79,22 @@ def _rows(warehouse: Warehouse) -> list[str]:
         raw = counted("raw_ratings", "sha256")
         rejected = counted("rejected_ratings", "sha256")
         valid = counted("validated_ratings", "'current'")
-        ledger = [one for chunks in warehouse.chunks().values() for one in held(chunks)]
-    found = []
+        ledger = [chunk for chunks in warehouse.chunks().values() for chunk in held(chunks)]
+    broken = []
     wanted_raw, wanted_rejected, wanted_valid = Counter(), Counter(), Counter()  # type: ignore[var-annotated]
-    for one in ledger:
-        key, day = (one.day, one.source, one.sha256), (one.day, one.source, "current")
-        wanted_raw[key], wanted_rejected[key] = one.rows, one.rejected
-        if one.current:
+    for chunk in ledger:
+        key, day = (chunk.day, chunk.source, chunk.sha256), (chunk.day, chunk.source, "current")
+        wanted_raw[key], wanted_rejected[key] = chunk.rows, chunk.rejected
+        if chunk.current:
             if day in wanted_valid:
-                found.append(f"{one.day}: two current chunks of {one.source}")
-            wanted_valid[day] = one.validated
-        if one.verdict is None or one.current != (one.verdict == "accepted"):
-            found.append(f"{one.day}: {one.sha256[:12]} is {one.verdict}, current: {one.current}")
-        if one.rows != one.validated + one.rejected + one.superseded:
-            found.append(f"{one.day}: {one.rows} rows are not the sum of their kinds")
+                broken.append(f"{chunk.day}: two current chunks of {chunk.source}")
+            wanted_valid[day] = chunk.validated
+        if chunk.verdict is None or chunk.current != (chunk.verdict == "accepted"):
+            broken.append(
+                f"{chunk.day}: {chunk.sha256[:12]} is {chunk.verdict}, current: {chunk.current}"
+            )
+        if chunk.rows != chunk.validated + chunk.rejected + chunk.superseded:
+            broken.append(f"{chunk.day}: {chunk.rows} rows are not the sum of their kinds")
     for name, there, wanted in (
         ("raw", raw, wanted_raw),
         ("rejected", rejected, wanted_rejected),
@@ -98,17 +102,17 @@ def _rows(warehouse: Warehouse) -> list[str]:
     ):
         if +there != +wanted:
             differ = sorted((+there - wanted) + (+wanted - there))
-            found.append(f"the {name} rows are not those of the ledger: {differ[:3]}")
-    return found
+            broken.append(f"the {name} rows are not those of the ledger: {differ[:3]}")
+    return broken
 
 
 def _registry(adapters: Platform, instance: dg.DagsterInstance) -> list[str]:
-    registry, found = adapters.model_registry, []
+    registry, broken = adapters.model_registry, []
     versions, production = registry.versions(), registry.production()
-    wanted = desired_production([one.candidate for one in versions])
-    marked = [one.number for one in versions if one.tags.get("status") == "production"]
+    wanted = desired_production([version.candidate for version in versions])
+    marked = [version.number for version in versions if version.tags.get("status") == "production"]
     if (production and production.number) != wanted or marked != [wanted]:
-        found.append(
+        broken.append(
             f"production is {production and production.number}, marked {marked}, wanted {wanted}"
         )
     event = instance.get_latest_materialization_event(dg.AssetKey("production_model"))
@@ -118,34 +122,36 @@ def _registry(adapters: Platform, instance: dg.DagsterInstance) -> list[str]:
         and event.asset_materialization.metadata["version"].value
     )
     if reported != wanted:
-        found.append(f"production {reported} is reported, not {wanted}")
-    if len({one.identity for one in versions}) != len(versions):
-        found.append("two versions of one identity")
+        broken.append(f"production {reported} is reported, not {wanted}")
+    if len({version.identity for version in versions}) != len(versions):
+        broken.append("two versions of one identity")
     client = registry.client()
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
-        found.append("an MLflow run is left RUNNING")
-    for one in versions:
+        broken.append("an MLflow run is left RUNNING")
+    for version in versions:
         try:
-            folder = Path(unquote(urlsplit(registry.artifacts(one.number) or "").path))
+            folder = Path(unquote(urlsplit(registry.artifacts(version.number) or "").path))
             (manifest,) = folder.glob("artifacts/**/manifest.json")
-            found += _unsound(manifest.parent)
+            broken += _unsound(manifest.parent)
         except ValueError as error:
-            found.append(f"version {one.number} has no artifact: {error}")
-    return found
+            broken.append(f"version {version.number} has no artifact: {error}")
+    return broken
 
 
 def _bundles(adapters: Platform, root: Path) -> list[str]:
-    found = []
+    broken = []
     for kind in ("bundles", "twins"):
         for path in (root / kind).iterdir():
             if not path.name.startswith("."):
-                found += _unsound(path)
+                broken += _unsound(path)
     store = adapters.bundle_store
     numbers = [
-        one.number for one in adapters.model_registry.versions() if not store.complete(one.identity)
+        version.number
+        for version in adapters.model_registry.versions()
+        if not store.complete(version.identity)
     ]
-    return found + [f"no bundle of version {number}" for number in numbers]
+    return broken + [f"no bundle of version {number}" for number in numbers]
 
 
 def _unsound(path: Path) -> list[str]:
@@ -157,19 +163,19 @@ def _unsound(path: Path) -> list[str]:
 
 
 def _served(adapters: Platform, root: Path) -> list[str]:
-    found, store = [], root / "models"
+    broken, store = [], root / "models"
     for path in store.iterdir():
         if path.name.isdecimal():
             try:
                 PublishedModel.open(store, int(path.name), verify=True)
             except BundleError as error:
-                found.append(f"half-published: {error}")
+                broken.append(f"half-published: {error}")
     production = adapters.model_registry.production().number
     with adapters.warehouse.connect(read_only=True) as connection:
         (table,) = connection.execute("SELECT list(DISTINCT version) FROM served_model").fetchone()
     if table != [production]:
-        found.append(f"the table has {table}, production is {production}")
+        broken.append(f"the table has {table}, production is {production}")
     served = {pointer.name: Pointer.open(pointer).load() for pointer in store.glob(".serving-?")}
-    return found + [
+    return broken + [
         f"{name} serves {it}, not {production}" for name, it in served.items() if it != production
     ]

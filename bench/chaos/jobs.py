@@ -50,8 +50,8 @@ class DirectClient:
         self.store = settings().warehouse / "models"
 
     def served(self, url: str) -> int | None:
-        found = self.model(url)
-        return found.version if found is not None else None
+        model = self.model(url)
+        return model.version if model is not None else None
 
     def model(self, url: str) -> ServedVersion | None:
         version = Pointer.open(self.store / f".serving-{url}").load()
@@ -93,7 +93,11 @@ def environment(home: Path) -> dict[str, str]:
 
 def at(home: Path) -> None:
     """Make this process one that works on `home`."""
-    for name in [one for one in os.environ if one.startswith(("MOVIEREC_", "DAGSTER_", "MLFLOW_"))]:
+    for name in [
+        variable
+        for variable in os.environ
+        if variable.startswith(("MOVIEREC_", "DAGSTER_", "MLFLOW_"))
+    ]:
         del os.environ[name]
     os.environ.update(environment(home))
     os.chdir(home)
@@ -148,11 +152,11 @@ def run(job: str, first: int = 1, last: int = 4) -> None:
     tags = {RANGE_START: DAYS[first], RANGE_END: DAYS[last]} if name == "daily" else {}
     assets = {dg.AssetKey(asset) for asset in STAGES.get(job, ())}
     with dg.DagsterInstance.get() as instance, interruptible():
-        found = definitions.assemble(direct()).resolve_job_def(name)
+        asked = definitions.assemble(direct()).resolve_job_def(name)
         if name == "deploy":  # without the checks that ask the endpoint over HTTP
-            found = found.get_subset(asset_selection=assets, asset_check_selection=set())
-        chosen = list(assets) if assets and name == "daily" else None
-        found.execute_in_process(instance=instance, tags=tags, asset_selection=chosen)
+            asked = asked.get_subset(asset_selection=assets, asset_check_selection=set())
+        selection = list(assets) if assets and name == "daily" else None
+        asked.execute_in_process(instance=instance, tags=tags, asset_selection=selection)
 
 
 def tick(later_s: float = 0.0) -> None:
@@ -205,21 +209,24 @@ def recover(home: Path, job: str, result: Path) -> None:
     """What the platform does after a crash: the sensor's tick by itself, or one relaunch; then all
     is looked at.
     """
-    found: list[str] = []
+    broken: list[str] = []
     with dg.DagsterInstance.get() as instance:
-        for one in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-            if one.status not in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED):
-                instance.report_run_failed(one)  # as Dagster's code server does
+        for unfinished in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+            if unfinished.status not in (
+                dg.DagsterRunStatus.QUEUED,
+                dg.DagsterRunStatus.NOT_STARTED,
+            ):
+                instance.report_run_failed(unfinished)  # as Dagster's code server does
     if job == "tick":
-        found += _deployments_asked_for()
+        broken += _deployments_asked_for()
     else:
         run(job)
     if job in ("tick", "judge", "daily"):
         run("deploy")
     adapters = wired()
     with dg.DagsterInstance.get() as instance:
-        found += violations(adapters, instance)
-    result.write_text(json.dumps({"violations": found, "state": state(adapters)}))
+        broken += violations(adapters, instance)
+    result.write_text(json.dumps({"violations": broken, "state": state(adapters)}))
 
 
 def _deployments_asked_for() -> list[str]:
@@ -229,8 +236,8 @@ def _deployments_asked_for() -> list[str]:
     tick(60)  # the sensor is due again
     with dg.DagsterInstance.get() as instance:
         queued = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
-        for one in queued:
-            instance.report_run_canceled(one)
+        for run in queued:
+            instance.report_run_canceled(run)
     return [] if len(queued) == 1 else [f"{len(queued)} deployments are queued"]
 
 

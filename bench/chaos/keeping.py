@@ -105,7 +105,7 @@ def _under(
 
 def _judge(name: str, sent: Sent, disturbed: Counter[str], store: EventStore) -> bool:
     """Deliver what was kept, a day twice, and compare with what was acknowledged."""
-    kept = Counter(one.event.event_id for one in store.done_between(0, 2**40))
+    kept = Counter(kept_event.event.event_id for kept_event in store.done_between(0, 2**40))
     delivered: Counter[str] = Counter()
     now = int(time.time())
     for number in range(DAYS):
@@ -171,7 +171,7 @@ def _acknowledged(server: Server, body: list[dict[str, object]], sent: Sent) -> 
     if answer.status != 200:
         return False
     results = json.loads(content)["results"]
-    sent.acknowledged |= {one["event_id"] for one in results if "status" in one}
+    sent.acknowledged |= {result["event_id"] for result in results if "status" in result}
     return True
 
 
@@ -185,8 +185,8 @@ def _processes(server: Server) -> list[int]:
         return []
     finally:
         connection.close()
-    found = content.get("processes", [])
-    return [one["pid"] for one in found if one["process"].startswith("api")]
+    processes = content.get("processes", [])
+    return [process["pid"] for process in processes if process["process"].startswith("api")]
 
 
 def _kill(rng: random.Random, servers: Sequence[Server]) -> str:

@@ -96,7 +96,9 @@ POINTS = [
         "log_batch",
         "after",
         2,
-        lambda *_, **given: any(one.key.startswith("gate_") for one in given.get("metrics", ())),
+        lambda *_, **given: any(
+            metric.key.startswith("gate_") for metric in given.get("metrics", ())
+        ),
     ),
     Point(
         "verdict: reason, not decision",

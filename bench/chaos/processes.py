@@ -35,7 +35,7 @@ def kills(seed: int, times: int) -> Table:
     table: Table = defaultdict(lambda: defaultdict(float))
     with (
         tempfile.TemporaryDirectory(prefix="movierec-chaos-") as folder,
-        platform(Path(folder) / "home") as found,
+        platform(Path(folder) / "home") as site,
     ):
         kinds = (
             "endpoint: main process",
@@ -50,14 +50,14 @@ def kills(seed: int, times: int) -> Table:
             row = table[f"random moment: {kind}"]
             row["cases"] += 1
             began = time.perf_counter()
-            found.promote(2 + nth % (len(DAYS) - 1))
+            site.promote(2 + nth % (len(DAYS) - 1))
             broken = []
             try:
                 row["hits"] += 1
-                row["relaunched"] += _kill(found, kind, number, chance)
-                found.converged()
-                _at_rest(found)
-                broken = violations(wired(), found.instance)
+                row["relaunched"] += _kill(site, kind, number, chance)
+                site.converged()
+                _at_rest(site)
+                broken = violations(wired(), site.instance)
             except (RuntimeError, MovierecError) as error:
                 broken = [str(error)]
             row["violations"] += len(broken)
@@ -69,44 +69,42 @@ def kills(seed: int, times: int) -> Table:
     return table
 
 
-def _kill(found: Platform, kind: str, number: signal.Signals, chance: random.Random) -> bool:
+def _kill(site: Platform, kind: str, number: signal.Signals, chance: random.Random) -> bool:
     """Kill one process at a random moment; whether it had to be started again (`movierec up` ends
     with any of them).
     """
     if kind == "run worker":
-        workers = wait_until(lambda: _workers(found), "a run worker", 120)
+        workers = wait_until(lambda: _workers(site), "a run worker", 120)
         time.sleep(chance.uniform(0, LONGEST_S / 2))
         _signal(chance.choice(workers), number)
         return False
     time.sleep(chance.uniform(0, LONGEST_S))
     name = chance.choice("AB") if kind.startswith("endpoint") else "daemon"
     if kind in ("endpoint: main process", "daemon"):
-        found.processes[name].send_signal(number)
-        found.processes[name].wait(60)
-        found.stop(name)
+        site.processes[name].send_signal(number)
+        site.processes[name].wait(60)
+        site.stop(name)
         if name == "daemon":
             end_abandoned_runs()  # as `movierec up` does before it starts one
-        found.start(name)
+        site.start(name)
         return True
     if kind == "code server":
-        _signal(next(pid for pid in found.children("daemon") if b"grpc" in _line(pid)), number)
+        _signal(next(pid for pid in site.children("daemon") if b"grpc" in _line(pid)), number)
         return False
-    _signal(chance.choice(found.children(name)), number)
+    _signal(chance.choice(site.children(name)), number)
     try:
-        found.processes[name].wait(5)
+        site.processes[name].wait(5)
     except subprocess.TimeoutExpired:  # the child is replaced
         return False
-    found.stop(name)  # without its manager the endpoint ends, for its supervisor to start it again
-    found.start(name)
+    site.stop(name)  # without its manager the endpoint ends, for its supervisor to start it again
+    site.start(name)
     return True
 
 
-def _workers(found: Platform) -> list[int]:
-    servers = [pid for pid in found.children("daemon") if b"grpc" in _line(pid)]
+def _workers(site: Platform) -> list[int]:
+    servers = [pid for pid in site.children("daemon") if b"grpc" in _line(pid)]
     return [
-        pid
-        for pid in found.children("daemon")
-        if b"spawn_main" in _line(pid) and pid not in servers
+        pid for pid in site.children("daemon") if b"spawn_main" in _line(pid) and pid not in servers
     ]
 
 
@@ -122,12 +120,12 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _at_rest(found: Platform) -> None:
+def _at_rest(site: Platform) -> None:
     """Until no run is under way: a deployment writes its table after the endpoints have
     acknowledged.
     """
     wait_until(
-        lambda: not found.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)),
+        lambda: not site.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)),
         "no run is under way",
         300,
     )

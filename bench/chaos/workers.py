@@ -60,8 +60,8 @@ def main(seed: int, times: int, only: str) -> None:
             row["seconds"] += outcome.seconds
             done = sum(row["cases"] for row in table.values())
             print(f"{done:.0f} of {len(wanted)}: {outcome.case.place}", file=sys.stderr, flush=True)
-            for one in outcome.violations:
-                print(f"violation: {outcome.case}: {one}", file=sys.stderr, flush=True)
+            for violation in outcome.violations:
+                print(f"violation: {outcome.case}: {violation}", file=sys.stderr, flush=True)
     print(json.dumps(table))
 
 

@@ -49,11 +49,11 @@ def _found(planned: Plan, seed: int, effect: float, *, cuped: bool) -> tuple[boo
     anything = right = once = False
     for day in range(1, DAYS + 1):
         control, other = (until(history, day, some, before) for some in (~arm, arm))
-        found = difference(control, other, bounds)
-        if found is not None:
-            anything |= found.decided
-            right |= found.lower > 0
-            once |= abs(found.estimate) > 1.96 * found.error
+        compared = difference(control, other, bounds)
+        if compared is not None:
+            anything |= compared.decided
+            right |= compared.lower > 0
+            once |= abs(compared.estimate) > 1.96 * compared.error
     return anything, right, once
 
 
@@ -81,42 +81,42 @@ def _alike(planned: Plan) -> bool:
 
 def _planted(planned: Plan) -> list[bool]:
     worlds = WORLDS // 2
-    found = {
+    rates = {
         cuped: float(
             np.mean([_found(planned, 10_000 + s, EFFECT, cuped=cuped)[1] for s in range(worlds)])
         )
         for cuped in (False, True)
     }
     power = float(planned.power[-1])
-    print(f"\n{EFFECT:.0%} more, {worlds} worlds: planned {power:.3f}, found {found[False]:.3f}, ")
-    print(f"with CUPED {found[True]:.3f}; planned days for 0.8: {planned.days}\n")
-    return [goal("found_minus_planned", abs(found[False] - power), 0.05)]
+    print(f"\n{EFFECT:.0%} more, {worlds} worlds: planned {power:.3f}, found {rates[False]:.3f}, ")
+    print(f"with CUPED {rates[True]:.3f}; planned days for 0.8: {planned.days}\n")
+    return [goal("found_minus_planned", abs(rates[False] - power), 0.05)]
 
 
 def _mismatched() -> list[bool]:
     """Users come over the days, and each evening the counts are tested."""
     random = np.random.default_rng(3)
     users = 20_000
-    found = {}
+    rates = {}
     for share in (0.52, 0.5):
         arrived = random.binomial(users // DAYS, share, (WORLDS, DAYS)).cumsum(axis=1)
         days = np.arange(1, DAYS + 1) * (users // DAYS)
         even = np.array([0.5, 0.5])
-        found[share] = float(
+        rates[share] = float(
             np.mean(
                 [
                     any(
-                        mismatch(np.array([one, total - one]), even) < MISMATCH_LEVEL
-                        for one, total in zip(row, days, strict=True)
+                        mismatch(np.array([came, total - came]), even) < MISMATCH_LEVEL
+                        for came, total in zip(row, days, strict=True)
                     )
                     for row in arrived.tolist()
                 ]
             )
         )
-    print(f"mismatch with {users:,} users: 52:48 found {found[0.52]:.1%}, 50:50 {found[0.5]:.1%}")
+    print(f"mismatch with {users:,} users: 52:48 found {rates[0.52]:.1%}, 50:50 {rates[0.5]:.1%}")
     return [
-        goal("mismatch_found", found[0.52], 0.95, at_most=False),
-        goal("mismatch_wrongly", found[0.5], 0.01),
+        goal("mismatch_found", rates[0.52], 0.95, at_most=False),
+        goal("mismatch_wrongly", rates[0.5], 0.01),
     ]
 
 

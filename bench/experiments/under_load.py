@@ -72,8 +72,8 @@ def disturbed(home: Path, *, kills: int, reloads: int) -> Seen:
                     _kill_one(server.process.pid)
                 _reload_in_the_end(server.port, 1 + (turn + 1) % 2)
             done.set()
-            for one in calls:
-                one.result()
+            for call in calls:
+                call.result()
     folder = home / "warehouse" / "shown"
     lines = Counter(
         line["recommendation_id"]
@@ -110,7 +110,9 @@ def _kill_one(main: int) -> None:
     """One of the processes that answer GET."""
     # They are forks, so that their command is the main process'.
     command = tree(main)[main].command
-    forks = [pid for pid, one in tree(main).items() if pid != main and one.command == command]
+    forks = [
+        pid for pid, process in tree(main).items() if pid != main and process.command == command
+    ]
     if forks:
         with suppress(ProcessLookupError):
             os.kill(max(forks), signal.SIGKILL)

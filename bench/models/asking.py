@@ -124,9 +124,9 @@ def measure(data: Interactions) -> dict[str, NDArray[np.float64]]:
         for known, relevant in held_out_users(data, model, fold):
             for name, ask in asks.items():
                 steps = interview(ask, known)
-                found = [(ndcg_at_10(model, got, relevant), asked) for got, asked in steps]
-                measured.setdefault(name, []).append(found)
-    return {name: np.array(found) for name, found in measured.items()}
+                scores = [(ndcg_at_10(model, got, relevant), asked) for got, asked in steps]
+                measured.setdefault(name, []).append(scores)
+    return {name: np.array(scores) for name, scores in measured.items()}
 
 
 def main() -> None:
@@ -141,8 +141,8 @@ def main() -> None:
     print(f"MovieLens 100k, {users} users whom the model has not seen:\n")
     print("| asked about | NDCG@10 after 5 | after 10 | movies asked for 5 | for 10 |")
     print("|---|---|---|---|---|")
-    for name, found in measured.items():
-        (five, for_five), (ten, for_ten) = found.mean(axis=0)
+    for name, scores in measured.items():
+        (five, for_five), (ten, for_ten) = scores.mean(axis=0)
         print(f"| {name} | {five:.4f} | {ten:.4f} | {for_five:.0f} | {for_ten:.0f} |")
     print()
     for place, answers in enumerate(ANSWERS):

@@ -59,7 +59,9 @@ def generated_site() -> Site:
     ratings = frame(generate(users=3000, movies=2000, ratings=220_000, days=365))
     names = [f"genre {n}" for n in range(GENRES)]
     movies = ratings.movie_id.unique().tolist()
-    return Site("generated year", ratings, {one: [names[int(one) % GENRES]] for one in movies})
+    return Site(
+        "generated year", ratings, {movie: [names[int(movie) % GENRES]] for movie in movies}
+    )
 
 
 def user_days(site: Site, ratings: pd.DataFrame) -> UserDays:
@@ -68,7 +70,7 @@ def user_days(site: Site, ratings: pd.DataFrame) -> UserDays:
     user, _ = pd.factorize(ratings.user_id)
     movie, movies = pd.factorize(ratings.movie_id)
     names = sorted({name for some in site.genres.values() for name in some})
-    has = [[name in site.genres.get(one, ()) for name in names] for one in movies]
+    has = [[name in site.genres.get(movie, ()) for name in names] for movie in movies]
     new = {
         key: ratings.groupby(key).day.transform("min") == ratings.day
         for key in ("user_id", "movie_id")
@@ -129,7 +131,10 @@ def rotated(site: Site, begin: str) -> pd.DataFrame:
         some = popular[start : start + 40]
         other |= dict(zip(some, draw.sample(some, len(some)), strict=True))
     if site.name.startswith("generated"):  # there a user's taste is a genre: the next one
-        other = {one: str(int(one) // GENRES * GENRES + (int(one) + 1) % GENRES) for one in popular}
+        other = {
+            movie: str(int(movie) // GENRES * GENRES + (int(movie) + 1) % GENRES)
+            for movie in popular
+        }
     nth = site.ratings.day.map({day: place for place, day in enumerate(site.days)})
     share = ((nth - site.days.index(begin) + 1) / TASTE_WITHIN).clip(0, 1)
     turn = site.ratings.user_id.map(lambda user: zlib.crc32(user.encode()) / 2**32)
@@ -147,8 +152,8 @@ def alarms(
     days = user_days(site, ratings)
     return {
         place: [
-            one.measure
-            for one in drifting(
+            finding.measure
+            for finding in drifting(
                 findings(days.between(max(place - limits.days, 0), place + 1), limits)
             )
         ]
@@ -159,14 +164,14 @@ def alarms(
 def next_days(ratings: pd.DataFrame, first: int, last: int) -> list[Score]:
     """The next-day metric of the days [first, last)."""
     by_day = dict(tuple(ratings.groupby("day")))
-    found, model = [], None
+    scores, model = [], None
     for place, day in enumerate(sorted(by_day)[:last]):
         if place < first:
             continue
         if model is None or place % NEW_MODEL == 0:
             model = train(interactions_of(ratings[ratings.day < day]))
-        found.append(next_day(day, interactions_of(by_day[day]), model, None))
-    return found
+        scores.append(next_day(day, interactions_of(by_day[day]), model, None))
+    return scores
 
 
 def taste_alarms(scores: Sequence[Score]) -> list[str]:
@@ -180,11 +185,11 @@ def taste_alarms(scores: Sequence[Score]) -> list[str]:
 
 def false_alarms(site: Site, limits: Limits) -> bool:
     """Days with an alarm where nothing was planted, the trend of taste included."""
-    found = alarms(site, site.ratings, limits, range(len(site.days)))
+    by_day = alarms(site, site.ratings, limits, range(len(site.days)))
     by_measure = pd.Series(
-        [one for some in found.values() for one in some], dtype=str
+        [finding for some in by_day.values() for finding in some], dtype=str
     ).value_counts()
-    days = {site.days[place] for place, some in found.items() if some}
+    days = {site.days[place] for place, some in by_day.items() if some}
     moved = taste_alarms(next_days(site.ratings, FIRST, len(site.days)))
     said = ", ".join(f"{name} {n}" for name, n in {**by_measure, "taste": len(moved)}.items())
     print(f"| {site.name} | {len(site.days)} | {len(days | set(moved))} | {said} |", flush=True)
@@ -204,9 +209,9 @@ def found_within(site: Site, name: str, plant: Plant, limits: Limits, *, must: b
     for place in places:
         until = site.days[place + FOUND_WITHIN - 1]
         part = plant(site, site.ratings[site.ratings.day <= until], site.days[place])
-        found = alarms(site, part, limits, range(place, place + FOUND_WITHIN))
-        at_once += bool(found[place])
-        soon += any(found.values())
+        by_day = alarms(site, part, limits, range(place, place + FOUND_WITHIN))
+        at_once += bool(by_day[place])
+        soon += any(by_day.values())
     print(
         f"| {site.name} | {name} | {at_once} of {len(places)} | {soon} of {len(places)} |",
         flush=True,

@@ -77,13 +77,13 @@ def drawn_again(data: Interactions, random: np.random.Generator) -> Interactions
     the drawn one.
     """
     ends = np.cumsum(np.bincount(data.users))
-    chosen = np.sort(random.integers(len(data.user_ids), size=len(data.user_ids)))
-    spans = [np.arange(ends[one - 1] if one else 0, ends[one]) for one in chosen]
+    drawn = np.sort(random.integers(len(data.user_ids), size=len(data.user_ids)))
+    spans = [np.arange(ends[user - 1] if user else 0, ends[user]) for user in drawn]
     rows = np.concatenate(spans)
     return Interactions(
-        tuple(f"{one:04d}~{nth:04d}" for nth, one in enumerate(chosen)),
+        tuple(f"{user:04d}~{nth:04d}" for nth, user in enumerate(drawn)),
         data.movie_ids,
-        np.repeat(np.arange(len(chosen)), [len(span) for span in spans]).astype(np.int32),
+        np.repeat(np.arange(len(drawn)), [len(span) for span in spans]).astype(np.int32),
         data.movies[rows],
         data.ratings[rows],
         data.rated_at[rows],
@@ -168,10 +168,10 @@ def shuffled(given: World) -> Day:
 
 def shuffle(data: Interactions, seed: int) -> Interactions:
     """The ratings, of which a third of the users have each other's."""
-    chosen = np.random.default_rng(seed).permutation(len(data.user_ids))
-    chosen = chosen[: len(data.user_ids) // 3]
+    shuffled = np.random.default_rng(seed).permutation(len(data.user_ids))
+    shuffled = shuffled[: len(data.user_ids) // 3]
     rows = np.arange(len(data.user_ids), dtype=np.int32)
-    rows[chosen] = np.roll(chosen, 1)
+    rows[shuffled] = np.roll(shuffled, 1)
     order = np.argsort(rows[data.users], kind="stable")
     moved = {name: getattr(data, name)[order] for name in ("movies", "ratings", "rated_at")}
     return replace(data, users=rows[data.users][order], **moved)
@@ -181,9 +181,9 @@ def _scrambled(share: float, *, served_only: bool = False) -> Callable[[World], 
     """So many movies have each other's factors."""
 
     def challenger(given: World) -> Day:
-        chosen = given.random.permutation(len(given.today.twin.item_ids))
-        chosen = chosen[: max(int(len(chosen) * share), 2)]
-        ids = given.today.twin.item_ids[chosen]
+        shuffled = given.random.permutation(len(given.today.twin.item_ids))
+        shuffled = shuffled[: max(int(len(shuffled) * share), 2)]
+        ids = given.today.twin.item_ids[shuffled]
 
         def change(bundle: Model) -> Model:
             rows, _ = rows_of(bundle.item_ids, ids)
@@ -290,17 +290,20 @@ def judged(given: World, day: Day, data: Interactions) -> tuple[bool, bool, bool
     """
     metrics = evaluate(day.twin, data.select(temporal_holdout(data))).metrics
     against = {"production": given.yesterday.twin, "anchor": given.anchor.twin}
-    found = compare(day.served, day.twin, against)
+    compared = compare(day.served, day.twin, against)
     kinds = {"margin": MARGIN, "level": LEVEL}
     usual = usual_overlap(day.served, given.yesterday.served, given.yesterday.twin)
     verdict = judge(
-        metrics, found, overlap(day.served, day.twin), **kinds, before=given.before, usual=usual
+        metrics, compared, overlap(day.served, day.twin), **kinds, before=given.before, usual=usual
     )
     alone = verdict
     if "production_lower" not in verdict.numbers or "unlike those before" in verdict.reason:
-        alone = judge(SANE, found, 1.0, **kinds)
-    one = found["production"]
-    naive = bool(one.challenger[one.known].mean() >= one.reference[one.known].mean())
+        alone = judge(SANE, compared, 1.0, **kinds)
+    production = compared["production"]
+    naive = bool(
+        production.challenger[production.known].mean()
+        >= production.reference[production.known].mean()
+    )
     return verdict.decision == "passed", alone.decision == "passed", naive
 
 
@@ -323,9 +326,9 @@ def study(given: World) -> dict[str, float]:
     evaluate(given.today.twin, data.select(given.held))
     twins = time.process_time() - begun
     reference = folded_in(given, yesterday, today, out)
-    chosen = given.random.permutation(len(today.item_ids))[: len(today.item_ids) // 10]
+    mixed = given.random.permutation(len(today.item_ids))[: len(today.item_ids) // 10]
     factors = np.array(today.item_vectors)
-    factors[chosen] = factors[np.roll(chosen, 1)]
+    factors[mixed] = factors[np.roll(mixed, 1)]
     broken = {
         "healthy": today,
         "half the data lost": train(others.select(given.random.random(len(others)) < 0.5)),
@@ -333,27 +336,32 @@ def study(given: World) -> dict[str, float]:
         "movies scrambled, 10 %": today.with_arrays(item_factors=factors),
         "28 days stale": train(until(others, newest - STALE_DAYS)),
     }
-    found = {"CPU, twins": twins, "CPU, fold-in": folding}
+    figures = {"CPU, twins": twins, "CPU, fold-in": folding}
     for case, bundle in broken.items():
         there = interval(
             folded_in(given, bundle, today, out), reference, margin=MARGIN, level=LEVEL
         )
-        found[f"passes, {case}, fold-in"] = float(there.lower > -MARGIN)
+        figures[f"passes, {case}, fold-in"] = float(there.lower > -MARGIN)
         if case == "healthy":
-            found["width, fold-in"] = there.difference - there.lower
-    one = compare(given.today.served, given.today.twin, {"production": given.yesterday.twin})[
-        "production"
-    ]
-    here = interval(one.challenger[one.known], one.reference[one.known], margin=MARGIN, level=LEVEL)
-    found |= {
+            figures["width, fold-in"] = there.difference - there.lower
+    production = compare(
+        given.today.served, given.today.twin, {"production": given.yesterday.twin}
+    )["production"]
+    here = interval(
+        production.challenger[production.known],
+        production.reference[production.known],
+        margin=MARGIN,
+        level=LEVEL,
+    )
+    figures |= {
         "passes, healthy, twins": float(here.lower > -MARGIN),
         "width, twins": here.difference - here.lower,
     }
     # what the users pay whose ratings are in no fit
-    found |= {"ndcg, left out and folded in": float(own.mean())}
+    figures |= {"ndcg, left out and folded in": float(own.mean())}
     trained = evaluate(given.today.twin, data.select(given.held & out[data.users]))
-    found["ndcg, left out, if trained"] = float(trained.ndcg_at_10.mean())
-    return found
+    figures["ndcg, left out, if trained"] = float(trained.ndcg_at_10.mean())
+    return figures
 
 
 def folded_in(given: World, model: Model, space: Model, out: Mask) -> NDArray[np.float64]:
@@ -379,7 +387,7 @@ def folded_in(given: World, model: Model, space: Model, out: Mask) -> NDArray[np
     factors = np.where(there[:, None], model.item_vectors[rows], 0).astype(np.float32)
     gone = np.flatnonzero(~there)
     lists, _ = top_items(
-        factors, np.array(vectors), [np.concatenate([one, gone]) for one in exclude], K
+        factors, np.array(vectors), [np.concatenate([rated, gone]) for rated in exclude], K
     )
     hits = np.array([np.isin(ranked, liked) for ranked, liked in zip(lists, relevant, strict=True)])
     return ndcg(hits, np.array([len(liked) for liked in relevant]), K)
@@ -392,9 +400,9 @@ def replicate(seed: int) -> tuple[Promoted, dict[str, float]]:
     """Of each case what promotes it; and the figures of the other design, if studied."""
     with threadpool_limits(1):
         given = world(seed)
-        found = {case: judged(given, make(given), given.data) for case, make in FITS.items()}
-        found |= {case: judged(given, *deliver(given)) for case, deliver in DELIVERIES.items()}
-        return found, study(given) if seed < STUDIED else {}
+        verdicts = {case: judged(given, make(given), given.data) for case, make in FITS.items()}
+        verdicts |= {case: judged(given, *deliver(given)) for case, deliver in DELIVERIES.items()}
+        return verdicts, study(given) if seed < STUDIED else {}
 
 
 def main() -> bool:
@@ -415,14 +423,14 @@ def report(results: list[tuple[Promoted, dict[str, float]]]) -> bool:
     print("|---|---|---|---|---|")
     rates = {}
     for case in results[0][0]:
-        gate, alone, naive = np.sum([found[case] for found, _ in results], axis=0) / count
+        gate, alone, naive = np.sum([verdicts[case] for verdicts, _ in results], axis=0) / count
         low, high = wilson(round(gate * count), count)
         rates[case] = gate, naive
         print(f"| {case} | {gate:.1%} | {low:.1%} to {high:.1%} | {alone:.1%} | {naive:.1%} |")
     studied = [figures for _, figures in results if figures]
     print(f"\nA fifth of the users in no fit, beside twins, means of {len(studied)} replicates:\n")
     for name in studied[0]:
-        print(f"{name:45} {np.mean([one[name] for one in studied]):.4f}")
+        print(f"{name:45} {np.mean([figures[name] for figures in studied]):.4f}")
     print()
     lost = ("half the data lost", "users shuffled, a third", "4 factors", "movies scrambled, 10 %")
     met = [goal(f"gate, {case}", rates[case][0], 0) for case in lost]

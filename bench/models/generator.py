@@ -73,22 +73,22 @@ class Truth:
         there = self.movies_of_a_genre(nth)
         ranks = _mass(there)
         position = np.arange(there)
-        chosen = (1 - OWN_NICHE) * ranks
+        liking = (1 - OWN_NICHE) * ranks
         np.add.at(
-            chosen, (position // NICHES * NICHES + self.niche[user]) % there, OWN_NICHE * ranks
+            liking, (position // NICHES * NICHES + self.niche[user]) % there, OWN_NICHE * ranks
         )
         moved = int(self.drifts[user] and 2 * nth >= self.days)
-        found = np.zeros(len(self.quality))
+        scores = np.zeros(len(self.quality))
         for drawn, share in enumerate(self.taste[user]):
             genre = (drawn + moved) % GENRES
             movies = position * GENRES + genre
             stars = (
                 3.0 + 1.2 * self.taste[user, genre] + 0.5 * (position % NICHES == self.niche[user])
             )
-            found[movies] += (
-                share * chosen * ndtr((stars + self.quality[movies] - 3.75) / STARS_NOISE)
+            scores[movies] += (
+                share * liking * ndtr((stars + self.quality[movies] - 3.75) / STARS_NOISE)
             )
-        return found
+        return scores
 
 
 def optimal_ndcg(
@@ -193,17 +193,17 @@ def frame(days: Iterator[Ratings]) -> pd.DataFrame:
     parts = [
         pd.DataFrame(
             {
-                "user_id": one.users,
-                "movie_id": one.movies,
-                "rating": one.stars,
-                "rated_at": one.rated_at,
-                "day": one.day,
+                "user_id": ratings.users,
+                "movie_id": ratings.movies,
+                "rating": ratings.stars,
+                "rated_at": ratings.rated_at,
+                "day": ratings.day,
             }
         )
-        for one in days
+        for ratings in days
     ]
-    found = pd.concat(parts, ignore_index=True).drop_duplicates(["user_id", "movie_id"])
-    return found.astype({"user_id": str, "movie_id": str}).rename_axis("record").reset_index()
+    table = pd.concat(parts, ignore_index=True).drop_duplicates(["user_id", "movie_id"])
+    return table.astype({"user_id": str, "movie_id": str}).rename_axis("record").reset_index()
 
 
 def main() -> bool:
@@ -213,10 +213,12 @@ def main() -> bool:
     started = time.process_time()
     rows, checksum = 0, 0
     counts = np.zeros(59_000, np.int64)
-    for one in generate(users=162_000, movies=59_000, ratings=29_500_000, days=365):
-        rows += len(one.users)
-        checksum = (checksum * 31 + int(one.movies.sum()) + int(one.users.sum())) % 2**61
-        counts += np.bincount(one.movies, minlength=len(counts))
+    for ratings_of_day in generate(users=162_000, movies=59_000, ratings=29_500_000, days=365):
+        rows += len(ratings_of_day.users)
+        checksum = (
+            checksum * 31 + int(ratings_of_day.movies.sum()) + int(ratings_of_day.users.sum())
+        ) % 2**61
+        counts += np.bincount(ratings_of_day.movies, minlength=len(counts))
     seconds = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     head = np.sort(counts)[::-1][: len(counts) // 10].sum() / rows
@@ -232,11 +234,11 @@ def main() -> bool:
     size = {"users": 3000, "movies": 3000, "days": 300, "seed": 0, "drift": 0.0}
     data = interactions_of(frame(generate(**size, ratings=400_000)))
     held = temporal_holdout(data)
-    found = evaluate(train(data.select(~held)), data.select(held)).metrics
+    metrics = evaluate(train(data.select(~held)), data.select(held)).metrics
     best = optimal_ndcg(Truth.of(**size), data, held)
     print(
         f"{len(data):,} ratings of {len(data.user_ids):,} users: NDCG@10 {best:.3f} at best "
         "(Bayes, 500 users), "
-        f"ALS {found['ndcg_at_10']:.3f}, popularity {found['popularity_ndcg_at_10']:.3f}"
+        f"ALS {metrics['ndcg_at_10']:.3f}, popularity {metrics['popularity_ndcg_at_10']:.3f}"
     )
     return all(met)

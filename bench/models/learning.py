@@ -117,10 +117,10 @@ def tuned_ease(data: Interactions) -> dict[str, Any]:
     ]
     return max(
         grid,
-        key=lambda one: float(
+        key=lambda parameters: float(
             np.mean(
                 [
-                    evaluate(model_of("EASE", kept, one), held).metrics["ndcg_at_10"]
+                    evaluate(model_of("EASE", kept, parameters), held).metrics["ndcg_at_10"]
                     for kept, held in slices
                 ]
             )
@@ -133,12 +133,12 @@ def trainers(name: str, data: Interactions, trials: int) -> dict[str, Any]:
     training, held = split(data)
     study = new_study(name, None, 0)
     recipe = Recipe("als", ALS, PARAMETERS, 0)
-    spent, found = cpu(lambda: search(study, data, UNTIL, recipe, trials))
+    spent, tuned = cpu(lambda: search(study, data, UNTIL, recipe, trials))
     contenders = {
         name: (name, {**PARAMETERS, **contender.parameters})
         for name, contender in CONTENDERS.items()
     }
-    contenders |= {"ALS, tuned": ("ALS", found), "EASE, tuned": ("EASE", tuned_ease(data))}
+    contenders |= {"ALS, tuned": ("ALS", tuned), "EASE, tuned": ("EASE", tuned_ease(data))}
     evaluations: dict[str, Evaluation] = {}
     print(
         f"\n{name}: {len(data):,} ratings, {len(data.user_ids):,} users, {len(data.movie_ids):,} "
@@ -150,16 +150,16 @@ def trainers(name: str, data: Interactions, trials: int) -> dict[str, Any]:
             lambda trainer=trainer, parameters=parameters: model_of(trainer, training, parameters)
         )
         evaluations[label] = evaluate(model, held)
-        figures = " | ".join(f"{evaluations[label].metrics[one]:.4f}" for one in SHOWN)
+        figures = " | ".join(f"{evaluations[label].metrics[metric]:.4f}" for metric in SHOWN)
         print(f"| {label} | {figures} | {seconds:.1f} |", flush=True)
-    print(f"\nALS, tuned by {len(study.trials)} trials in {spent:.0f} CPU-s: {_changed(found)}")
+    print(f"\nALS, tuned by {len(study.trials)} trials in {spent:.0f} CPU-s: {_changed(tuned)}")
     print(
         f"EASE, tuned by a grid of {len(EASE_L2) * len(EASE_WEIGHTINGS)}: "
         f"{_changed(contenders['EASE, tuned'][1])}"
     )
-    ease = max(("EASE", "EASE, tuned"), key=lambda one: evaluations[one].metrics["ndcg_at_10"])
+    ease = max(("EASE", "EASE, tuned"), key=lambda label: evaluations[label].metrics["ndcg_at_10"])
     ratio = interval(
-        *(evaluations[one].ndcg_at_10 for one in ("ALS, tuned", ease)), margin=0.03, level=0.95
+        *(evaluations[label].ndcg_at_10 for label in ("ALS, tuned", ease)), margin=0.03, level=0.95
     )
     print(
         f"ALS, tuned, over {ease}: {1 + ratio.difference:.3f}, one-sided 95 % bounds "
@@ -172,7 +172,7 @@ def trainers(name: str, data: Interactions, trials: int) -> dict[str, Any]:
         0.97,
         at_most=False,
     )
-    return found
+    return tuned
 
 
 def _changed(parameters: Mapping[str, Any]) -> str:
@@ -194,7 +194,7 @@ def folded(name: str, data: Interactions, parameters: Mapping[str, Any], folds: 
     whole = train(training, parameters)
     scores = np.zeros((0, 2))
     for fold in range(folds):
-        absent, judged = (_fold(one, folds)[one.users] == fold for one in (training, held))
+        absent, judged = (_fold(part, folds)[part.users] == fold for part in (training, held))
         kept = {
             name: getattr(training, name)[~absent]
             for name in ("users", "movies", "ratings", "rated_at")
@@ -207,7 +207,7 @@ def folded(name: str, data: Interactions, parameters: Mapping[str, Any], folds: 
         for row in np.flatnonzero(_fold(training, folds) == fold).tolist():
             vectors[row] = Evidence.of_user(known, row).vector()
         folded_in = known.with_arrays(user_factors=vectors)
-        both = [evaluate(one, held.select(judged)).ndcg_at_10 for one in (folded_in, whole)]
+        both = [evaluate(model, held.select(judged)).ndcg_at_10 for model in (folded_in, whole)]
         scores = np.concatenate([scores, np.transpose(both)])
     ratio = interval(scores[:, 0], scores[:, 1], margin=0.03, level=0.95)
     print(
@@ -236,6 +236,6 @@ def main() -> None:
         warm_days(ratings)
         data = interactions_of(ratings)
         folded("MovieLens 100k", data, PARAMETERS, FOLDS)
-        found = trainers("MovieLens 100k", data, 100)
-        folded("MovieLens 100k, tuned", data, found, FOLDS)
+        tuned = trainers("MovieLens 100k", data, 100)
+        folded("MovieLens 100k, tuned", data, tuned, FOLDS)
     trainers("generated", generated, 25)

@@ -47,7 +47,7 @@ def tail_ndcg(model: Model, held: Interactions, users: NDArray[np.int64], lists:
     movies, whose = rows[held.movies], people[held.users]
     praised = liked(held.ratings, model.user_means[whose]) & known[held.movies] & tail[movies]
     relevant = [set(movies[praised & (whose == user)].tolist()) for user in users.tolist()]
-    some = [place for place, one in enumerate(relevant) if one]
+    some = [place for place, wanted in enumerate(relevant) if wanted]
     hits = np.array([[row in relevant[n] for row in lists[n, :10].tolist()] for n in some])
     return float(ndcg(hits, np.array([len(relevant[n]) for n in some]), 10).mean())
 
@@ -74,7 +74,7 @@ def main() -> bool:
     genres = genres_of(model, LANDING / "movies.csv")
     print("| correction | calibration | NDCG@10 | of today's | tail | coverage@10 | novelty | KL |")
     print("|---|---|---|---|---|---|---|---|")
-    found: dict[tuple[float, float], tuple[float, ...]] = {}
+    measured: dict[tuple[float, float], tuple[float, ...]] = {}
     for calibration in CALIBRATIONS:
         for correction in CORRECTIONS:
             ranking = Ranking(popularity_correction=correction, calibration=calibration)
@@ -91,17 +91,17 @@ def main() -> bool:
                 return lists[users, :LONGEST]
 
             metrics, users = evaluate(model, later, rank).metrics, judged[0]
-            found[correction, calibration] = (
+            measured[correction, calibration] = (
                 metrics["ndcg_at_10"],
-                metrics["ndcg_at_10"] / found.get((0.0, 0.0), (metrics["ndcg_at_10"],))[0],
+                metrics["ndcg_at_10"] / measured.get((0.0, 0.0), (metrics["ndcg_at_10"],))[0],
                 tail_ndcg(model, later, users, lists[users]),
                 coverage(lists, len(model.item_ids), 10),
                 metrics["novelty_at_10"],
                 miscalibration(model, genres, lists),
             )
-            figures = " | ".join(f"{figure:.4f}" for figure in found[correction, calibration])
+            figures = " | ".join(f"{figure:.4f}" for figure in measured[correction, calibration])
             print(f"| {correction} | {calibration} | {figures} |", flush=True)
-    plain, corrected, calibrated = found[0.0, 0.0], found[0.2, 0.0], found[0.0, 0.1]
+    plain, corrected, calibrated = measured[0.0, 0.0], measured[0.2, 0.0], measured[0.0, 0.1]
     tail = corrected[2] / plain[2]
     return all(
         [

@@ -187,10 +187,10 @@ def main() -> bool:
     )
     rates = {}
     for name in results[0][1]:
-        found = Counter(broken[name] for _, broken in results)
-        low, high = wilson(found["passed"], len(results))
-        others = found["awaiting_approval"] / len(results), found["refused"] / len(results)
-        rate = found["passed"] / len(results)
+        verdicts = Counter(broken[name] for _, broken in results)
+        low, high = wilson(verdicts["passed"], len(results))
+        others = verdicts["awaiting_approval"] / len(results), verdicts["refused"] / len(results)
+        rate = verdicts["passed"] / len(results)
         print(
             f"| {name} | {rate:.1%} | {low:.1%} to {high:.1%} | {others[0]:.1%} | {others[1]:.1%} |"
         )

@@ -53,8 +53,8 @@ def bpr(
     """
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    chosen = {name: parameters[name] for name in ("factors", "regularization", "iterations")}
-    model = BayesianPersonalizedRanking(**chosen, random_state=seed, num_threads=1)
+    options = {name: parameters[name] for name in ("factors", "regularization", "iterations")}
+    model = BayesianPersonalizedRanking(**options, random_state=seed, num_threads=1)
     matrix = data.matrix(weights)
     matrix.eliminate_zeros()
     model.fit(matrix, show_progress=False)

@@ -39,20 +39,20 @@ Figures = dict[str, Any]
 def main() -> bool:
     """Run all parts on the landing zone's days, print the table; whether every goal is met."""
     places = (ROOT / "warehouse" / "landing", ROOT / "warehouse" / "cache" / "demo")
-    landing = next((one for one in places if _days(one)), None)
+    landing = next((place for place in places if _days(place)), None)
     if landing is None:
         print("backfill: no ratings; run `movierec fetch ml-100k` first")
         return False
-    found = {name: _part(name, landing) for name in PARTS}
-    ours, again, single = found["ours"]["first"], found["ours"]["second"], found["single"]["first"]
-    days = found["ours"]["days"]
+    parts = {name: _part(name, landing) for name in PARTS}
+    ours, again, single = parts["ours"]["first"], parts["ours"]["second"], parts["single"]["first"]
+    days = parts["ours"]["days"]
     rows = [
         ("ours, with its start", ours, days),
         ("ours again, all current", again, days),
         ("(d) a run a day", single, SAMPLE_DAYS),
     ]
     rows += [
-        (f"({letter}) {name}", found[name], days)
+        (f"({letter}) {name}", parts[name], days)
         for letter, name in zip("abc", FLOORS, strict=True)
     ]
     for name, figures, count in rows:
@@ -68,13 +68,13 @@ def main() -> bool:
             f"{again['assets'].get(asset, 0) / days:.3f} when current"
         )
     print(f"until the daemon launched it: {ours['waited']:.0f} s (its tick is 30 s)")
-    floor = sum(found[name]["cpu"] for name in FLOORS)
+    floor = sum(parts[name]["cpu"] for name in FLOORS)
     faster = {unit: single[unit] / SAMPLE_DAYS / (ours[unit] / days) for unit in ("wall", "cpu")}
     print(
         f"a day by a run a day, over ours: {faster['wall']:.0f} times the wall, "
         f"{faster['cpu']:.0f} times the CPU"
     )
-    steps = [sum(one["assets"].values()) for one in (ours, again)]
+    steps = [sum(part["assets"].values()) for part in (ours, again)]
     return all(
         [
             goal("backfill, CPU over its floors a + b + c", ours["cpu"] / floor, 1.15),
@@ -110,7 +110,7 @@ def measured(work: Callable[[], Any]) -> Figures:
 
     def cpu() -> float:
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(one.ru_utime + one.ru_stime for one in used)
+        return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
     begun, before = time.perf_counter(), cpu()
     with threadpool_limits(1, "blas"):
@@ -242,10 +242,10 @@ def mlflow(days: list[str]) -> Figures:
             for day in days:
                 tags = {"partition": day, "git_commit": "x", "dagster_run": "x", "fit": "warm"}
                 with client.start_run(nested=True, run_name=day, tags=tags):
-                    one = dataclasses.replace(
+                    named = dataclasses.replace(
                         bundle, manifest=bundle.manifest.model_copy(update={"identity": day})
                     )
-                    version = registry.register(one, tags=tags, metrics=numbers)
+                    version = registry.register(named, tags=tags, metrics=numbers)
                 registry.record_verdict(version, Verdict("passed", "good", judged))
 
     return measured(work)

@@ -84,8 +84,8 @@ def _lose(home: Home, folder: Path, store: str) -> float:
     assert healed.code == 0, healed.output
     _serve(folder)
     served = time.perf_counter() - started
-    found = said.partition("; ")[0]
-    print(f"| `{store}` | {found} | {healed.seconds:.0f} s | {healed.cpu:.0f} s | {served:.0f} s |")
+    loss = said.partition("; ")[0]
+    print(f"| `{store}` | {loss} | {healed.seconds:.0f} s | {healed.cpu:.0f} s | {served:.0f} s |")
     sys.stdout.flush()
     return served
 

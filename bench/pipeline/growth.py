@@ -87,13 +87,13 @@ def _judged(size: int) -> bool:
         blocks = json.loads(
             in_its_own(Path(folder), "bench.pipeline.growth", str(size), **settings, **span)
         )
-    for one in blocks:
-        print(" ".join(f"{name} {value:.4g}" for name, value in one.items()))
+    for block in blocks:
+        print(" ".join(f"{name} {value:.4g}" for name, value in block.items()))
     # The first one has MLflow's and Dagster's tables to make. DuckDB's file alone grows by whole
     # blocks.
     early, last = blocks[min(1, len(blocks) - 1)], blocks[-1]
-    for one in (early, last):
-        one["bytes"] = sum(value for name, value in one.items() if name.startswith("KB"))
+    for block in (early, last):
+        block["bytes"] = sum(value for name, value in block.items() if name.startswith("KB"))
     ratios = {name: last[name] / max(early[name], 1e-9) for name in last if name != "days"}
     return all(
         [
@@ -125,7 +125,7 @@ def blocks_of(size: int) -> list[dict[str, float]]:
     """Backfill block by block; of each: CPU and wall seconds a day, KB a day by store, seconds of
     each page.
     """
-    days, found = days_from(FIRST, size), []
+    days, blocks = days_from(FIRST, size), []
     before: dict[str, float] = {}
     with started() as platform:
         for start in range(0, size, BLOCK):
@@ -133,7 +133,7 @@ def blocks_of(size: int) -> list[dict[str, float]]:
             cost = platform.backfill(block[0], block[-2], DAILY)
             daily = platform.runs(block[-1:], (RANGE_START, RANGE_END))
             now = {name: _size(path) for name, path in STORES.items()}
-            found.append(
+            blocks.append(
                 {
                     "days": start + len(block),
                     "CPU-s a day": cost.cpu / (len(block) - 1),
@@ -147,8 +147,8 @@ def blocks_of(size: int) -> list[dict[str, float]]:
                 }
             )
             before = now
-            print(json.dumps(found[-1]), file=sys.stderr, flush=True)
-    return found
+            print(json.dumps(blocks[-1]), file=sys.stderr, flush=True)
+    return blocks
 
 
 STORES = {
@@ -163,9 +163,9 @@ STORES = {
 def _size(store: str) -> float:
     path = Path("warehouse") / store
     return sum(
-        one.stat().st_size
-        for one in ([path] if path.is_file() else path.rglob("*"))
-        if one.is_file()
+        file.stat().st_size
+        for file in ([path] if path.is_file() else path.rglob("*"))
+        if file.is_file()
     )
 
 

@@ -34,11 +34,11 @@ def main() -> bool:
         with tempfile.TemporaryDirectory(prefix="movierec-large-") as folder:
             file = _write(Path(folder), suffix)
             size = f"{file.stat().st_size / 1e6:.0f} MB"
-            found = json.loads(in_its_own(Path(folder), "bench.pipeline.large_day"))
-        peaks.append(found["peak_mb"])
+            figures = json.loads(in_its_own(Path(folder), "bench.pipeline.large_day"))
+        peaks.append(figures["peak_mb"])
         print(
-            f"| `{suffix}` | {size} | {found['rows']:,} | {found['seconds']:.0f} | "
-            f"{found['cpu']:.0f} | {found['peak_mb']:.0f} MB |",
+            f"| `{suffix}` | {size} | {figures['rows']:,} | {figures['seconds']:.0f} | "
+            f"{figures['cpu']:.0f} | {figures['peak_mb']:.0f} MB |",
             flush=True,
         )
     print()
@@ -86,13 +86,13 @@ def _ingest() -> None:
     assert done.success
     (chunk,) = wired().warehouse.chunks()[DAY]
     used = resource.getrusage(resource.RUSAGE_SELF)
-    found = {
+    figures = {
         "rows": chunk.rows,
         "seconds": time.perf_counter() - began,
         "cpu": used.ru_utime + used.ru_stime,
         "peak_mb": used.ru_maxrss / 1024,
     }
-    print(json.dumps(found))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -73,13 +73,13 @@ def main() -> bool:
     same = {name: one_by_one[key] == at_once[key] for name, key in parts.items()}
     for name, key in parts.items():
         print(f"| {name} | {len(one_by_one[key])} | {len(at_once[key])} | {same[name]} |")
-    produced = [one["production"] for one in (one_by_one, at_once)]
+    produced = [facts["production"] for facts in (one_by_one, at_once)]
     print(
         f"| production's data until | {produced[0][0]} | {produced[1][0]} | "
         f"{produced[0] == produced[1]} |"
     )
     moves = [
-        " ".join(f"{version}" for version, *_ in one["moves"]) for one in (one_by_one, at_once)
+        " ".join(f"{version}" for version, *_ in facts["moves"]) for facts in (one_by_one, at_once)
     ]
     print(f"| production was version | {moves[0]} | {moves[1]} | |\n")
     for name in ("unexplained", "complaints", "violations"):
@@ -120,22 +120,22 @@ def _home(part: str, **extra: str) -> Facts:
     with tempfile.TemporaryDirectory(prefix="movierec-overlap-") as folder:
         home = Path(folder)
         partitions = {"MOVIEREC_PARTITION_START": DAYS[0], "MOVIEREC_PARTITION_END": DAYS[-1]}
-        chosen = {"MOVIEREC_ENDPOINTS": "", **partitions, **extra}
-        found: Facts = json.loads(
-            in_its_own(home, "bench.pipeline.overlap", part, **{**environment(home), **chosen})
+        variables = {"MOVIEREC_ENDPOINTS": "", **partitions, **extra}
+        facts: Facts = json.loads(
+            in_its_own(home, "bench.pipeline.overlap", part, **{**environment(home), **variables})
         )
-        return found
+        return facts
 
 
-def _disorder(found: Facts) -> int:
+def _disorder(facts: Facts) -> int:
     """Events of `production_model` that go back in time or do not begin where the one before
     ended.
     """
-    moves = found["moves"]
+    moves = facts["moves"]
     wrong = sum(
         later[1] != earlier[0] or later[2] < earlier[2] for earlier, later in pairwise(moves)
     )
-    return wrong + (moves[-1][2] != found["production"][0]) + (found["aliases"] != ["production"])
+    return wrong + (moves[-1][2] != facts["production"][0]) + (facts["aliases"] != ["production"])
 
 
 def deliver() -> None:
@@ -151,7 +151,7 @@ def _run(job: str, days: tuple[str, str] | None = None, assets: tuple[str, ...] 
         assemble(wired()).resolve_job_def(job).execute_in_process(
             instance=instance,
             tags={RANGE_START: days[0], RANGE_END: days[1]} if days else {},
-            asset_selection=[dg.AssetKey(one) for one in assets] or None,
+            asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
         )
 
 
@@ -174,29 +174,29 @@ def at_once() -> Facts:
     home, (url,) = Path.cwd(), settings().endpoints
     endpoint = commands(0, int(url.rpartition(":")[2]), 0, "")["endpoint"]
     with running("endpoint", endpoint, home / "endpoint.log", {}, home), started() as platform:
-        found = Overlap(platform)
-        found.ask()
-        with found.shell():
-            wait_until(found.backfills_queued, "both backfills are queued", DEADLINE_S)
-        with found.shell("dagster/backfill"):
-            found.click()
+        overlap = Overlap(platform)
+        overlap.ask()
+        with overlap.shell():
+            wait_until(overlap.backfills_queued, "both backfills are queued", DEADLINE_S)
+        with overlap.shell("dagster/backfill"):
+            overlap.click()
             time.sleep(SHELL_S)
-        found.wait()
-        failed = found.failed()
-        unexplained = [why for run in failed for why in found.unexplained(run)]
-        found.relaunch(failed)
+        overlap.wait()
+        failed = overlap.failed()
+        unexplained = [why for run in failed for why in overlap.unexplained(run)]
+        overlap.relaunch(failed)
         registry = wired().model_registry
         wait_until(
             lambda: httpx.get(f"{url}/model").json()["version"] == registry.production().number,
             "the endpoint serves production",
             DEADLINE_S,
         )
-        found.wait()
-        unmended = [run for run in found.failed() if run not in failed]
+        overlap.wait()
+        unmended = [run for run in overlap.failed() if run not in failed]
         return {
             **left(platform.instance),
-            "runs": found.rows(),
-            "shells": found.shells,
+            "runs": overlap.rows(),
+            "shells": overlap.shells,
             "unexplained": unexplained,
             "unmended": len(unmended),
             "complaints": complaints(platform.instance),
@@ -222,30 +222,34 @@ def left(instance: dg.DagsterInstance) -> Facts:
             ]
     models = list(warehouse.models().values())
     paths = [
-        path for one in models for path in (store.served(one.identity), store.twin(one.identity))
+        path
+        for model in models
+        for path in (store.served(model.identity), store.twin(model.identity))
     ]
     files = [
-        (path.name, name, one.sha256)
+        (path.name, name, file.sha256)
         for path in paths
-        for name, one in Bundle.open(path).manifest.files.items()
+        for name, file in Bundle.open(path).manifest.files.items()
     ]
     versions, production = registry.versions(), registry.production()
     events = instance.fetch_materializations(
         dg.AssetKey("production_model"), limit=1000, ascending=True
     ).records
-    metadata = [one.asset_materialization.metadata for one in events if one.asset_materialization]
+    metadata = [
+        event.asset_materialization.metadata for event in events if event.asset_materialization
+    ]
     return {
         "rows": rows,
-        "chunks": sorted(repr(one) for some in warehouse.chunks().values() for one in some),
-        "models": [dataclasses.astuple(one) for one in models],
+        "chunks": sorted(repr(chunk) for some in warehouse.chunks().values() for chunk in some),
+        "models": [dataclasses.astuple(model) for model in models],
         "bundles": sorted(files),
-        "versions": sorted((one.identity, one.data_until) for one in versions),
-        "verdicts": sorted((one.identity, one.gate) for one in versions),
-        "scores": [dataclasses.astuple(one) for one in warehouse.scores(DAYS[-1])],
+        "versions": sorted((version.identity, version.data_until) for version in versions),
+        "verdicts": sorted((version.identity, version.gate) for version in versions),
+        "scores": [dataclasses.astuple(score) for score in warehouse.scores(DAYS[-1])],
         "production": (production.data_until, production.identity),
         "aliases": sorted(registry.client().get_registered_model("movierec").aliases),
         "moves": [
-            [one[name].value for name in ("version", "from", "data until")] for one in metadata
+            [entry[name].value for name in ("version", "from", "data until")] for entry in metadata
         ],
     }
 
@@ -254,16 +258,16 @@ def complaints(instance: dg.DagsterInstance) -> list[str]:
     """Where a locked database is spoken of: in events, in output of runs, daemon, webserver,
     endpoint, and in ticks.
     """
-    found = {
+    locked = {
         f"{name}: {line}" for name, line in _lines() if LOCKED.search(line) and NOTICE not in line
     }
     for run in instance.get_runs():
         texts = [str(entry) for entry in instance.all_logs(run.run_id)]
-        found |= {f"event of {run.job_name}: {text}" for text in texts if LOCKED.search(text)}
+        locked |= {f"event of {run.job_name}: {text}" for text in texts if LOCKED.search(text)}
     for state in instance.all_instigator_state():
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id)
-        found |= {f"tick of {state.name}: {tick.error}" for tick in ticks if tick.error}
-    return sorted(text[:1000] for text in found)
+        locked |= {f"tick of {state.name}: {tick.error}" for tick in ticks if tick.error}
+    return sorted(text[:1000] for text in locked)
 
 
 def notices() -> int:
@@ -278,7 +282,9 @@ def _lines() -> list[tuple[str, str]]:
         *(home / "warehouse" / "dagster").glob("storage/**/compute_logs/*"),
     ]
     return [
-        (one.name, line) for one in files for line in one.read_text(errors="replace").splitlines()
+        (file.name, line)
+        for file in files
+        for line in file.read_text(errors="replace").splitlines()
     ]
 
 

@@ -81,7 +81,7 @@ class Overlap:
         ) as shell:
             assert shell.stdout is not None
             since = float(shell.stdout.readline()) - self.began
-            under_way = [self._name(one) for one in self._runs(dg.DagsterRunStatus.STARTED)]
+            under_way = [self._name(run) for run in self._runs(dg.DagsterRunStatus.STARTED)]
             yield
             until = time.time() - self.began
         self.shells.append(
@@ -93,10 +93,12 @@ class Overlap:
 
     def wait(self) -> None:
         """Until every backfill and run has ended."""
-        backfills = [one for one in self.names if self.instance.get_run_by_id(one) is None]
+        backfills = [
+            backfill for backfill in self.names if self.instance.get_run_by_id(backfill) is None
+        ]
 
         def ended() -> bool:
-            states = [self.platform.api.backfill(one)["status"] for one in backfills]
+            states = [self.platform.api.backfill(backfill)["status"] for backfill in backfills]
             return "REQUESTED" not in states and not self.instance.get_runs(
                 dg.RunsFilter(statuses=UNFINISHED)
             )
@@ -107,38 +109,40 @@ class Overlap:
         """Runs that did not succeed, oldest first, deployments too."""
         records = self.instance.get_run_records(ascending=True)
         return [
-            one.dagster_run
-            for one in records
-            if one.dagster_run.is_finished and not one.dagster_run.is_success
+            record.dagster_run
+            for record in records
+            if record.dagster_run.is_finished and not record.dagster_run.is_success
         ]
 
     def causes(self, run: dg.DagsterRun) -> list[str]:
         """What each failed step of a run said."""
         events = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-        data = [one.get_dagster_event().step_failure_data for one in events]
+        data = [event.get_dagster_event().step_failure_data for event in events]
         told = [
-            (one.user_failure_data and one.user_failure_data.description) or one.error
-            for one in data
+            (failure.user_failure_data and failure.user_failure_data.description) or failure.error
+            for failure in data
         ]
-        return [str(one) for one in told] or ["no step failed"]
+        return [str(text) for text in told] or ["no step failed"]
 
     def unexplained(self, run: dg.DagsterRun) -> list[str]:
         """What a run failed with beside the names of days that come first."""
         return [
-            f"{self._name(run)}: {one}" for one in self.causes(run) if not EXPLAINED.search(one)
+            f"{self._name(run)}: {cause}"
+            for cause in self.causes(run)
+            if not EXPLAINED.search(cause)
         ]
 
     def relaunch(self, failed: list[dg.DagsterRun]) -> None:
         """Each once, the earliest days first, as the messages ask for."""
         for run in sorted(
-            failed, key=lambda one: one.tags.get(RANGE_START) or one.tags["dagster/partition"]
+            failed, key=lambda run: run.tags.get(RANGE_START) or run.tags["dagster/partition"]
         ):
             self.names[self.platform.api.relaunch(run.run_id)] = f"{self._name(run)}, relaunched"
         self.wait()
 
     def rows(self) -> list[list[str]]:
         """Name, when it was asked for, began and ended (s), and outcome of each run."""
-        found = []
+        rows = []
         for record in self.instance.get_run_records(ascending=True):
             run, outcome = record.dagster_run, record.dagster_run.status.value.lower()
             times = (
@@ -149,14 +153,16 @@ class Overlap:
             if times[0] < self.began:
                 continue
             if run.is_failure:
-                named = filter(None, (NAMED.search(one) for one in self.causes(run)))
-                outcome += f": {next((one[0] for one in named), 'see below')}"
-            found.append([self._name(run), *(f"{one - self.began:.0f}" for one in times), outcome])
-        return found
+                named = filter(None, (NAMED.search(cause) for cause in self.causes(run)))
+                outcome += f": {next((match[0] for match in named), 'see below')}"
+            rows.append(
+                [self._name(run), *(f"{moment - self.began:.0f}" for moment in times), outcome]
+            )
+        return rows
 
     def _runs(self, status: dg.DagsterRunStatus, tag: str = "") -> list[dg.DagsterRun]:
         runs = self.instance.get_runs(dg.RunsFilter(statuses=[status]))
-        return [one for one in runs if not tag or tag in one.tags]
+        return [run for run in runs if not tag or tag in run.tags]
 
     def _name(self, run: dg.DagsterRun) -> str:
         return (

@@ -96,31 +96,31 @@ class Platform:
         workers: dict[str, int | None] = {}
         while True:
             recent = self.instance.get_run_records(limit=count)
-            runs = [one for one in recent if one.create_timestamp.timestamp() >= asked]
+            runs = [record for record in recent if record.create_timestamp.timestamp() >= asked]
             alive = False
-            for run in (one.dagster_run.run_id for one in runs):
+            for run in (record.dagster_run.run_id for record in runs):
                 workers[run] = workers.get(run) or self._worker(run)
                 if (worker := workers[run]) is not None and (used := _used(worker)) is not None:
                     usage[run], alive = used, True
             if (
                 len(runs) == count
-                and all(one.dagster_run.is_finished for one in runs)
+                and all(record.dagster_run.is_finished for record in runs)
                 and not alive
             ):
                 break
             time.sleep(0.1)
-        failed = [one.dagster_run.run_id for one in runs if not one.dagster_run.is_success]
+        failed = [record.dagster_run.run_id for record in runs if not record.dagster_run.is_success]
         if failed:
             raise RuntimeError(f"runs failed: {', '.join(failed)}")
         began = min(map(self._launched, runs))
         seconds: dict[str, float] = {}
-        for one in runs:
-            for step in self.instance.get_run_step_stats(one.dagster_run.run_id):
+        for record in runs:
+            for step in self.instance.get_run_step_stats(record.dagster_run.run_id):
                 spent = (step.end_time or 0) - (step.start_time or 0)
                 seconds[step.step_key] = seconds.get(step.step_key, 0.0) + spent
         return Cost(
             began - asked,
-            max(one.end_time or 0 for one in runs) - began,
+            max(record.end_time or 0 for record in runs) - began,
             sum(cpu for cpu, _ in usage.values()),
             max(memory for _, memory in usage.values()),
             seconds,
@@ -129,17 +129,18 @@ class Platform:
     def _worker(self, run: str) -> int | None:
         """The process that executes a run, once it has said so."""
         events = self.instance.all_logs(run, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        found = [
-            re.search(r"Started process for run \(pid: ([0-9]+)\)", one.message) for one in events
+        matches = [
+            re.search(r"Started process for run \(pid: ([0-9]+)\)", event.message)
+            for event in events
         ]
-        return next((int(one[1]) for one in found if one), None)
+        return next((int(match[1]) for match in matches if match), None)
 
     def _launched(self, record: dg.RunRecord) -> float:
         """When the run's process was asked for."""
         events = self.instance.all_logs(
             record.dagster_run.run_id, of_type=dg.DagsterEventType.PIPELINE_STARTING
         )
-        return min(one.timestamp for one in events)
+        return min(event.timestamp for event in events)
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class Watch:
         self.answers: Counter[tuple[str, int, int]] = Counter()  # endpoint, status, version
         self._ended = threading.Event()
         self._threads = [
-            threading.Thread(target=self._ask, args=one, daemon=True) for one in names.items()
+            threading.Thread(target=self._ask, args=endpoint, daemon=True)
+            for endpoint in names.items()
         ]
 
     def __enter__(self) -> Watch:
@@ -80,28 +81,28 @@ def main() -> bool:
                 own,
                 MOVIEREC_STORE="s3://bucket/movierec",
                 MOVIEREC_SERVING_API_PROCESSES="1",
-            ) as found:
-                return promotion(found, own(DOWN))
+            ) as site:
+                return promotion(site, own(DOWN))
 
 
-def promotion(found: Platform, own: dict[str, str]) -> bool:
+def promotion(site: Platform, own: dict[str, str]) -> bool:
     """Promote a version while three of the ten are in trouble, then take the trouble away."""
-    urls = dict(zip(found.names, found.urls, strict=True))
-    full = [found.processes[FULL].pid, *found.children(FULL)]
-    found.stop(DOWN)
+    urls = dict(zip(site.names, site.urls, strict=True))
+    full = [site.processes[FULL].pid, *site.children(FULL)]
+    site.stop(DOWN)
     for pid in full:
         limit_files(pid, 1000)
     with Watch(urls) as watch:
         began = time.perf_counter()
-        found.promote(2)
+        site.promote(2)
         times = {name: arrival(urls[name], began) for name in urls if name not in (DOWN, FULL)}
-        found.failed(1, "2 of 10 endpoints")
+        site.failed(1, "2 of 10 endpoints")
         for pid in full:
             limit_files(pid, resource.RLIM_INFINITY)
         healed = time.perf_counter()
         times[FULL] = arrival(urls[FULL], healed)
         started = time.perf_counter()
-        found.start(DOWN, **own)
+        site.start(DOWN, **own)
         times[DOWN] = arrival(urls[DOWN], started)
     what = {SLOW: "0.2 s a request of the store", DOWN: "from its start", FULL: "from its disk"}
     print("| endpoint | seconds until it serves the version | |\n|---|---|---|")

@@ -44,25 +44,25 @@ def main() -> bool:
         home = Path(folder)
         shutil.copy(ROOT / "dagster.yaml", home)
         (home / "warehouse" / "dagster").mkdir(parents=True)
-        found = {name: _part(name, home) for name in ("history", "parent", "day", "fits")}
-    for name, figures in found.items():
+        parts = {name: _part(name, home) for name in ("history", "parent", "day", "fits")}
+    for name, figures in parts.items():
         print(
             f"{name:8} {figures['cpu']:7.1f} s CPU {figures['wall']:7.1f} s wall "
             f"{figures['memory']:6.0f} MB"
         )
-    for phase, seconds in found["day"]["phases"].items():
+    for phase, seconds in parts["day"]["phases"].items():
         print(f"  {phase:24} {seconds:7.2f} s CPU")
-    print(f"{found['history']['rows']:,} ratings; {found['day']['verdict']}")
-    alone = found["fits"]["fits"]
+    print(f"{parts['history']['rows']:,} ratings; {parts['day']['verdict']}")
+    alone = parts["fits"]["fits"]
     return all(
         [
             goal(
                 "scale, CPU of a day over its fits alone",
-                found["day"]["cpu"] / alone,
+                parts["day"]["cpu"] / alone,
                 1.3,
                 digits=2,
             ),
-            goal("scale, peak GB of a day", found["day"]["memory"] / 1024, 6, digits=2),
+            goal("scale, peak GB of a day", parts["day"]["memory"] / 1024, 6, digits=2),
         ]
     )
 
@@ -107,7 +107,7 @@ def history() -> Figures:
         nonlocal rows
         days = list(generate(**SIZE))
         codes = np.concatenate(
-            [one.users.astype(np.int64) * SIZE["movies"] + one.movies for one in days]
+            [ratings.users.astype(np.int64) * SIZE["movies"] + ratings.movies for ratings in days]
         )
         first = np.zeros(len(codes), bool)
         first[np.unique(codes, return_index=True)[1]] = True
@@ -115,10 +115,10 @@ def history() -> Figures:
         at = 0
         adapters.landing_zone.deliver_movies(b"movie_id,title,year,genres\nm0,One,2000,Drama\n")
         with adapters.warehouse.connect() as connection:
-            for one in days:
-                frame = _frame(one)[first[at : at + len(one.users)]]
-                at += len(one.users)
-                if one.day == DAY:
+            for ratings in days:
+                frame = _frame(ratings)[first[at : at + len(ratings.users)]]
+                at += len(ratings.users)
+                if ratings.day == DAY:
                     text = frame.rename(columns={"rated_at": "timestamp"})
                     adapters.landing_zone.deliver(DAY, text.to_csv(index=False).encode())
                     continue
@@ -127,7 +127,7 @@ def history() -> Figures:
                       user_id, movie_id, rating,
                        row_number() OVER () - 1 AS record, make_timestamp(rated_at * 1000000) AS
                          rated_at FROM frame""",
-                    [one.day],
+                    [ratings.day],
                 )
                 connection.execute(
                     """INSERT INTO chunks (day, sha256, file, received_at, current, verdict,
@@ -135,19 +135,19 @@ def history() -> Figures:
                            max_rejected_share, rows, validated)
                        VALUES (?, ?, 'generated', now()::TIMESTAMP, true, 'accepted',
                                 ?, 0.05, ?, ?)""",
-                    [one.day, f"{at:064d}", SCHEMA_VERSION, len(frame), len(frame)],
+                    [ratings.day, f"{at:064d}", SCHEMA_VERSION, len(frame), len(frame)],
                 )
 
     return {**measured(work), "rows": rows}
 
 
-def _frame(one: Ratings) -> pd.DataFrame:
+def _frame(ratings: Ratings) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "user_id": np.char.add("u", one.users.astype(str)),
-            "movie_id": np.char.add("m", one.movies.astype(str)),
-            "rating": one.stars,
-            "rated_at": one.rated_at,
+            "user_id": np.char.add("u", ratings.users.astype(str)),
+            "movie_id": np.char.add("m", ratings.movies.astype(str)),
+            "rating": ratings.stars,
+            "rated_at": ratings.rated_at,
         }
     )
 
@@ -196,19 +196,19 @@ def fits() -> Figures:
     from movierec_assets.platform import wired
     from movierec_assets.settings import settings
 
-    chosen, random = settings(), np.random.default_rng(0)
+    values, random = settings(), np.random.default_rng(0)
     used = 0.0
 
     def work() -> None:
         nonlocal used
         everything = wired().warehouse.interactions(DAY, None)
         for data in (everything.select(~temporal_holdout(everything)), everything):
-            matrix = data.matrix(np.float32(chosen.alpha) * data.ratings)
+            matrix = data.matrix(np.float32(values.alpha) * data.ratings)
             model = AlternatingLeastSquares(
-                chosen.factors, regularization=chosen.regularization, iterations=ITERATIONS
+                values.factors, regularization=values.regularization, iterations=ITERATIONS
             )
             model.user_factors, model.item_factors = (
-                random.random((len(ids), chosen.factors), np.float32) * np.float32(0.1)
+                random.random((len(ids), values.factors), np.float32) * np.float32(0.1)
                 for ids in (data.user_ids, data.movie_ids)
             )
             with threadpool_limits(1, "blas"):

@@ -109,8 +109,12 @@ def main() -> bool:
     _table(
         "how many times its limit", GRID, {n: [part(s) for s in GRID] for n, part in PARTS.items()}
     )
-    found = [costs(site) for site in SITES]
-    _table("", SITES, {name: [one[name] for one in found] for name in found[0]})
+    figures = [costs(site) for site in SITES]
+    _table(
+        "",
+        SITES,
+        {name: [costs_of_site[name] for costs_of_site in figures] for name in figures[0]},
+    )
     return True
 
 

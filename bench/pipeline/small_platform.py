@@ -72,7 +72,7 @@ class Platform:
         assemble(wired()).resolve_job_def(job).execute_in_process(
             instance=self.instance,
             tags=tags,
-            asset_selection=[dg.AssetKey(one) for one in assets] or None,
+            asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
             run_config={"ops": {"change_production": {"config": config}}} if config else None,
         )
 
@@ -101,17 +101,17 @@ class Platform:
         says `text`.
         """
 
-        def found() -> list[dg.RunRecord]:
+        def enough() -> list[dg.RunRecord]:
             records = [
-                one
-                for one in self.deployments()
-                if one.dagster_run.is_failure
-                and one.dagster_run.tags.get("movierec/version") == str(self.wanted)
+                record
+                for record in self.deployments()
+                if record.dagster_run.is_failure
+                and record.dagster_run.tags.get("movierec/version") == str(self.wanted)
             ]
             return records if len(records) >= attempts else []
 
         records = wait_until(
-            found, f"{attempts} failed attempts at version {self.wanted}", DEADLINE_S
+            enough, f"{attempts} failed attempts at version {self.wanted}", DEADLINE_S
         )
         (event, *_) = self.instance.all_logs(
             records[-1].dagster_run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
@@ -119,11 +119,11 @@ class Platform:
         said = str(event.get_dagster_event().step_failure_data.user_failure_data)
         if text not in said:
             raise RuntimeError(f"expected {text!r} in {said}")
-        if [one.dagster_run.tags[ATTEMPT] for one in records] != [
+        if [record.dagster_run.tags[ATTEMPT] for record in records] != [
             str(n + 1) for n in range(len(records))
         ]:
             raise RuntimeError("attempts are not counted")
-        times = [one.create_timestamp.timestamp() for one in records]
+        times = [record.create_timestamp.timestamp() for record in records]
         return [later - earlier for earlier, later in pairwise(times)]
 
     def children(self, name: str) -> list[int]:
@@ -134,11 +134,11 @@ class Platform:
         parents = {
             int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())
         }
-        found, new = [], [self.processes[name].pid]
+        pids, new = [], [self.processes[name].pid]
         while new:
             new = [pid for pid, parent in parents.items() if parent in new]
-            found += new
-        return found
+            pids += new
+        return pids
 
 
 @contextmanager
@@ -161,7 +161,9 @@ def platform(
         shutil.copy(ROOT / name, home)
     try:
         for name in [
-            one for one in os.environ if one.startswith(("MOVIEREC_", "DAGSTER_", "MLFLOW_"))
+            variable
+            for variable in os.environ
+            if variable.startswith(("MOVIEREC_", "DAGSTER_", "MLFLOW_"))
         ]:
             del os.environ[name]
         urls = ",".join(f"http://127.0.0.1:{port}" for port in ports)

@@ -75,9 +75,9 @@ def _compare(cluster: Cluster, size: Size, folder: Path) -> bool:
     print(f"| implicit | this one | {local:.1f} | {after.ru_maxrss / 1024:.0f} | {wall:.1f} |")
 
     usage = Usage()
-    found = _on(cluster, matrix, start(size), size.iterations, folder, usage)
+    factors = _on(cluster, matrix, start(size), size.iterations, folder, usage)
     on_spark = _table("implicit's kernel on Spark", usage)
-    same = all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+    same = all(np.array_equal(a, b) for a, b in zip(expected, factors, strict=True))
     print(f"\nbits: {'identical' if same else 'DIFFERENT'}\n")
     met = [
         goal(f"spark, bits, {size.name}", float(same), 1, at_most=False, digits=0),
@@ -101,8 +101,8 @@ def _blocks(cluster: Cluster, folder: Path) -> bool:
     different = []
     for blocks, cores in ((1, 1), (2, 2), (7, 1), (7, 2), (50, 2)):
         conf = {"spark.default.parallelism": blocks, "spark.cores.max": cores}
-        found = _on(cluster, matrix, start(SMALL), 2, folder, Usage(), conf)
-        same = all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+        factors = _on(cluster, matrix, start(SMALL), 2, folder, Usage(), conf)
+        same = all(np.array_equal(a, b) for a, b in zip(expected, factors, strict=True))
         print(f"{blocks} blocks on {cores} executors: {'identical' if same else 'DIFFERENT'}")
         different += [] if same else [blocks]
     return not different

@@ -77,8 +77,8 @@ class Cluster:
         self.sessions.add(process.pid)
 
     def _says(self, log: str, what: str, times: int = 1) -> bool:
-        found = self._folder.glob(f"{log}*.log")
-        return sum(file.read_text(errors="replace").count(what) for file in found) >= times
+        logs = self._folder.glob(f"{log}*.log")
+        return sum(file.read_text(errors="replace").count(what) for file in logs) >= times
 
 
 class Usage:
@@ -128,12 +128,12 @@ class Usage:
     @property
     def by_role(self) -> dict[str, tuple[float, float]]:
         """CPU seconds of a role's processes together, MB of its largest one."""
-        found: dict[str, tuple[float, float]] = {}
+        usage: dict[str, tuple[float, float]] = {}
         for (pid, role), seen in self._cpu.items():
-            cpu, memory = found.get(role, (0.0, 0.0))
+            cpu, memory = usage.get(role, (0.0, 0.0))
             used = seen[-1] - (seen[0] if role in ("master", "workers") else 0.0)
-            found[role] = cpu + used, max(memory, self._memory[pid, role])
-        return found
+            usage[role] = cpu + used, max(memory, self._memory[pid, role])
+        return usage
 
 
 def _of_sessions(sessions: set[int]) -> Iterator[int]:

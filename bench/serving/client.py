@@ -39,7 +39,7 @@ def run_load(port: int, requests: Sequence[bytes], connections: int, seconds: in
         return asyncio.run(_bundled_load(port, requests, connections, seconds))
     with tempfile.TemporaryDirectory(prefix="movierec-wrk-") as folder:
         data, script = Path(folder) / "requests", Path(folder) / "load.lua"
-        data.write_bytes(b"".join(b"%d\n%b" % (len(one), one) for one in requests))
+        data.write_bytes(b"".join(b"%d\n%b" % (len(request), request) for request in requests))
         script.write_text(WRK % str(data))
         command = [
             "wrk",
@@ -134,8 +134,8 @@ class Connection:
 
 
 def _header(head: bytes, name: bytes) -> bytes | None:
-    _, found, rest = head.partition(b"\r\n" + name + b":")
-    return rest.partition(b"\r\n")[0].strip() if found else None
+    _, there, rest = head.partition(b"\r\n" + name + b":")
+    return rest.partition(b"\r\n")[0].strip() if there else None
 
 
 def get(path: str) -> bytes:

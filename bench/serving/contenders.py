@@ -16,25 +16,27 @@ from bench.serving.lists import opened
 def contenders(home: Path) -> dict[str, Server]:
     """By name; BentoML where BENCH_BENTOML names the python of an environment that has it."""
     python = sys.executable
-    found = {
+    servers = {
         f"fastapi {how}": Server(
             [python, "-m", "bench.serving.fastapi_lists", how, str(home), "{port}"], home
         )
         for how in ("pydantic", "bytes", "kernel", "numpy")
     }
-    found["litserve predict"] = Server(
+    servers["litserve predict"] = Server(
         [python, "-m", "bench.serving.litserve_lists", str(home), "{port}"], home
     )
     command = (
         "mlflow models serve --env-manager local --workers 2 --host 127.0.0.1 --port "
         "{port} --model-uri"
     )
-    found["mlflow serve"] = Server([python, "-m", *command.split(), str(_mlflow_model(home))], home)
+    servers["mlflow serve"] = Server(
+        [python, "-m", *command.split(), str(_mlflow_model(home))], home
+    )
     if bento := os.environ.get("BENCH_BENTOML"):
         (home / "service.py").write_text(BENTO.format(home=str(home)))
         command = "bentoml serve service:Recommend --host 127.0.0.1 --port {port}"
-        found["bentoml"] = Server([bento, "-m", *command.split()], home, BENTOML_DO_NOT_TRACK="1")
-    return found
+        servers["bentoml"] = Server([bento, "-m", *command.split()], home, BENTOML_DO_NOT_TRACK="1")
+    return servers
 
 
 BENTO = """

@@ -21,14 +21,16 @@ def kinds(server: Server) -> dict[str, int]:
     """A process of each kind, of ours and of LitServe's."""
     family = tree(server.process.pid)
     about = httpx.get(f"http://127.0.0.1:{server.port}/model", timeout=10).json()
-    api = {one["pid"] for one in about["processes"] if one["process"].startswith("api")}
-    worker = next(one["pid"] for one in about["processes"] if one["process"].startswith("worker"))
+    api = {process["pid"] for process in about["processes"] if process["process"].startswith("api")}
+    worker = next(
+        process["pid"] for process in about["processes"] if process["process"].startswith("worker")
+    )
     ends = ("resource_tracker", "spawn_main")
     others = [
         pid
-        for pid, one in family.items()
+        for pid, process in family.items()
         if pid not in api | {worker, server.process.pid}
-        and not any(end in one.command for end in ends)
+        and not any(end in process.command for end in ends)
     ]
     return {"main": server.process.pid, "manager": min(others), "api": min(api), "worker": worker}
 
@@ -58,7 +60,7 @@ async def disturb(server: Server, home: Path, kind: str, number: signal.Signals)
             await asyncio.sleep(0.4)
 
     async with load(server.port, watch, requests_of(home)):
-        tasks = [asyncio.create_task(one()) for one in (supervise, reloads)]
+        tasks = [asyncio.create_task(task()) for task in (supervise, reloads)]
         await asyncio.sleep(2)
         at = time.perf_counter()
         os.kill(pid, number)
@@ -72,10 +74,10 @@ async def disturb(server: Server, home: Path, kind: str, number: signal.Signals)
         "answers and failures:"
     )
     for second in range(-1, 9):
-        within = [one for one in watch.seen if second <= one.due - at < second + 1]
+        within = [request for request in watch.seen if second <= request.due - at < second + 1]
         outcomes, longest = (
-            Counter(one.outcome for one in within),
-            max((one.seconds for one in within), default=0),
+            Counter(request.outcome for request in within),
+            max((request.seconds for request in within), default=0),
         )
         failed = ", ".join(f"{n} × {what}" for what, n in outcomes.items() if what != "200") or "–"
         print(f"| {second:+d} s | {outcomes['200']} | {failed} | {longest:.2f} s |")
@@ -94,7 +96,7 @@ async def disturbed(server: Server, home: Path) -> bool:
             met.append(
                 goal(
                     f"{number.name}_{kind}_older_answers",
-                    sum(one.older for one in watch.seen),
+                    sum(request.older for request in watch.seen),
                     0,
                     digits=0,
                 )

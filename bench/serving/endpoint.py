@@ -124,7 +124,7 @@ def tree(pid: int) -> dict[int, Process]:
     family = {pid}
     while new := {child for child, (parent, _) in stats.items() if parent in family} - family:
         family |= new
-    found = {}
+    memory = {}
     for member in family & stats.keys():
         with suppress(OSError):
             lines = [
@@ -134,8 +134,8 @@ def tree(pid: int) -> dict[int, Process]:
             mb = {name.rstrip(":"): int(kb) / 1024 for name, kb, *_ in lines}
             private = mb["Private_Clean"] + mb["Private_Dirty"]
             command = Path(f"/proc/{member}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            found[member] = Process(stats[member][1], private, mb["Pss"] - private, command)
-    return found
+            memory[member] = Process(stats[member][1], private, mb["Pss"] - private, command)
+    return memory
 
 
 def mapped_mb(pid: int, folder: Path) -> float:
@@ -156,4 +156,4 @@ def mapped_mb(pid: int, folder: Path) -> float:
 
 
 def cpu(pid: int) -> float:
-    return sum(one.cpu for one in tree(pid).values())
+    return sum(process.cpu for process in tree(pid).values())

@@ -75,7 +75,7 @@ def bodies(each: int) -> list[bytes]:
 def measure(servers: dict[str, Server], asked: list[str]) -> dict[str, list[tuple[float, ...]]]:
     """What was loaded -> (events or lists a second, p99 ms, CPU µs of each) of each round."""
     fresh, rest = asked[:LATELY], asked[LATELY:]
-    found: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    figures: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     lists = {
         "GET without": ("without", [get(f"/recommend/{user}") for user in rest]),
         "GET": ("ours", [get(f"/recommend/{user}") for user in rest]),
@@ -94,21 +94,21 @@ def measure(servers: dict[str, Server], asked: list[str]) -> dict[str, list[tupl
             load = run_load(servers[who].port, requests, CALLERS, SECONDS)
             answered = max(load.answered * each, 1)
             used = (cpu(pid) - before) / answered * 1e6
-            found[name].append((answered / load.seconds, load.p99, used, load.errors))
-    return found
+            figures[name].append((answered / load.seconds, load.p99, used, load.errors))
+    return figures
 
 
-def show(title: str, found: dict[str, list[tuple[float, ...]]]) -> None:
+def show(title: str, figures: dict[str, list[tuple[float, ...]]]) -> None:
     print(f"\n{title}, medians of {ROUNDS} rounds, {CALLERS} connections")
     print("| asked | a second | p99 ms | CPU µs each | not 200 |\n|---|---|---|---|---|")
-    for name, rows in found.items():
+    for name, rows in figures.items():
         rate, p99, used, _ = np.median(rows, axis=0)
         errors = sum(row[3] for row in rows)
         print(f"| {name} | {rate:,.0f} | {p99:.1f} | {used:.0f} | {errors:.0f} |")
 
 
-def ratio(found: dict[str, list[tuple[float, ...]]], one: str, other: str, figure: int) -> float:
-    pairs = zip(found[one], found[other], strict=True)
+def ratio(figures: dict[str, list[tuple[float, ...]]], own: str, other: str, figure: int) -> float:
+    pairs = zip(figures[own], figures[other], strict=True)
     return float(np.median([a[figure] / b[figure] for a, b in pairs]))
 
 

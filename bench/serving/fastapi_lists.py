@@ -57,7 +57,7 @@ def app() -> Any:
     async def fold_in(request: Request) -> Any:
         rated = (await request.json())["ratings"]
         evidence = Evidence.of_ratings(
-            bundle, {bundle.item_row(one["movie_id"]) or 0: one["rating"] for one in rated}
+            bundle, {bundle.item_row(rating["movie_id"]) or 0: rating["rating"] for rating in rated}
         )
         return rank(model, evidence.vector(), evidence.rows)
 

@@ -56,8 +56,8 @@ def trained_bundle(shape: Shape, path: Path) -> Bundle:
 
     parts = generate(users=shape.users, movies=shape.items, ratings=shape.ratings, days=100)
     users, movies, stars = (
-        np.concatenate(one)
-        for one in zip(*((d.users, d.movies, d.stars) for d in parts), strict=True)
+        np.concatenate(columns)
+        for columns in zip(*((d.users, d.movies, d.stars) for d in parts), strict=True)
     )
     matrix = sp.csr_matrix((stars, (users, movies)), shape=(shape.users, shape.items))
     matrix.sum_duplicates()

@@ -62,7 +62,8 @@ async def windows(name: str, server: Server, home: Path) -> bool:
         )  # answers that are on their way, and what the last reload left to do
         p99[kind].append(watch.p99(begun, ended))
         longest[kind] = max(
-            longest[kind], *(one.seconds for one in watch.seen if begun <= one.due < ended)
+            longest[kind],
+            *(request.seconds for request in watch.seen if begun <= request.due < ended),
         )
 
     async with load(server.port, watch, requests_of(home)):
@@ -73,7 +74,7 @@ async def windows(name: str, server: Server, home: Path) -> bool:
         timed = len(watch.seen)
         peak = await _memory(watch, server, home)
     size = (
-        sum(one.stat().st_size for one in (home / "warehouse" / "models" / "1").iterdir()) / 2**20
+        sum(file.stat().st_size for file in (home / "warehouse" / "models" / "1").iterdir()) / 2**20
     )
     print(
         f"\n{name}: {timed} requests at {RATE}/s, {PAIRS} windows of {WINDOW:g} s of each kind, "
@@ -105,7 +106,9 @@ async def windows(name: str, server: Server, home: Path) -> bool:
             goal(f"{name}_p99_reloading_over_steady", medians["continuous"], 1.2, digits=2),
             goal(f"{name}_p99_one_reload_over_steady", medians["one reload"], 1.2, digits=2),
             goal(f"{name}_memory_in_bundles", peak / size, 2.0, digits=2),
-            goal(f"{name}_older_answers", sum(one.older for one in watch.seen), 0, digits=0),
+            goal(
+                f"{name}_older_answers", sum(request.older for request in watch.seen), 0, digits=0
+            ),
             goal(f"{name}_failed_requests", outcomes.total() - outcomes["200"], 0, digits=0),
         ]
     )
@@ -138,9 +141,9 @@ async def mixed(server: Server, home: Path, store: Path) -> bool:
             await asyncio.sleep(0.1)
             if number % 6 == 5:
                 others = [version for version in (1, 2, 3, 4) if version != watch.sequence[-1]]
-                one, other = random.Random(number).sample(others, 2)
+                first, other = random.Random(number).sample(others, 2)
                 statuses.update(
-                    f"two at once {status}" for status in await watch.two(server.port, one, other)
+                    f"two at once {status}" for status in await watch.two(server.port, first, other)
                 )
             elif number % 6 == 2:
                 cause = BAD[number // 6 % len(BAD)]
@@ -163,7 +166,7 @@ async def mixed(server: Server, home: Path, store: Path) -> bool:
         [
             goal("reloads_good", good, 100, at_most=False, digits=0),
             goal("reload_bad_accepted", accepted, 0, digits=0),
-            goal("reload_older_answers", sum(one.older for one in watch.seen), 0, digits=0),
+            goal("reload_older_answers", sum(request.older for request in watch.seen), 0, digits=0),
             goal("reload_failed_requests", outcomes.total() - outcomes["200"], 0, digits=0),
         ]
     )

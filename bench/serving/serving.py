@@ -49,13 +49,13 @@ def workloads(home: Path) -> dict[tuple[str, str], tuple[list[bytes], int]]:
         for _ in asked
     ]
     plain = [get(f"/recommend/{user}") for user in asked]
-    fold = [post({"ratings": one}) for one in rated]
+    fold = [post({"ratings": ratings}) for ratings in rated]
     genre = [
-        get(f"/recommend/{user}?genre=Genre%203&exclude={one[0]['movie_id']}")
-        for user, one in zip(asked, rated, strict=True)
+        get(f"/recommend/{user}?genre=Genre%203&exclude={ratings[0]['movie_id']}")
+        for user, ratings in zip(asked, rated, strict=True)
     ]
     parts = [slice(start, start + 100) for start in range(0, 400, 50)]
-    one = [post({"user_id": user}) for user in asked]
+    single = [post({"user_id": user}) for user in asked]
     frames = [
         post({"dataframe_split": {"columns": ["user_id"], "data": [[user]]}}, "/invocations")
         for user in asked
@@ -75,9 +75,9 @@ def workloads(home: Path) -> dict[tuple[str, str], tuple[list[bytes], int]]:
         ("ours", "fold-in"): (fold, 1),
         ("fastapi kernel", "fold-in"): (fold, 1),
         ("fastapi numpy", "fold-in"): (fold, 1),
-        ("ours", "POST one"): (one, 1),
-        ("litserve predict", "POST one"): (one, 1),
-        ("bentoml", "POST one"): (one, 1),
+        ("ours", "POST one"): (single, 1),
+        ("litserve predict", "POST one"): (single, 1),
+        ("bentoml", "POST one"): (single, 1),
         ("mlflow serve", "POST one"): (frames, 1),
     }
 
@@ -86,7 +86,7 @@ def measure(name: str, home: Path) -> bool:
     """All contenders interleaved; the table, and whether every goal is met."""
     servers: dict[str, Server] = {"ours": ours(home), **contenders(home)}
     loads = {key: value for key, value in workloads(home).items() if key[0] in servers}
-    found: dict[tuple[str, str, int], list[Figures]] = defaultdict(list)
+    figures: dict[tuple[str, str, int], list[Figures]] = defaultdict(list)
     with running(*servers.values()):
         reload(servers["ours"].port, 1)
         for (who, _), (requests, _) in loads.items():  # warm, and started whatever its port says
@@ -113,7 +113,7 @@ def measure(name: str, home: Path) -> bool:
                         used / answered * 1e6,
                         load.errors,
                     )
-                    found[who, what, connections].append(row)
+                    figures[who, what, connections].append(row)
                     _until_idle(server)
         print(
             f"\n{name}: {SHAPES[name]}, medians of {ROUNDS} rounds, wrk: "
@@ -124,7 +124,7 @@ def measure(name: str, home: Path) -> bool:
             "200 |"
         )
         print("|---|---|---|---|---|---|---|---|")
-        for (who, what, connections), rows in found.items():
+        for (who, what, connections), rows in figures.items():
             rate, p50, p99, used, _ = np.median(rows, axis=0)
             errors = sum(row.errors for row in rows)
             print(
@@ -132,7 +132,7 @@ def measure(name: str, home: Path) -> bool:
                 f"{used:.0f} | {errors} |"
             )
         _memory(home, servers)
-    return _goals(name, found)
+    return _goals(name, figures)
 
 
 def _until_it_answers(server: Server, requests: list[bytes]) -> None:
@@ -164,16 +164,16 @@ def _memory(home: Path, servers: dict[str, Server]) -> None:
     )
     for who, server in servers.items():
         processes = tree(server.process.pid).values()
-        private = sorted((one.private for one in processes), reverse=True)
-        total = sum(one.private + one.shared for one in processes)
+        private = sorted((process.private for process in processes), reverse=True)
+        total = sum(process.private + process.shared for process in processes)
         print(f"| {who} | {len(private)} | {sum(private):.0f} | {private[0]:.0f} | {total:.0f} |")
 
 
-def _goals(name: str, found: dict[tuple[str, str, int], list[Figures]]) -> bool:
+def _goals(name: str, figures: dict[tuple[str, str, int], list[Figures]]) -> bool:
     """Ratios are of the same round, and the median of them counts."""
 
     def ratio(figure: str, connections: int, what: str, who: str, theirs: str) -> float:
-        own, other = found["ours", what, connections], found[who, theirs, connections]
+        own, other = figures["ours", what, connections], figures[who, theirs, connections]
         pairs = zip(own, other, strict=True)
         return float(np.median([getattr(a, figure) / getattr(b, figure) for a, b in pairs]))
 
@@ -185,7 +185,7 @@ def _goals(name: str, found: dict[tuple[str, str, int], list[Figures]]) -> bool:
     # 503 or 504.
     wrong = sum(
         row.errors
-        for (who, what, connections), rows in found.items()
+        for (who, what, connections), rows in figures.items()
         for row in rows
         if who == "ours" and (connections == 1 or "100" not in what)
     )

@@ -62,26 +62,30 @@ class Watch:
             self.acknowledged = len(self.sequence) - 1
         return str(status)
 
-    async def two(self, port: int, one: int, other: int) -> list[str]:
+    async def two(self, port: int, first: int, other: int) -> list[str]:
         """Two reloads at once, of versions that are not served: the later one says that the other
         was before it.
         """
-        self.sequence += [one, other]
+        self.sequence += [first, other]
         answers = await asyncio.gather(
-            *(asyncio.to_thread(reload, port, version) for version in (one, other))
+            *(asyncio.to_thread(reload, port, version) for version in (first, other))
         )
-        last = one if answers[0][1].get("previous") == other else other
+        last = first if answers[0][1].get("previous") == other else other
         self.sequence.append(last)
         self.acknowledged = len(self.sequence) - 1
         return [str(status) for status, _ in answers]
 
     def outcomes(self, since: float = 0.0, until: float = float("inf")) -> Counter[str]:
-        return Counter(one.outcome for one in self.seen if since <= one.due < until)
+        return Counter(request.outcome for request in self.seen if since <= request.due < until)
 
     def p99(self, since: float = 0.0, until: float = float("inf")) -> float:
         """In ms."""
         return (
-            float(np.percentile([one.seconds for one in self.seen if since <= one.due < until], 99))
+            float(
+                np.percentile(
+                    [request.seconds for request in self.seen if since <= request.due < until], 99
+                )
+            )
             * 1e3
         )
 
