@@ -92,9 +92,7 @@ def up_command() -> None:
 
 @app.command("status")
 def status_command() -> None:
-    """What is delivered, validated, trained, registered, in production and served; and where they
-    disagree.
-    """
+    """Say what each stage has, and where two disagree."""
     from movierec_assets.cli.status import show_status
     from movierec_assets.settings import settings
 
@@ -119,9 +117,7 @@ def lineage_command(
         bool, typer.Option(help="name each event whose rating the version was trained on")
     ] = False,
 ) -> None:
-    """What a version was made from: parameters, libraries, parents, days, and the delivered
-    files.
-    """
+    """Name what a version was made from: parameters, parents, days, delivered files."""
     from rich.console import Console
 
     from movierec_assets.cli.lineage import show_lineage
@@ -147,7 +143,7 @@ def lineage_command(
 def explain_command(
     recommendation_id: Annotated[str, typer.Argument(help="the list's id, as the answer had it")],
 ) -> None:
-    """A list that somebody was shown: why each movie, and what they did with it."""
+    """Show a list again: why each movie was in it, and what its user did with it."""
     from rich.console import Console
 
     from movierec_assets.cli.explain import explain

@@ -48,7 +48,7 @@ def logs_command(
     limit: Annotated[int, typer.Option(min=1, help="the newest so many")] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON lines")] = False,
 ) -> None:
-    """What the processes of `movierec up` have logged, by time, level, process, run, version, …"""
+    """Search what the processes of `movierec up` have logged."""
     from movierec_assets.errors import LogsError
     from movierec_assets.resources.log_files import found_in
     from movierec_assets.settings import settings

@@ -28,7 +28,7 @@ def move_database_command(
     mlflow: Annotated[str | None, typer.Option(help=f"for MLflow's records: {ADDRESS}")] = None,
     events: Annotated[str | None, typer.Option(help=f"for what users did: {ADDRESS}")] = None,
 ) -> None:
-    """Copy records from SQLite into empty PostgreSQL databases, then use these. All is stopped."""
+    """Copy records from SQLite into empty PostgreSQL databases, then use these. Stop all first."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from movierec_assets.cli.setup import configure, home_folder

@@ -1,1 +1,1 @@
-"""Pure: how good a model is, and whether it may be promoted."""
+"""Pure: how good a model's lists are: metrics, holdouts, the users that are judged."""
