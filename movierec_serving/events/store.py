@@ -14,7 +14,7 @@ from movierec_serving.events.seen import SeenRatings
 from movierec_serving.events.tables import COLUMNS, SOURCE, count
 
 WAITING = "delivery IS NULL AND removed = 0 AND received_at < ? AND timestamp < ?"
-Status = Literal["kept", "known"]
+Status = Literal["kept", "known", "another"]  # another: the id is of an event that says otherwise
 
 
 class EventStore:
@@ -38,33 +38,39 @@ class EventStore:
     # -- events ------------------------------------------------------------------------------------
 
     def append(self, events: Sequence[Event], taking_back: Sequence[str] = ()) -> list[Status]:
-        """Keep events; on the disk when this returns. The same id twice is one event.
+        """Keep events; on the disk when this returns. The same id twice is one event, and what it
+        says otherwise the second time is not kept.
 
         Args:
             taking_back: the types whose events change chunks that were delivered before.
         """
+        statuses: list[Status] = []
+        new: list[Event] = []
         with self._database.transaction() as change:
             count(change, 0)  # waits for whoever is writing
-            new = _unknown(change, events)
+            known = _known(change, [event.event_id for event in events])
+            for event in events:
+                said = known.get(event.event_id)
+                if said is None:
+                    known[event.event_id] = event
+                    new.append(event)
+                    statuses.append("kept")
+                else:
+                    statuses.append("known" if _what(said) == _what(event) else "another")
             last = count(change, len(new))
             now = int(self._clock())
             change.insert(
                 f"events ({COLUMNS}, received_at, change)",
                 [
                     (*_row(event), now, last - len(new) + place)
-                    for place, event in enumerate(new.values(), 1)
+                    for place, event in enumerate(new, 1)
                 ],
             )
-            for event in new.values():
+            for event in new:
                 if event.type in taking_back:
                     _deliver_again(
                         change, "user_id = ? AND movie_id = ?", (event.user_id, event.movie_id)
                     )
-        kept = set(new)
-        statuses: list[Status] = []
-        for event in events:
-            statuses.append("kept" if event.event_id in kept else "known")
-            kept.discard(event.event_id)
         return statuses
 
     def remove(self, event_id: str) -> str | None:
@@ -218,20 +224,24 @@ def _deliver_again(change: Transaction, where: str, values: Sequence[object]) ->
     )
 
 
-def _unknown(change: Transaction, events: Sequence[Event]) -> dict[str, Event]:
-    """The events that the store does not have, the first of each id."""
-    new: dict[str, Event] = {}
-    for event in events:
-        new.setdefault(event.event_id, event)
-    ids = list(new)
+def _known(change: Transaction, ids: Sequence[str]) -> dict[str, Event]:
+    """The events that the store has, by id."""
+    known: dict[str, Event] = {}
     for start in range(0, len(ids), 500):
         part = ids[start : start + 500]
-        known = change.execute(
-            f"SELECT event_id FROM events WHERE event_id IN ({_marks(part)})", part
+        rows = change.execute(
+            f"SELECT {COLUMNS} FROM events WHERE event_id IN ({_marks(part)})", part
         )
-        for (id_,) in known:
-            del new[id_]
-    return new
+        for row in rows:
+            known[row[0]] = Event.model_construct(
+                **dict(zip(COLUMNS.split(", "), row, strict=True))
+            )
+    return known
+
+
+def _what(event: Event) -> tuple[object, ...]:
+    """What an event says; not when, which is filled in where its sender names no time."""
+    return event.user_id, event.movie_id, event.type, event.value
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.events.log import EventLog
+from movierec_serving.http.routes.events import ANOTHER
 from tests.serving.conftest import sample_endpoint
 from tests.serving.test_endpoint import WAYS, ask
 from tests.support.endpoint_process import EndpointProcess
@@ -89,6 +90,9 @@ def test_the_same_event_twice_is_one(endpoint: EndpointProcess, served: Publishe
     first = send(endpoint, did("twice", "m3"), named, did("twice", "m3"))
     assert [one["status"] for one in first] == ["kept", "kept", "known"]
     assert [one["status"] for one in send(endpoint, named, did("twice", "m3"))] == ["known"] * 2
+    other = send(endpoint, {**named, "value": 1.0}, {**named, "user_id": "thrice"})
+    assert [one.pop("error") for one in other] == [f"event_id: {ANOTHER}"] * 2
+    assert other == [{"index": 0}, {"index": 1}]
     kept = endpoint.client.get("/users/twice/events").json()
     assert kept["total"] == 2
     assert {one["event_id"] for one in kept["items"]} == {"mine/1", first[0]["event_id"]}
@@ -106,6 +110,7 @@ def test_the_same_event_twice_is_one(endpoint: EndpointProcess, served: Publishe
         ({"user_id": ""}, "user_id: String should have at least 1 character"),
         ({"stars": 3}, "stars: Extra inputs are not permitted"),
         ({"movie_id": "\0"}, "movie_id: String should match pattern"),
+        ({"recommendation_id": "\0"}, "recommendation_id: String should match pattern"),
     ],
 )
 def test_a_wrong_event_gets_its_error_beside_its_neighbours(

@@ -35,6 +35,7 @@ from movierec_serving.http.schemas.events import (
 from movierec_serving.http.schemas.requests import Page
 
 DEADLINE = 5.0  # seconds that a request waits for the disk
+ANOTHER = "an event that says something else was kept under this id before"
 AHEAD = 300  # seconds that a sender's clock may be ahead of ours
 NOT_KEPT = problems(
     _503="The events are not known to be kept: send them again after as long as Retry-After says"
@@ -141,10 +142,15 @@ async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> 
             if alone:
                 return invalid([{"loc": (), "msg": str(error), "type": "value_error"}], "body")
             results.append({"index": index, "error": str(error)})
-    statuses = iter(await _kept(writer, good))
-    for result in results:
-        if "event_id" in result:
-            result["status"] = next(statuses)
+    acknowledged = [result for result in results if "event_id" in result]
+    for result, status in zip(acknowledged, await _kept(writer, good), strict=True):
+        if status != "another":
+            result["status"] = status
+        elif alone:
+            return invalid([{"loc": ("event_id",), "msg": ANOTHER, "type": "value_error"}], "body")
+        else:
+            del result["event_id"]
+            result["error"] = f"event_id: {ANOTHER}"
     return reply({"results": results})
 
 

@@ -7,9 +7,8 @@ from typing_extensions import TypedDict
 
 from movierec_serving.http.schemas.ids import MAX_MANY, MovieId, UserId
 
-EventId = Annotated[
-    str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$", examples=["7c1f0e"])
-]
+NO_NUL = r"^[^\x00]*$"  # which PostgreSQL keeps in no text
+EventId = Annotated[str, Field(min_length=1, max_length=128, pattern=NO_NUL, examples=["7c1f0e"])]
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -50,7 +49,8 @@ class EventIn(TypedDict):
     ]
     recommendation_id: NotRequired[
         Annotated[
-            str | None, Field(max_length=128, description="of the list that the user acted on")
+            str | None,
+            Field(max_length=128, pattern=NO_NUL, description="of the list that the user acted on"),
         ]
     ]
 
