@@ -5,9 +5,8 @@ line.
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from itertools import islice
 
@@ -17,6 +16,7 @@ from movierec_assets.errors import ChunkError
 from movierec_assets.ratings.csv_text import records
 from movierec_assets.ratings.declaration import PLAIN, Declaration
 from movierec_assets.ratings.hints import check_columns
+from movierec_assets.ratings.json_text import json_rows
 from movierec_assets.ratings.parquet import parquet_columns
 
 COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
@@ -59,16 +59,19 @@ def parse_chunk(
     if suffix == ".parquet":
         columns = parquet_columns(content, name, wanted, ignore_others=ignore, limit=limit)
     elif suffix.startswith(".jsonl"):
-        columns = _columns(_json_rows(content, name, wanted), range(len(wanted)), wanted)
+        if not content.endswith(b"\n"):
+            raise ChunkError(name, "no newline at the end: the file may be cut short")
+        rows = json_rows(BytesIO(content), name, list(wanted.values()))
+        columns = _columns(rows, range(len(wanted)), wanted)
     else:
         separator, header = declared.separator, declared.header
-        rows = records(content, name, separator, header, quoting=declared.quoting)
-        line, names = next(rows)
+        lines = records(content, name, separator, header, quoting=declared.quoting)
+        line, names = next(lines)
         place = None if header else line
         names_wanted = list(wanted.values())
         check_columns(names, names_wanted, name, place, ignore_others=ignore, separator=separator)
         at = [names.index(column) for column in names_wanted]
-        columns = _columns((fields for _, fields in rows), at, wanted)
+        columns = _columns((fields for _, fields in lines), at, wanted)
     count = len(columns["user_id"])
     frame = pd.DataFrame({"record": pd.RangeIndex(1, count + 1).astype("int64")})
     for column in COLUMNS:
@@ -102,23 +105,6 @@ def _columns(
             texts = [row[place] for row in some]
             column.extend(map(seen.setdefault, texts, texts))
     return columns
-
-
-def _json_rows(content: bytes, name: str, wanted: Mapping[str, str]) -> Iterator[list[str]]:
-    """The wanted fields of each line's JSON object; a field that is missing or null is ""."""
-    if not content.endswith(b"\n"):
-        raise ChunkError(name, "no newline at the end: the file may be cut short")
-    for line, text in enumerate(BytesIO(content), 1):
-        try:
-            record = json.loads(text, parse_float=str, parse_int=str)
-        except ValueError as error:  # also what is not UTF-8
-            raise ChunkError(name, f"not JSON: {error}", line) from error
-        if not isinstance(record, dict):
-            raise ChunkError(name, "not a JSON object", line)
-        if line == 1:
-            check_columns(list(record), list(wanted.values()), name, line, ignore_others=True)
-        values = [record.get(field) for field in wanted.values()]
-        yield ["" if value is None else str(value) for value in values]
 
 
 def _unpacked(content: bytes, name: str, limit: int) -> bytes:

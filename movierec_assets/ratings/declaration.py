@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,7 +29,23 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _known_format(text: str) -> str:
+    """`iso`, or what strptime can read a date by; else each row would fail, or the run."""
+    if text == "iso":
+        return text
+    moment = datetime(2001, 11, 23, tzinfo=UTC)
+    try:
+        read = datetime.strptime(moment.strftime(text), text).replace(tzinfo=UTC)
+    except (ValueError, re.error) as error:
+        raise ValueError(f"{text!r} is no format of strptime: {error}") from error
+    if read.year != moment.year:
+        raise ValueError(f"{text!r} has no year: expected `iso`, or a format such as %Y-%m-%d")
+    return text
+
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
+Format = Annotated[str, AfterValidator(_known_format)]
+HalfStars = Annotated[float, Field(ge=0.5, le=5, multiple_of=0.5)]
 
 
 class _Strict(BaseModel):
@@ -43,6 +60,13 @@ class Columns(_Strict):
     rating: str = "rating"
     timestamp: str = "timestamp"
 
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        names = list(self.model_dump().values())
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{', '.join(map(repr, sorted(twice)))} is named more than once")
+        return self
+
 
 class Stars(_Strict):
     """Ratings are stars, 0.5 to 5.0 in halves."""
@@ -54,8 +78,8 @@ class Range(_Strict):
     """Ratings are numbers from `low` to `high`: 5 · rating / high stars, to the nearest half."""
 
     kind: Literal["range"]
-    low: float = 0
-    high: float = Field(gt=0)
+    low: float = Field(default=0, allow_inf_nan=False)
+    high: float = Field(gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
@@ -70,8 +94,14 @@ class Thumbs(_Strict):
     kind: Literal["thumbs"]
     up: tuple[str, ...] = ("1", "up", "like", "true", "True")
     down: tuple[str, ...] = ("0", "-1", "down", "dislike", "false", "False")
-    up_stars: float = Field(default=4.5, ge=0.5, le=5)
-    down_stars: float = Field(default=1.0, ge=0.5, le=5)
+    up_stars: HalfStars = 4.5
+    down_stars: HalfStars = 1.0
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if both := set(self.up) & set(self.down):
+            raise ValueError(f"{', '.join(map(repr, sorted(both)))} is up and down")
+        return self
 
 
 class Counts(_Strict):
@@ -84,7 +114,7 @@ class Events(_Strict):
     """Rows are events without any rating: each is worth the same stars."""
 
     kind: Literal["events"]
-    stars: float = Field(default=4.0, ge=0.5, le=5)
+    stars: HalfStars = 4.0
 
 
 class Time(_Strict):
@@ -94,7 +124,7 @@ class Time(_Strict):
     """
 
     unit: Literal["s", "ms", "us", "ns"] = "s"
-    format: str | None = None
+    format: Format | None = None
     zone: Zone = "UTC"
 
 
@@ -130,7 +160,7 @@ class Declaration(_Strict):
         table: where rows come from if not from files; the files are then written by movierec.
     """
 
-    separator: str = Field(default=",", min_length=1, max_length=4)
+    separator: str = Field(default=",", min_length=1, max_length=4, pattern=r'^[^\r\n\x00"]*$')
     quoting: bool = True
     decimal: Literal[".", ","] = "."
     header: tuple[str, ...] | None = None

@@ -15,10 +15,12 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-# Written for a value that is missing, by SQL, NumPy, Python, pandas, R, JavaScript and Hive.
+# Written for a value that is missing, by SQL and its tools, NumPy, Python, pandas, R, JavaScript,
+# Ruby, Excel and Hive; or for a number that is none.
 NULLS = (
     *("NULL", "Null", "null", "NaN", "nan", "NAN", "None", "none", "NONE", "<NA>", "NA", "N/A"),
-    *("n/a", "NaT", "undefined", r"\N"),
+    *("n/a", "NaT", "undefined", r"\N", "nil", "(null)", "<null>", "[NULL]", "#N/A", "#NULL!"),
+    *("inf", "-inf", "Infinity", "-Infinity"),
 )
 _BLANKS = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f"
 _BLANKS += "\u205f\u3000"  # category Zs; a tab is a control character, which is rejected

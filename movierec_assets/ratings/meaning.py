@@ -26,7 +26,7 @@ from movierec_assets.ratings.declaration import (
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 # Whole seconds that nanoseconds in 64 bits can hold; a later one is after any day all the same.
 _LAST_SECOND = pd.Timestamp.max.value // 1_000_000_000
-_NO_TIME = np.iinfo(np.int64).min  # NaT
+NO_TIME = np.iinfo(np.int64).min  # NaT
 
 
 def stars_of(text: str, declared: Declaration) -> float:
@@ -71,14 +71,18 @@ def _in_range(number: float, scale: Range) -> float:
 def seconds_of(texts: pd.Series[str], declared: Declaration) -> NDArray[np.int64]:
     """(N,) whole seconds since 1970, rounded down; NumPy's NaT where a text is no point in time."""
     codes, unique = pd.factorize(texts.to_numpy(object))
-    read = _tick if declared.time.format is None else _moment
-    moments = [read(text, declared.time) for text in unique]
+    moments = [second_of(text, declared.time) for text in unique]
     return np.array(moments or [0], dtype=np.int64)[codes] if len(codes) else np.empty(0, np.int64)
+
+
+def second_of(text: str, time: Time) -> int:
+    """Whole seconds since 1970, rounded down; `NO_TIME` where a text is no point in time."""
+    return _tick(text, time) if time.format is None else _moment(text, time)
 
 
 def _tick(text: str, time: Time) -> int:
     if not (text.isascii() and text.isdigit()):
-        return _NO_TIME
+        return NO_TIME
     # Never int() of what may be a megabyte of digits.
     ticks = int(text) if len(text) < 22 else _LAST_SECOND * UNITS["ns"]
     return min(ticks // UNITS[time.unit], _LAST_SECOND)
@@ -90,9 +94,9 @@ def _moment(text: str, time: Time) -> int:
             moment = datetime.fromisoformat(text)
         else:
             moment = datetime.strptime(text, time.format or "")  # noqa: DTZ007 - the zone follows
-    except ValueError:
-        return _NO_TIME
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(time.zone))
-    seconds = math.floor(moment.astimezone(UTC).timestamp())
-    return min(seconds, _LAST_SECOND) if seconds >= 0 else _NO_TIME
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=ZoneInfo(time.zone))
+        seconds = math.floor(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError):  # in UTC it may be before the year 1 or after 9999
+        return NO_TIME
+    return min(seconds, _LAST_SECOND) if seconds >= 0 else NO_TIME

@@ -95,7 +95,7 @@ def validate_chunk(raw: pd.DataFrame, day: datetime.date, declared: Declaration 
         late=int((valid["rated_at"] < begins).sum()),
         mended=mended,
         schema_version=SCHEMA_VERSION if newer else OLDEST_VERSION,
-        hint=_hint(rejected, ends),
+        hint=_hint(rejected, ends, declared),
     )
 
 
@@ -157,7 +157,7 @@ def _typed(
     return frame, mended
 
 
-def _hint(rejected: pd.DataFrame, ends: pd.Timestamp) -> str | None:
+def _hint(rejected: pd.DataFrame, ends: pd.Timestamp, declared: Declaration) -> str | None:
     """Timestamps in another unit or as text, a decimal comma, another scale: said once, of the
     first rejected.
     """
@@ -169,7 +169,7 @@ def _hint(rejected: pd.DataFrame, ends: pd.Timestamp) -> str | None:
     for unit, name in _UNIT_NAMES.items():
         if ticks >= end and _OLDEST <= ticks // UNITS[unit] < end:
             return f"the timestamps seem to be in {name}, expected seconds"
-    if _TEXT_TIME.match(stamp):
+    if _TEXT_TIME.match(stamp) and declared.time.format is None:
         return f"the timestamps are text such as {stamp[:30]!r}: declare the source's time"
     rating = str(first["rating"])
     if _COMMA.fullmatch(rating):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 
 from movierec_assets.errors import ChunkError, FetchError
 from movierec_assets.ratings.declaration import Declaration, parse_declaration
+from movierec_assets.ratings.json_text import json_rows
 from movierec_assets.sources.reading import read_ratings
 
 PRESETS = Path(__file__).parent / "presets"
@@ -40,16 +41,23 @@ def read_file(path: Path, declared: Declaration) -> Any:
     """Read a file of ratings, packed with gzip or not: CSV, JSON lines, or the Netflix Prize's.
 
     Raises:
-        ChunkError: as `read_ratings`, or no such file.
+        ChunkError: as `read_ratings`, no such file, or one that is packed and torn.
     """
     if not path.is_file():
         raise ChunkError(path.name, f"no such file: {path}")
+    try:
+        return _read(path, declared)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ChunkError(path.name, f"not gzip: {error}") from error
+
+
+def _read(path: Path, declared: Declaration) -> Any:
     opener: Callable[[], IO[bytes]] = partial(_opened, path)
     suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
     if suffixes[-1:] in ([".json"], [".jsonl"]):
         fields = tuple(declared.names.values())
         declared = declared.model_copy(update={"header": fields})
-        opener = partial(_as_csv, opener, partial(_json_rows, fields=fields, name=path.name))
+        opener = partial(_as_csv, opener, partial(json_rows, name=path.name, wanted=fields))
     else:
         with opener() as file:
             first = file.readline().rstrip(b"\r\n")
@@ -71,15 +79,6 @@ def _as_csv(
     with opener() as file:
         csv.writer(text, lineterminator="\n").writerows(rows(file))
     return io.BytesIO(text.getvalue().encode())
-
-
-def _json_rows(file: IO[bytes], fields: tuple[str, ...], name: str) -> Iterator[list[str]]:
-    for line, record in enumerate(file, 1):
-        try:
-            values = json.loads(record, parse_int=str, parse_float=str)
-            yield [values[field] for field in fields]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ChunkError(name, f"not a JSON object with {', '.join(fields)}", line) from error
 
 
 def _netflix_rows(file: IO[bytes]) -> Iterator[list[str]]:

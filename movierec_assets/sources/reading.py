@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -19,7 +20,7 @@ from movierec_assets.errors import ChunkError
 from movierec_assets.ratings.csv_text import records
 from movierec_assets.ratings.declaration import UNITS, Declaration
 from movierec_assets.ratings.hints import check_columns
-from movierec_assets.ratings.meaning import seconds_of, stars_of
+from movierec_assets.ratings.meaning import NO_TIME, second_of, seconds_of, stars_of
 
 _LONGEST_LINE = 1 << 21  # bytes
 _BLOCK = 1 << 24  # bytes
@@ -52,9 +53,8 @@ def read_ratings(
                 connection.execute("SET temp_directory = $folder", {"folder": folder})
                 table = _table(connection, plain, header, declared, id_pattern)
         except duckdb.Error as error:
-            raise _fault(plain, name, declared, id_pattern) or ChunkError(
-                name, str(error)
-            ) from error
+            said = str(error).partition("\n")[0]
+            raise _fault(plain, name, declared, id_pattern) or ChunkError(name, said) from error
         expected = lines - (declared.header is None)
         if table is None or table.num_rows != expected:  # a quoted newline, or a blank line
             fault = _fault(plain, name, declared, id_pattern)
@@ -66,13 +66,20 @@ def read_ratings(
 
 
 def _copied(opener: Callable[[], IO[bytes]], to: Path) -> int:
-    """Copy a file block by block, ended by a newline; how many lines it has."""
-    lines, last = 0, b"\n"
+    """Copy a file block by block, each line ended by a newline alone; how many lines it has.
+
+    DuckDB reads no file whose lines end in more than one way.
+    """
+    lines, last, held = 0, b"\n", b""
     with opener() as source, to.open("wb") as target:
         while block := source.read(_BLOCK):
-            lines += block.count(b"\n")
-            last = block[-1:]
-            target.write(block)
+            whole = held + block
+            held = b"\r" if whole.endswith(b"\r") else b""  # its newline may come next
+            plain = whole.removesuffix(b"\r").replace(b"\r\n", b"\n")
+            lines += plain.count(b"\n")
+            last = held or plain[-1:] or last
+            target.write(plain)
+        target.write(held)
         if last != b"\n":
             target.write(b"\n")
             lines += 1
@@ -109,15 +116,16 @@ def _table(
                nullstr = $no_null, max_line_size = $longest, parallel = false)""",
         {
             "path": str(file),
-            "columns": dict.fromkeys(header, "VARCHAR"),
+            # By place: for DuckDB, `rating` and `Rating` are one name.
+            "columns": {f"c{place}": "VARCHAR" for place in range(len(header))},
             "separator": declared.separator,
             "quote": quote,
             "header": declared.header is None,
-            "no_null": "\x01",
+            "no_null": uuid4().hex,  # any text may be an id
             "longest": _LONGEST_LINE,
         },
     )
-    name_of = {ours_: _quoted(theirs) for ours_, theirs in declared.names.items()}
+    name_of = {ours: f"c{header.index(theirs)}" for ours, theirs in declared.names.items()}
     rating = name_of.get("rating", "''")
     distinct = connection.execute(f"SELECT DISTINCT {rating} FROM delivered").fetchall()
     stars = [(text, _plain(text, declared)) for (text,) in distinct]
@@ -145,11 +153,6 @@ def _table(
     )  # picking rows out of many chunks is slow
 
 
-def _quoted(name: str) -> str:
-    """A column's name in SQL, whatever characters somebody gave it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _plain(text: str, declared: Declaration) -> str | None:
     stars = stars_of(text, declared)
     return None if stars != stars else f"{stars:g}"
@@ -161,16 +164,17 @@ def _moments(connection: duckdb.DuckDBPyConnection, column: str, declared: Decla
     if time.format is None:
         return (
             f"CASE WHEN regexp_full_match({column}, '[0-9]{{1,19}}') "
-            f"THEN ({column}::HUGEINT // {UNITS[time.unit]})::BIGINT END"
+            f"THEN least({column}::HUGEINT // {UNITS[time.unit]}, {2**63 - 1})::BIGINT END"
         )
     if time.format != "iso" and time.zone == "UTC":
         connection.execute("SET VARIABLE format = $1", [time.format])
-        return f"epoch_us(try_strptime({column}, getvariable('format'))) // 1000000"
+        second = f"epoch_us(try_strptime({column}, getvariable('format'))) // 1000000"
+        return f"CASE WHEN {second} >= 0 THEN {second} END"
     distinct = connection.execute(f"SELECT DISTINCT {column} AS text FROM delivered").df()["text"]
     seconds = seconds_of(distinct, declared)
     known = pa.table({"text": pa.array(distinct), "seconds": pa.array(seconds)})
     connection.register("moments", known)
-    return f"(SELECT nullif(seconds, -9223372036854775808) FROM moments WHERE text = {column})"
+    return f"(SELECT nullif(seconds, {NO_TIME}) FROM moments WHERE text = {column})"
 
 
 def _fault(file: Path, name: str, declared: Declaration, id_pattern: str) -> ChunkError | None:
@@ -196,6 +200,9 @@ def _cause(row: Mapping[str, str], declared: Declaration, id_pattern: str) -> st
             return f"{what} {row[ours]!r} is not one of this source's"
     if _plain(row.get("rating", ""), declared) is None:
         return f"rating {row['rating']!r} is no rating of this source's scale"
-    if declared.time.format is None and not re.fullmatch("[0-9]{1,19}", row["timestamp"]):
-        return f"timestamp {row['timestamp']!r} is not a whole number"
+    moment = row["timestamp"]
+    if declared.time.format is None and not re.fullmatch("[0-9]{1,19}", moment):
+        return f"timestamp {moment!r} is not a whole number"
+    if second_of(moment, declared.time) == NO_TIME:
+        return f"timestamp {moment!r} is no point in time since 1970 as this source writes them"
     return None

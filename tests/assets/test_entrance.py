@@ -60,6 +60,8 @@ def large(text: bytes) -> bytes:
 
 WRITTEN: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
+    "torn gzip": lambda text: gzip.compress(text)[:-4],
+    "nested JSON": lambda _: b"[" * 100_000 + b"\n",
     "latin-1": lambda text: text.decode().encode("latin-1"),
     "utf-8-sig": lambda text: text.decode().encode("utf-8-sig"),
     "utf-16": lambda text: text.decode().encode("utf-16"),
