@@ -168,6 +168,13 @@ def test_every_metric_has_a_heading() -> None:
     assert without_heading(names, "metrics") == []
 
 
+def test_every_room_of_the_code_has_a_row() -> None:
+    rooms = (DOCS / "explanation" / "rooms.md").read_text(encoding="utf-8")
+    folders = [path.parent.relative_to(ROOT) for path in ROOT.glob("movierec_*/*/__init__.py")]
+    assert len(folders) > 15
+    assert [folder for folder in folders if f"| `{folder}/` |" not in rooms] == []
+
+
 def test_every_error_has_a_heading() -> None:
     names = re.findall(
         r"^class (\w+)", (ROOT / "movierec_serving" / "errors.py").read_text("utf-8"), re.M
