@@ -60,7 +60,7 @@ def days_before(day: str, count: int) -> str:
 
 
 def within(days: Iterable[str]) -> list[str]:
-    """Those of `days` (ISO) that are partitions, in the same order."""
+    """Take the days (ISO) that are partitions, in the same order."""
     first, last = daily.get_first_partition_key(), daily.get_last_partition_key()
     if first is None or last is None:  # the first day is still to come
         return []

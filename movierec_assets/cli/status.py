@@ -40,7 +40,7 @@ def show_status() -> bool:
 
 
 def silence(instance: dg.DagsterInstance, now: float) -> list[str]:
-    """That Dagster's daemon no longer says that it runs, if there was one and it is so."""
+    """Say that Dagster's daemon has fallen silent; nothing if it has not, or there was none."""
     heartbeats = [heartbeat.timestamp for heartbeat in instance.get_daemon_heartbeats().values()]
     quiet_s = now - max(heartbeats, default=now)
     if quiet_s < SILENT_S:

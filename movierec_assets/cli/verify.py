@@ -43,7 +43,7 @@ class Rebuilt:
 
     @property
     def sound(self) -> bool:
-        """The same bits; on another BLAS kernel, the same recommendations but for a few."""
+        """Whether the bits are the same; on another BLAS kernel, nearly all recommendations."""
         other = self.kernel != self.manifest.blas
         return self.identical or (
             other and self.overlap is not None and self.overlap >= MIN_OVERLAP

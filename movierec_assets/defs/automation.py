@@ -103,7 +103,7 @@ def every_day(
 def _events(
     context: dg.ScheduleEvaluationContext, event_log: EventLog, day: str
 ) -> tuple[bool, list[str]]:
-    """Whether events wait for the day's chunk, and the days whose chunk has changed."""
+    """Find out whether events wait for the day's chunk, and which days' chunks have changed."""
     try:
         return event_log.store.has_waiting(day_end(day)), event_log.store.changed_deliveries()
     except EventStoreError as error:

@@ -88,7 +88,7 @@ class Process:
 
 
 def processes(home: Path) -> Iterator[Process]:
-    """Those that run in the folder `home` and are called as the platform calls them."""
+    """Take the processes that run in the folder `home` and are called as the platform does."""
     for folder in PROC.iterdir() if PROC.is_dir() else ():
         if not folder.name.isdecimal():
             continue

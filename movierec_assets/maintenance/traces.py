@@ -25,7 +25,7 @@ class Traces:
 
     @property
     def distinctive(self) -> bool:
-        """Whether it can be told from a number wherever it stands."""
+        """Whether the id can be told from a number wherever it stands."""
         return not self._id.strip("-.").replace(".", "").isdigit()
 
     @cached_property
@@ -45,7 +45,7 @@ class Traces:
         return re.compile(forms)
 
     def in_bytes(self, content: bytes) -> bool:
-        """Whether a file's bytes do, in UTF-8, UTF-16, or as JSON escapes it."""
+        """Whether a file's bytes hold the id, in UTF-8, UTF-16, or as JSON escapes it."""
         return self._bytes.search(content) is not None
 
     def may_be_in(self, content: bytes) -> bool:

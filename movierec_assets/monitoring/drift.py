@@ -96,7 +96,7 @@ def findings(days: UserDays, limits: Limits) -> list[Finding]:
 
 
 def drifting(findings_of_day: Sequence[Finding]) -> list[Finding]:
-    """Those that are alarms."""
+    """Take the findings that are alarms."""
     return [finding for finding in findings_of_day if finding.state is State.DRIFT]
 
 

@@ -92,7 +92,7 @@ class Status:
         )
 
     def _of_identity(self, endpoint: EndpointState) -> str | None:
-        """That a number is one model to the endpoint and another to the registry, if it is so."""
+        """Say that a number is one model to the endpoint and another to the registry; else None."""
         production = self.production
         if (
             production is None

@@ -76,7 +76,7 @@ def _plain(text: io.TextIOWrapper, separator: str) -> Iterator[tuple[int, list[s
 
 
 def _check(content: bytes, name: str) -> None:
-    """That it is text which ends as a CSV does."""
+    """Refuse what is no text, or does not end as a CSV does."""
     if not content:
         raise ChunkError(name, "zero bytes, not even a header")
     if (kind := hints.kind_of(content)) is not None:

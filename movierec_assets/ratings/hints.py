@@ -67,7 +67,7 @@ def kind_of(content: bytes) -> str | None:
 
 
 def other_separator(header: Sequence[str], separator: str, expected: Sequence[str]) -> str | None:
-    """That a header would have the expected columns with another separator, if it would."""
+    """Say with which other separator a header has the expected columns; None with none."""
     line = separator.join(header)
     for other, name in _SEPARATORS.items():
         if other != separator and set(expected) <= {

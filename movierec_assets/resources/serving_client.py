@@ -122,7 +122,7 @@ class ServingClient:
             raise EndpointError(f"{url} answered {answer.status_code}: {answer.text[:500]}")
 
     def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
-        """The list of each user, asked for one after the other as applications do.
+        """Ask for the list of each user, one after the other, as applications do.
 
         Raises:
             EndpointError: one of the requests got no answer, or no list.
@@ -139,7 +139,7 @@ class ServingClient:
         return answers
 
     def recommended_together(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
-        """The same by one request, at most 1,000 users: LitServe's workers answer it.
+        """Ask for the lists of at most 1,000 users by one request, which LitServe's workers answer.
 
         Raises:
             EndpointError: no answer, or no list for one of the users.

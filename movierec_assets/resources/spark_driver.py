@@ -47,7 +47,7 @@ class SparkDriver:
         regularization: float,
         iterations: int,
     ) -> tuple[Factors, Factors]:
-        """As `als.in_this_process`.
+        """Fit as `als.in_this_process` does, on the cluster.
 
         Raises:
             SparkError: the driver failed or was killed.

@@ -137,7 +137,7 @@ def alternate(
     iterations: int,
     log: Log,
 ) -> tuple[Factors, Factors]:
-    """As `als.in_this_process`, on the cluster, with the same bits."""
+    """Fit on the cluster, to the same bits as `als.in_this_process`."""
     by_user, by_movie = blocks_of(context, matrix), blocks_of(context, matrix.T.tocsr())
     log(
         f"{matrix.nnz:,} ratings in {by_user.getNumPartitions()} blocks of users and "

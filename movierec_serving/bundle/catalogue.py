@@ -89,7 +89,7 @@ class Catalogue:
         return cls(item_ids, genre_names, columns, **{**lacking, **arrays})
 
     def arrays(self) -> Arrays:
-        """Those of `LAYOUT`, by name."""
+        """The arrays that `LAYOUT` names, to be written."""
         return {name: getattr(self, name) for name in LAYOUT}
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class Catalogue:
         return row
 
     def rows(self, movie_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Those of several movies, without the unknown ones."""
+        """The rows of several movies; unknown ones are left out."""
         rated, others = rows_of(self.item_ids, movie_ids), rows_of(self.other_ids, movie_ids)
         return np.concatenate([rated[rated >= 0], others[others >= 0] + len(self.item_ids)])
 

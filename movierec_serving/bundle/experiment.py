@@ -96,7 +96,7 @@ class Experiment(Document):
         return {name: number / BUCKETS for name, number in buckets.items()}
 
     def grown(self, shares: Mapping[str, float]) -> "Experiment":
-        """The same with larger shares: whoever has an arm keeps it.
+        """Give arms larger shares; whoever has an arm keeps it.
 
         Raises:
             ValueError: a share became smaller, or they are more than all users.
@@ -113,7 +113,7 @@ class Experiment(Document):
         return self.salt == before.salt and self.pieces[: len(before.pieces)] == before.pieces
 
     def with_versions(self, versions: Mapping[str, int]) -> "Experiment":
-        """The same with new versions of the arms that are named."""
+        """Replace the versions of the arms that are named."""
         arms = [
             arm.model_copy(update={"version": versions.get(arm.name, arm.version)})
             for arm in self.arms

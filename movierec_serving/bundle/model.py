@@ -47,7 +47,7 @@ class Model:
         return cls(family=FAMILIES[family](arrays, parameters), **common, **more)
 
     def with_arrays(self, **changed: NDArray[Any]) -> Self:
-        """The same model with other arrays, a family's own among them."""
+        """Copy the model with some arrays replaced, also those of its family."""
         arrays = {**self.family.arrays, **changed}
         common: dict[str, Any] = {name: arrays.get(name) for name in ARRAYS}
         return replace(self, family=type(self.family)(arrays, self.parameters), **common)

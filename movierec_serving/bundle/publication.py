@@ -117,7 +117,7 @@ class PublishedModel:
         return self.ranker_of(self.bundle)
 
     def ranker_of(self, bundle: Bundle) -> Ranker:
-        """The same of a bundle that is held against this publication."""
+        """Make what another bundle's lists are made with, to hold it against this publication."""
         known = self.catalogue
         return Ranker(bundle, self.ranking, known.item_genres, known.withdrawn)
 
@@ -217,7 +217,7 @@ def _sound_identity(store: Path, version: int) -> str | None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same bytes without a second copy, where the file system can."""
+    """Put the bytes at `target`, without a second copy where the file system can."""
     try:
         os.link(source, target)
     except OSError:

@@ -37,7 +37,7 @@ class Slice(NamedTuple):
 
 
 def without(model: PublishedModel, part: Slice, rows: NDArray[np.integer]) -> Slice:
-    """The same part of a ranking that leaves these items out, too."""
+    """Make a slice of one that leaves these items out, too."""
     before = part.out_of(model)
     out = np.zeros(len(model.catalogue), np.bool_) if before is None else before.copy()
     out[rows] = True
@@ -59,7 +59,12 @@ def for_users(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[R
 def for_new(
     model: PublishedModel, users: Sequence[Evidence], seen: Seen, part: Slice
 ) -> list[Ranked]:
-    """The same for users by what they rated, folded in together, and what each has seen."""
+    """This part of the best items for users whom the model does not know.
+
+    Args:
+        users: what each rated; they are folded in together.
+        seen: what their lists leave out.
+    """
     vectors = np.array([evidence.vector() for evidence in users])
     if not model.ranker.calibrates:
         return for_vectors(model, vectors, seen, part)
@@ -204,7 +209,7 @@ def _appended(
 
 
 def _kept(items: NDArray[np.int32], scores: NDArray[np.floating], left_out: Mask | None) -> Ranked:
-    """What of a list is not left out."""
+    """Take from a list what is not left out."""
     if left_out is not None:
         kept = (items < 0) | ~left_out[items]
         items, scores = items[kept], scores[kept]

@@ -36,7 +36,7 @@ def user_means(stars: Stars, indptr: NDArray[np.int64], overall: float) -> NDArr
 
 
 def own_mean(stars: Stars, overall: float) -> float:
-    """The same of one user's ratings."""
+    """The mean of one user's ratings, drawn towards `overall`."""
     return float((stars.sum() + MEAN_PRIOR * overall) / (len(stars) + MEAN_PRIOR))
 
 

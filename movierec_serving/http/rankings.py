@@ -83,7 +83,7 @@ class Rankings:
         return selection.most_popular(self.model, self.part)
 
     def _recent(self, users: Iterable[str]) -> dict[str, Recent]:
-        """Those who did something that the model does not know."""
+        """What users did that the model does not know; those who did nothing are left out."""
         if self._lately is None:
             return {}
         said = {user: self._lately.of(self.model, user) for user in users}

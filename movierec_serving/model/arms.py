@@ -38,7 +38,7 @@ class InArm:
 
     @cached_property
     def named(self) -> dict[str, Any]:
-        """As answers and the log name it."""
+        """The fields by which answers and the log name the arm."""
         return {"arm": self.name, **({"arm_failed": True} if self.failed else {})}
 
 
@@ -61,7 +61,7 @@ class Arms:
 
     @property
     def open_versions(self) -> set[int]:
-        """Those that this process has open for arms."""
+        """The versions that this process has open for arms."""
         return set(self._open)
 
     def experiment(self) -> Experiment | None:

@@ -41,7 +41,7 @@ class Blocklist:
         self._looked = Pointer.open(store / ".blocked.looked") if log else None
 
     def ids(self) -> frozenset[str]:
-        """The same object until something changes.
+        """The blocked ids; the object is the same one until something changes.
 
         Raises:
             BlocklistError: the file is not a list of ids, or the log was not looked at for too
@@ -88,8 +88,9 @@ class Blocklist:
             self._looked.store(began)
 
     def forget_looks(self) -> None:
-        """As an endpoint starts: a look of before the machine was started, or of another one, says
-        nothing.
+        """Forget when the log was last looked at.
+
+        An endpoint does so as it starts: a look from before, or by another machine, says nothing.
         """
         if self._looked is not None:
             self._looked.store(0)

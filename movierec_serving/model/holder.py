@@ -120,8 +120,9 @@ class ModelHolder:
             return self._earlier[version]
 
     def open_early(self) -> None:
-        """As a process starts, so that no request waits for it; a failure is the next request's to
-        tell.
+        """Open the committed version as a process starts, so that no request waits for it.
+
+        If that fails, the next request says so.
         """
         metrics.opened(0)
         try:
@@ -130,7 +131,7 @@ class ModelHolder:
             logger.info("no model yet")
 
     def begin_events(self) -> None:
-        """As an endpoint starts, in the process that starts the others."""
+        """Begin to follow events; the process that starts the others does so once."""
         if self.lately is not None:
             self.renew_events()
             self.lately.log.follow()

@@ -78,7 +78,10 @@ class PatientProtocol(HttpToolsProtocol):
         return PATIENCE + size / RATE
 
     def _make_place(self) -> None:
-        """If all wait for an answer, none goes, and uvicorn says 503 to the next request."""
+        """Close the connection that waits longest for its client.
+
+        If all wait for an answer, none is closed, and uvicorn answers the next request by 503.
+        """
         waiting = [
             each
             for each in self.connections
@@ -91,7 +94,7 @@ class PatientProtocol(HttpToolsProtocol):
             min(waiting, key=lambda each: each.since)._drop(None)
 
     def _drop(self, stage: Stage | None) -> None:
-        """For what it did not do, or, None, for another's sake."""
+        """Close the connection: it was slow at `stage`, or, None, another one needs its place."""
         metrics.count_dropped(stage.value if stage else "no_descriptors")
         answering = self.cycle is not None and self.cycle.response_started
         if stage is Stage.HEADER or (stage is Stage.BODY and not answering):
@@ -114,7 +117,7 @@ class PatientServer(uvicorn.Server):
 
 
 def most_connections() -> int:
-    """As many as this process has descriptors for."""
+    """How many connections this process has descriptors for."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a path has no better word for it
     return max(LEAST, limit - used - RESERVE)

@@ -56,7 +56,10 @@ def reported_production(instance: dg.DagsterInstance) -> int | None:
 
 
 def reported_model(instance: dg.DagsterInstance) -> ServedVersion | None:
-    """The same with the model that the version is, "" in events of before it was reported."""
+    """Read version and identity from the newest event of `production_model`, None without one.
+
+    The identity is "" in events from before it was reported.
+    """
     event = instance.get_latest_materialization_event(PRODUCTION_MODEL)
     if event is None or event.asset_materialization is None:
         return None

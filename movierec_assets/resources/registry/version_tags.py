@@ -52,7 +52,7 @@ class VersionTags:
             return cast(Iterable[Any], session.execute(query).all())
 
     def _searched(self) -> Iterable[Any]:
-        """The same from a server, page by page."""
+        """Yield (number, run id, key, value) of each tag, asked of MLflow's server page by page."""
         token = None
         while True:
             page = self.client.search_model_versions(

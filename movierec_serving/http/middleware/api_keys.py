@@ -84,7 +84,7 @@ class ApiKeys:
 
 
 def is_page(path: str) -> bool:
-    """Whether people look at it."""
+    """Whether a path is a page that people look at."""
     return path == "/app" or path.startswith("/app/")
 
 

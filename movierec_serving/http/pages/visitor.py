@@ -28,7 +28,7 @@ def visitor(request: Request) -> str | None:
 
 
 def is_id(text: str) -> bool:
-    """Whether a user's or a movie's id can be so."""
+    """Whether a text can be the id of a user or a movie."""
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate
