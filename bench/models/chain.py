@@ -19,11 +19,11 @@ from movierec_serving.bundle import Model
 RATINGS = 100_000  # what parameters that follow from the size are set for
 
 
-def defaults(trainer: Trainer) -> dict[str, Any]:
-    """The parameters that the settings give a trainer where nothing is set."""
+def defaults(trainer: Trainer, ratings: int = RATINGS) -> dict[str, Any]:
+    """The parameters that the settings give a trainer where nothing is set, for so many ratings."""
     fields = Settings.model_fields
     values = {name: fields[setting].default for name, setting in trainer.settings.items()}
-    return trainer.sized(values, RATINGS)
+    return trainer.sized(values, ratings)
 
 
 PARAMETERS = defaults(ALS)

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.goals import goal
-from bench.models.chain import PARAMETERS, Day, movielens, train, train_day
+from bench.models.chain import PARAMETERS, Day, defaults, movielens, train, train_day
 from bench.models.generator import frame, generate
 from bench.models.trainers import CONTENDERS
 from movierec_assets.evaluation.offline import Evaluation, evaluate
@@ -132,11 +132,11 @@ def trainers(name: str, data: Interactions, trials: int) -> dict[str, Any]:
     """Every trainer on the same holdout and candidates; the parameters that were found for ALS."""
     training, held = split(data)
     study = new_study(name, None, 0)
-    recipe = Recipe("als", ALS, PARAMETERS, 0)
+    base = defaults(ALS, len(data))
+    recipe = Recipe("als", ALS, base, 0)
     spent, tuned = cpu(lambda: search(study, data, UNTIL, recipe, trials))
     contenders = {
-        name: (name, {**PARAMETERS, **contender.parameters})
-        for name, contender in CONTENDERS.items()
+        name: (name, {**base, **contender.parameters}) for name, contender in CONTENDERS.items()
     }
     contenders |= {"ALS, tuned": ("ALS", tuned), "EASE, tuned": ("EASE", tuned_ease(data))}
     evaluations: dict[str, Evaluation] = {}

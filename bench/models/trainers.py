@@ -84,7 +84,10 @@ def item_knn(
 
 @dataclass(frozen=True)
 class Contender:
-    """A trainer, and the parameters in which it differs from the settings of ALS."""
+    """A trainer, and the parameters in which it differs from the settings of ALS.
+
+    Neither neighbours nor BPR know evidence against a movie: a dislike is left out.
+    """
 
     trainer: Trainer
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -97,10 +100,18 @@ def _bench(family: str, fit: Any) -> Trainer:
 CONTENDERS: Mapping[str, Contender] = {
     "ALS": Contender(ALS),
     "EASE": Contender(EASE, {"regularization": 100.0, "alpha": 1.0, "weighting": "power:2"}),
-    "item-kNN": Contender(_bench("ease", item_knn), {"alpha": 1.0, "weighting": "power:2"}),
+    "item-kNN": Contender(
+        _bench("ease", item_knn),
+        {"alpha": 1.0, "weighting": "power:2", "dislike_confidence": 0.0},
+    ),
     "BPR": Contender(
         _bench("als", bpr),
-        {"regularization": 0.01, "iterations": 100, "weighting": "positives"},
+        {
+            "regularization": 0.01,
+            "iterations": 100,
+            "weighting": "positives",
+            "dislike_confidence": 0.0,
+        },
     ),
     "popularity": Contender(_bench("als", popularity)),
 }

@@ -55,7 +55,7 @@ class TrainingSettings(BaseModel):
         default=None,
         gt=0,
         description="ALS: weight of the L2 penalty on factors; empty: by the number of ratings, "
-        "0.46 x ratings^(1/3), at most 20",
+        "0.46 x ratings^(1/3)",
     )
     alpha: float = Field(default=5.0, gt=0, description="ALS: confidence of one unit of weight")
     weighting: str = Field(
