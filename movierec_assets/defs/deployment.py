@@ -108,7 +108,7 @@ def _publish(
 def _reload(
     context: dg.AssetExecutionContext, client: ServingClient, version: int
 ) -> tuple[list[Reload], dict[str, str]]:
-    """What each endpoint acknowledged, and why the others did not."""
+    """Reload each endpoint; what was acknowledged, and why the others failed."""
     done: list[Reload] = []
     failed: dict[str, str] = {}
     for url in client.endpoints:
@@ -214,5 +214,5 @@ def _under_way(instance: dg.DagsterInstance) -> str | None:
 
 
 def _failures_told(attempts: int) -> Told:
-    """Of a deployment that took several attempts, the failures were told of."""
+    """What people were told of this deployment: that it failed, if it took several attempts."""
     return Told({"deploy": "failed"}) if attempts > 1 else Told()

@@ -55,7 +55,7 @@ class Pairs:
         return self.packed % max(self.movies, 1)
 
     def without(self, other: Pairs) -> Pairs:
-        """Those that `other` does not have."""
+        """Take the pairs that `other` does not have."""
         kept = np.setdiff1d(self.packed, other.packed, assume_unique=True)
         return Pairs(kept, self.movies)
 

@@ -72,5 +72,5 @@ def _newest(versions: Sequence[Candidate]) -> int | None:
 
 
 def _age(version: Candidate) -> tuple[str, int]:
-    """By the data, then by the number."""
+    """A key that orders versions by their data, then by their number."""
     return version.data_until, version.version

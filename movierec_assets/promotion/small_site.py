@@ -138,7 +138,7 @@ def _not_whole(numbers: Mapping[str, float], site: SmallSite, *, first: bool) ->
 
 
 def _first_model(metrics: Mapping[str, float], popularity: Interval) -> Finding:
-    """Popular movies are what a first model replaces."""
+    """Hold a first model against popular movies, which it replaces."""
     own, popular = metrics.get("ndcg_at_10", 0.0), metrics.get("popularity_ndcg_at_10", 0.0)
     if popularity.upper < 0:
         worse = f"NDCG@10 {own:.4f} against popular movies' {popular:.4f}"

@@ -99,7 +99,7 @@ def regularization_for(ratings: int) -> float:
 
 
 def _without_noise(arrays: Arrays, data: Interactions, weights: Weights) -> Arrays:
-    """Zeros for users who liked nothing, and for movies that nobody liked.
+    """Set to zero users who liked nothing, and for movies that nobody liked.
 
     The solver leaves values of some 1e-12 there. Lists would be ranked by this noise.
     """
@@ -157,7 +157,7 @@ def residuals(model: Model) -> Residuals:
 
 
 def _random(rows: int, factors: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """(rows, F), small."""
+    """(rows, F) small random factors."""
     drawn = random.random((rows, factors), dtype=np.float32)
     return (drawn * INITIAL_SCALE).astype(np.float32)
 

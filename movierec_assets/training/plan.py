@@ -85,12 +85,12 @@ class Fit:
 
     @cached_property
     def digest(self) -> str:
-        """Of the partitions."""
+        """The digest of the partitions."""
         return partitions_digest(self.partitions)
 
     @cached_property
     def identity(self) -> str:
-        """Of the model that comes out."""
+        """The identity of the model that comes out."""
         return model_identity(
             family=self.recipe.trainer.family,
             training_version=self.recipe.trainer.version,

@@ -64,7 +64,7 @@ class Residuals:
     movies: float
 
     def larger(self, other: Residuals) -> Residuals:
-        """The larger one of each side."""
+        """Take the larger residual of each side."""
         return Residuals(max(self.users, other.users), max(self.movies, other.movies))
 
 

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def shares(genres: NDArray[np.bool_]) -> Floats:
-    """(N, G) the same for each genre of a movie, 1 in all; zeros for a movie without a genre."""
+    """(N, G) the share of each genre in a movie: its own alike, 1 in all; or all zeros."""
     counts = genres.sum(axis=1, keepdims=True)
     return np.asarray(genres / np.maximum(counts, 1), np.float64)
 

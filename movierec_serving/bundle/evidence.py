@@ -76,7 +76,7 @@ class Evidence:
         return self.rows[self.weights < 0]
 
     def vector(self) -> NDArray[np.float32]:
-        """(F,), the user's."""
+        """(F,) the user's vector."""
         return self.model.family.fold_in(self.rows, self.weights)
 
     def shares(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ def write_file(path: Path, content: bytes | Iterable[bytes]) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Whoever reads the file finds the old content or the new, also after a crash."""
+    """Replace a file's content; a reader finds the old or the new, also after a crash."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         write_file(fresh, content)
@@ -75,8 +75,8 @@ def remove_folder(folder: Path) -> None:
 
 
 def _move_into_place(staged: Path, final: Path) -> None:
-    """In one step, also where a directory is already: a reader, or a crash, finds the old one or
-    the new one.
+    """Move a directory in one step, also where one is already: whoever looks finds the old one or
+    the new one, also after a crash.
     """
     try:
         staged.rename(final)

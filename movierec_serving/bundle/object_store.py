@@ -225,7 +225,7 @@ class ObjectStore:
 
     @contextmanager
     def _asked(self, name: str) -> Iterator[None]:
-        """What obstore raises becomes ours, without its many lines of inner state."""
+        """Turn what obstore raises into a StoreError, without its lines of inner state."""
         from obstore.exceptions import BaseError
 
         try:
@@ -252,7 +252,7 @@ class ObjectStore:
 
 
 def _at_once(job: Callable[[str, Stored], None], index: Index) -> None:
-    """Do it for several files at a time; the first error ends it."""
+    """Call a function for several files at a time; the first error ends it."""
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         for done in as_completed(pool.submit(job, *file) for file in index.files.items()):

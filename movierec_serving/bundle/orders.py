@@ -19,7 +19,7 @@ Rows = NDArray[np.integer[Any]]
 
 
 class Orders:
-    """Of one version; rows are those of its catalogue."""
+    """The orders of one version's movies, by rows of its catalogue."""
 
     def __init__(self, bundle: Bundle, catalogue: Catalogue) -> None:
         self._bundle, self._catalogue = bundle, catalogue

@@ -23,7 +23,7 @@ _BEFORE = re.compile(rf"({_ARTICLE})(?:(?<=')|\s+)(?=\S)")
 
 
 def folded(text: str) -> str:
-    """Without case, accents and doubled blanks."""
+    """Fold a text: no case, no accents, no doubled blanks."""
     apart = unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS)
     letters = "".join(letter for letter in apart if not unicodedata.combining(letter))
     return " ".join(letters.split())

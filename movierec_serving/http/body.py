@@ -21,7 +21,7 @@ SMALL = 4096  # bytes; a list by so many ratings is no more work than a GET with
 
 
 def read(body: bytes) -> RecommendRequest | Reply:
-    """What is asked, or the reply that says what is wrong with the question."""
+    """Read what is asked, or make the reply that says what is wrong with it."""
     try:
         return RecommendRequest.model_validate_json(body)
     except ValidationError as error:

@@ -114,7 +114,7 @@ class Rankings:
         }
 
     def _for_recent(self, user: str, recent: Recent) -> Ranking:
-        """Folded in from what the model knows of them and what they did since."""
+        """Rank for a user by what the model knows of them and what they did since."""
         evidence, about = recent.evidence, {"user_id": user}
         if evidence.usable:
             return Ranking(self._folded_in(recent), "fold_in", about, evidence)
@@ -125,7 +125,7 @@ class Rankings:
         return self.fallback(reason, about, selection.most_popular(self.model, part))
 
     def _folded_in(self, recent: Recent) -> Ranked:
-        """Made once of what a user did, where nothing else is left out."""
+        """Rank for a user who did something; kept where nothing else is left out."""
         place = self.part.n, self.part.offset
         plain = self.part.left_out is None
         if plain and place in recent.lists:

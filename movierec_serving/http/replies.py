@@ -51,11 +51,11 @@ def wrong_option(error: OptionError, where: str) -> Reply:
 
 
 def not_kept(error: Exception) -> Reply:
-    """It is logged, since it may name paths or hosts, which callers must not see."""
+    """Answer 503. The error is logged alone: it may name paths or hosts."""
     logger.error("%s", error)
     return problem(503, "the store of events cannot be used; try again")
 
 
 def printable(text: str) -> str:
-    """Without lone surrogates, which UTF-8 cannot carry."""
+    """Replace lone surrogates, which UTF-8 cannot carry."""
     return text.encode("utf-8", "replace").decode()

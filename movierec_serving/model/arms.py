@@ -65,7 +65,7 @@ class Arms:
         return set(self._open)
 
     def experiment(self) -> Experiment | None:
-        """The one under way; None where there is none, or its file is damaged, which is logged."""
+        """The experiment under way; None without one, and, with a log line, for a damaged file."""
         generation, known = self._generation.load(), self._known
         if known is None or known[0] != generation:
             with self._lock:
@@ -115,7 +115,7 @@ class Arms:
         self.set(experiment)
 
     def set(self, experiment: Experiment | None) -> None:
-        """On the disk and visible to every process when this returns; None ends it."""
+        """Set the experiment, None to end it; every process sees it when this returns."""
         with FileLock(self._store / ".experiment.lock", timeout=10.0):
             if experiment is None:
                 self._path.unlink(missing_ok=True)

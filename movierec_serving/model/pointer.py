@@ -65,6 +65,6 @@ class Pointer:
         return int(self._cell[0])
 
     def store(self, version: int) -> None:
-        """Visible to every process at once; on the disk when this returns."""
+        """Commit a version: every process sees it at once, and it is on the disk."""
         self._cell[0] = version
         self._mapping.flush()

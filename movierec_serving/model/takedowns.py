@@ -73,7 +73,7 @@ class TakedownLog:
         raise StoreError(f"{self.store.url}/{FOLDER}: too many others change it; try again")
 
     def wait(self) -> None:
-        """Until no endpoint answers from what was before a change that is in the log."""
+        """Wait until every endpoint that answers knows the log's changes."""
         threading.Event().wait(self.lease)
 
     def _is_there(self, number: int) -> bool:

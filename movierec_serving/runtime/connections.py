@@ -58,7 +58,7 @@ class PatientProtocol(HttpToolsProtocol):
         return Stage.BODY if self.cycle.more_body else Stage.ANSWER
 
     def look(self, now: float) -> None:
-        """Asked once a second: it is closed if its client has had the time that it may take."""
+        """Close the connection if its client took too long; called once a second."""
         awaited = (self.stage, self.cycle)
         if self.awaited != awaited:
             self.awaited, self.since = awaited, now
@@ -67,7 +67,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._drop(self.stage)
 
     def _patience(self, stage: Stage) -> float:
-        """Seconds."""
+        """How many seconds the client may take."""
         if stage in (Stage.IDLE, Stage.ANSWER):
             return float("inf")
         size = 0

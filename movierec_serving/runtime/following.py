@@ -17,7 +17,7 @@ PAUSE = 1.0  # seconds before it is replaced: one that dies at once must not kee
 
 @contextmanager
 def following(settings: ServingSettings) -> Iterator[None]:
-    """Let it run until the block ends; nothing where there is no object store.
+    """Let a follower run until the block ends; nothing where there is no object store.
 
     A process of its own, since a connection to a store does not outlive the forks of the server.
     """

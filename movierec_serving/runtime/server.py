@@ -139,7 +139,7 @@ def _end_on_signal(server: ls.LitServer) -> threading.Event:
         os._exit(1)
 
     def tell() -> None:
-        """By the manager, which may be gone, which ends the server as well, or hang."""
+        """Tell the server by the manager. It may be gone, which ends the server, too, or hang."""
         while server._shutdown_event is None:
             time.sleep(0.05)
         with suppress(OSError, EOFError):

@@ -70,7 +70,7 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
 
 def holder_of(settings: ServingSettings) -> ModelHolder:
-    """What a process answers from, and writes down what it showed to."""
+    """Make what a process answers from, and where it writes down what it showed."""
     share = settings.shown_share
     shown = ShownLog(settings.shown, share, metrics.count_lost_lists) if share else None
     url = settings.events_url.get_secret_value() if settings.events_url else None
@@ -82,7 +82,7 @@ def holder_of(settings: ServingSettings) -> ModelHolder:
 
 
 def by_workers(server: ls.LitServer, api: RecommendAPI, holder: ModelHolder) -> type[APIRoute]:
-    """A route that is documented by its signature.
+    """Make the class of a route that hands bodies to workers.
 
     It answers a small body itself, since LitServe's queues cost three times what FastAPI does, and
     hands another to a worker as it came, so that nobody else waits while 1,000 lists are computed.

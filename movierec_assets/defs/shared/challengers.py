@@ -151,7 +151,7 @@ class Gate:
 
 
 def _residuals(served: Bundle, twin: Bundle) -> Residuals | None:
-    """The larger ones of both; None for a family whose fit solves no equations."""
+    """The larger residuals of both; None for a family whose fit solves no equations."""
     residuals = TRAINERS[served.manifest.family].residuals
     return residuals(served).larger(residuals(twin)) if residuals else None
 

@@ -104,7 +104,7 @@ def _failure_of(context: dg.AssetExecutionContext, work: Work, day: str) -> str 
 def _with_later_ones(
     day: str, cause: str, days: Sequence[str], lost: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """A failed day with its cause and, where the order matters, the days that need it.
+    """Add to a failed day, where the order matters, the days that need it.
 
     Args:
         lost: those that are known already, which keep their cause; None where each day stands

@@ -23,7 +23,7 @@ PLAIN = re.compile(rb"(?:n=([1-9][0-9]?|100)(?=&|$))?((?:^|&)shown=false)?")
 
 @cache
 def _options(n: int | None, shown: bool) -> Options:
-    """Made once for each of a few hundred: to make one takes a tenth of the answer."""
+    """Make the options of a plain request, once for each `n`: it costs a tenth of an answer."""
     return Options(shown=shown) if n is None else Options(n=n, shown=shown)
 
 

@@ -41,7 +41,7 @@ def add_acts(router: APIRouter, holder: ModelHolder) -> None:
 
 
 def _keep(holder: ModelHolder, user: str, act: Act) -> None:
-    """On the disk, and known to every list, when this returns.
+    """Keep what was done; it is on the disk, and every list knows it, when this returns.
 
     Raises:
         EventStoreError: it is not.
@@ -67,6 +67,6 @@ def _said(desk: Desk, act: Act) -> str:
 
 
 def _back(request: Request) -> str:
-    """The page that the form was on, without script; only ours."""
+    """The page that the form was on, for a browser without script; never another site's."""
     _, _, path = request.headers.get("referer", "").partition(request.headers.get("host", "\0"))
     return path if path.startswith("/app") else url()

@@ -27,7 +27,7 @@ class Card:
 
     @classmethod
     def of(cls, item: Mapping[str, Any], why: str = "") -> Self:
-        """From a movie of an answer."""
+        """Make a card of a movie of an answer."""
         title, year = title_and_year(item["title"])
         shown = title or texts().card.untitled.format(id=item["movie_id"])
         return cls(item["movie_id"], shown, year, item["genres"], why)

@@ -39,11 +39,11 @@ class Desk:
         self._taken = set(self.opinions.movies)
 
     def personal(self) -> list[Row]:
-        """What follows from what the visitor rated."""
+        """Rows that follow from what the visitor rated."""
         return [self.for_you(), *islice(self._because(), BECAUSE)]
 
     def common(self) -> list[Row]:
-        """What would be there without ratings, too, without what was rated."""
+        """Rows that somebody without ratings sees, too; what the visitor rated is left out."""
         home = texts().home
         popular = _content(self._asking(SHORT).popular("30d"))
         heading = home.trending if popular["source"] == "trending" else home.popular
@@ -213,7 +213,7 @@ def _content(reply: Reply) -> dict[str, Any]:
 
 
 def _because(item: dict[str, Any]) -> str:
-    """The liked movie that speaks most for one, in a sentence; nothing where none does."""
+    """Name the liked movie that speaks most for a movie; nothing where none does."""
     reasons = item.get("because") or []
     if not reasons:
         return ""
@@ -222,7 +222,7 @@ def _because(item: dict[str, Any]) -> str:
 
 
 def _reason(reason: dict[str, Any]) -> tuple[Card, str]:
-    """A liked movie, and how much of what speaks for another one is its."""
+    """Say how much a liked movie speaks for another one."""
     return Card.of(reason), texts().movie.why_share.format(share=round(100 * reason["share"]))
 
 

@@ -72,7 +72,7 @@ class Act:
 
 
 def _stars(text: str) -> float:
-    """0.5 to 5 in halves."""
+    """Read stars, 0.5 to 5 in halves."""
     try:
         halves = float(text) * 2
     except ValueError:

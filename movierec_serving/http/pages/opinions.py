@@ -37,7 +37,7 @@ class Opinions:
 
     @property
     def movies(self) -> list[str]:
-        """Whatever something was said about."""
+        """The movies that something was said about."""
         return [*self.stars, *(self.hidden - self.stars.keys())]
 
     def liked(self, model: PublishedModel) -> list[str]:

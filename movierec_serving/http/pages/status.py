@@ -35,7 +35,7 @@ def add_status(router: APIRouter, settings: ServingSettings, holder: ModelHolder
 
 
 def _age(report: PipelineReport | None) -> float | None:
-    """Seconds since the pipeline wrote it."""
+    """Seconds since the pipeline wrote the report."""
     if report is None:
         return None
     return (datetime.now(UTC) - datetime.fromisoformat(report.at)).total_seconds()

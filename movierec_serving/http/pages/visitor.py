@@ -37,18 +37,18 @@ def is_id(text: str) -> bool:
 
 
 def new_name() -> str:
-    """For somebody who gave none; nobody else gets it."""
+    """Make a name for somebody who gave none; nobody else gets it."""
     return f"guest-{secrets.token_hex(4)}"
 
 
 def remember(response: Response, user: str, secure: bool) -> None:
-    """SameSite=Strict: no other site's page acts, or looks, in this user's name."""
+    """Keep the user in a cookie. It is SameSite=Strict, so no other site acts in their name."""
     value = base64.urlsafe_b64encode(user.encode()).decode()
     _set_cookie(response, COOKIE, value, KEPT, secure)
 
 
 def remember_key(response: Response, cookie: str, secure: bool) -> None:
-    """What opens the pages where the endpoint asks for keys."""
+    """Keep in a cookie what opens the pages where the endpoint asks for keys."""
     _set_cookie(response, KEY_COOKIE, cookie, KEY_KEPT, secure)
 
 

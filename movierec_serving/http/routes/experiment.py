@@ -68,7 +68,7 @@ def add_experiment_routes(
 
 
 def described(experiment: Experiment | None) -> dict[str, Any] | None:
-    """As answers name it: the arms with their shares and versions."""
+    """Describe an experiment as answers do: the arms with their shares and versions."""
     if experiment is None:
         return None
     arms = [

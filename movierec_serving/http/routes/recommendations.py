@@ -95,7 +95,7 @@ def _asked(
     holder: ModelHolder,
     last: int | None = MAX_OFFSET,
 ) -> Recommender:
-    """Of the page that is asked for."""
+    """Make the recommender of the page that is asked for."""
     asked = question(path, options)
     return Recommender(holder, options, asked, place_of(options.page, asked, last))
 

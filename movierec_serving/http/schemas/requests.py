@@ -33,7 +33,7 @@ WISHES = frozenset(Wish.__annotations__)
 
 
 class Filters(BaseModel):
-    """Which movies of the catalogue; an unknown genre, column or value is an error."""
+    """Options that choose movies; an unknown genre, column or value is an error."""
 
     genre: Names = Field([], description="only movies with one of these", examples=[["Comedy"]])
     genre_all: Names = Field([], description="only movies with all of these", examples=[[]])
@@ -108,7 +108,7 @@ class PagedOptions(Options, Paged):
 
 
 class Listed(Selection, Paged):
-    """Of a list that is the same for everybody."""
+    """Options of a list that is the same for everybody."""
 
     user_id: UserId | None = Field(
         None, description="leave out what this user has seen", examples=["196"]
