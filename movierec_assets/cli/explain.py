@@ -120,7 +120,7 @@ def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], st
 
 
 def _bundle(platform: Platform, version: int) -> Bundle:
-    """Of a version, published or kept; BundleError where it is gone."""
+    """Open a version's bundle, published or kept; BundleError where it is gone."""
     try:
         return platform.published_models.open(version).bundle
     except BundleError:

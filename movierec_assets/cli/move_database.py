@@ -147,7 +147,7 @@ OWNERS: dict[str, Callable[[Settings, str], None]] = {
 
 
 def _write(env: Path, lines: dict[str, str]) -> None:
-    """All lines in one step, so that a kill leaves the old `.env` or the new one."""
+    """Write all lines in one step, so that a kill leaves the old `.env` or the new one."""
     from dotenv import set_key
 
     new = env.with_name(".env.new")

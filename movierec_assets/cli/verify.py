@@ -104,8 +104,9 @@ def verify(home_settings: Settings, version: int, since: str | None = None) -> I
 
 
 def _places(partitions: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """What is added to a chunk's numbers of records, as the warehouse does: they are distinct in a
-    day that several sources deliver.
+    """What to add to the numbers of each chunk's records, so that no two of a day are the same.
+
+    Several sources may deliver a day; the warehouse adds the same.
     """
     source = {
         partition: "/".join(partition[1].split("/")[2:3]) or DEFAULT_SOURCE

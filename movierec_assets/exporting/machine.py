@@ -106,7 +106,7 @@ def processes(home: Path) -> Iterator[Process]:
 
 
 def _kind(words: list[str]) -> str | None:
-    """By the words of the command line, less the folders of programs."""
+    """Name a process by the words of its command line, without programs' folders."""
     if not Path(words[0]).name.startswith(PROGRAMS):  # a shell or curl may name one of ours
         return None
     called = {Path(word).name for word in words}

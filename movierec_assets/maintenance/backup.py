@@ -56,7 +56,7 @@ class Manifest:
 
 @contextmanager
 def maintenance(warehouse: Path) -> Iterator[None]:
-    """One at a time: a backup must not copy what a prune beside it removes.
+    """Let one at a time work: a backup must not copy what a prune beside it removes.
 
     Raises:
         InUseError: another one is under way.
@@ -135,7 +135,7 @@ def _fill(
 
 
 def _add(tar: tarfile.TarFile, manifest: Manifest, path: Path, name: str) -> None:
-    """One file; a second name of the same file is a link to the first."""
+    """Add a file; a second name of the same file becomes a link to the first."""
     with path.open("rb") as file:
         member = tar.gettarinfo(arcname=name, fileobj=file)
         if member.islnk():

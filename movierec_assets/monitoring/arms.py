@@ -83,7 +83,7 @@ def difference(control: Users, arm: Users, sequence: ConfidenceSequence) -> Diff
 
 
 def _slope(*arms: tuple[Values, Values]) -> float:
-    """Of the figure on what was known before, each about its arm's own mean."""
+    """Slope of the figure on what was known before, each about its arm's own mean."""
     pairs = [(y - y.mean(), x - x.mean()) for y, x in arms]
     variance = sum(float(x @ x) for _, x in pairs)
     return sum(float(y @ x) for y, x in pairs) / variance if variance else 0.0

@@ -131,7 +131,7 @@ def _catalogue(outside: NDArray[np.float64], limits: Limits) -> Finding:
 
 
 def _counts(days: UserDays) -> dict[str, NDArray[np.float64]]:
-    """(D,) of each day."""
+    """(D,) how many ratings and users each day has."""
     return {"ratings": days.by_day(days.ratings), "users": days.by_day(np.ones(len(days)))}
 
 
@@ -178,8 +178,10 @@ def _popularity(today: UserDays, before: UserDays, limits: Limits) -> Finding:
 
 
 def _genres(recent: UserDays, before: UserDays, limits: Limits) -> Finding:
-    """The genre that is farthest out in the last two days: in one, ten people are too few to miss
-    a genre by. Each genre gets its part of the level (Bonferroni).
+    """Judge the genre that is farthest out in the last two days.
+
+    One day of a small site has too few people to tell that a genre is missing. Each genre gets its
+    part of the level (Bonferroni).
     """
     usual = before.genre_shares.mean(axis=0)
     common = np.flatnonzero(usual >= LEAST_GENRE).tolist()

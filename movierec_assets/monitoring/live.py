@@ -49,7 +49,7 @@ def wrong_lists(
 
 
 def unseen(bundle: Bundle, ratings: Interactions) -> Interactions:
-    """Without the ratings of movies that the bundle has seen the same user rate: no list can show
+    """Leave out the ratings of movies that the bundle has seen the same user rate: no list can show
     these.
     """
     rows = [bundle.user_row(user) for user in ratings.user_ids]

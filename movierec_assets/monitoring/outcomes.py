@@ -92,7 +92,7 @@ def _parts(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _rate(by: str, value: str, rate: str, rows: pd.DataFrame, gains: str, over: str) -> Rate:
-    """By the linearised ratio over users, within 0 and 1; `monitoring/arms.py` has the source."""
+    """Estimate by the linearised ratio over users, within 0 and 1; its source is in `arms.py`."""
     sums = rows.groupby("user_id")[[gains, over]].sum().to_numpy(np.float64)
     y, d = sums[sums[:, 1] > 0].T
     middle, users = float(y.sum() / d.sum()), len(d)

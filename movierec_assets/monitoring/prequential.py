@@ -37,7 +37,7 @@ class Score:
 
 
 def models_before(day: str, versions: Sequence[Candidate]) -> tuple[int | None, int | None]:
-    """By the verdicts: the version in production as the day began, and the newest cold one of an
+    """By the verdicts, what was in production as the day began, and the newest cold version of an
     earlier month.
     """
     today, month = Candidate(0, day, None), Candidate(0, f"{day[:7]}-01", None)

@@ -19,7 +19,7 @@ def report_of(
     links: Mapping[str, str],
     experiments: Sequence[str] = (),
 ) -> PipelineReport:
-    """One glance at a status.
+    """Make of a status what a person sees at one glance.
 
     Args:
         at: now, with its offset.

@@ -41,7 +41,7 @@ class ConfidenceSequence:
         return self.tightest_at / (-float(lambertw(-(alpha**2) / math.e, -1).real) - 1)
 
     def half_width(self, error: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of the interval around an estimate with this standard error; infinite where there is
+        """Half the interval around an estimate with this standard error; infinite where there is
         none.
         """
         alpha, r = 1 - self.level, self.mixture

@@ -86,7 +86,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class DaySummary:
-    """Of a day's validated ratings; `stars` and `reasons` (of the rejected) are counts."""
+    """A day's validated ratings in numbers; `stars` and `reasons` (of the rejected) are counts."""
 
     users: int = 0
     movies: int = 0

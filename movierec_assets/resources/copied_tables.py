@@ -85,7 +85,7 @@ def _opened(file: Path) -> Iterator[tuple[sa.Connection, sa.MetaData]]:
 
 
 def _refuse_rows(tables: sa.MetaData, target: sa.Connection) -> None:
-    """Rows of seeded tables are removed: the source has its own."""
+    """Refuse a target with rows; those of seeded tables are removed: the source has its own."""
     for table in reversed(tables.sorted_tables):
         if table.name in SEEDED and _number_of(table, target) == 1:
             target.execute(table.delete())

@@ -115,7 +115,7 @@ def _place_of(declared: Declaration) -> Table:
 
 
 def _engine(url: sa.URL) -> sa.Engine:
-    """A database that does not answer fails the tick and does not hang it."""
+    """Connect so that a database that does not answer fails the tick and does not hang it."""
     limits: dict[str, Any] = {}
     if url.get_backend_name() == "postgresql":
         if "+" not in url.drivername:

@@ -20,7 +20,7 @@ class Scores(DuckDBFile):
         self._put("prequential_evaluation", vars(score))
 
     def scores(self, until: str) -> list[Score]:
-        """Of each evaluated day up to `until`, oldest first."""
+        """The score of each evaluated day up to `until`, oldest first."""
         rows = self._rows(
             f"""SELECT {COLUMNS} FROM prequential_evaluation
                 WHERE day <= CAST(? AS DATE) ORDER BY prequential_evaluation.day""",

@@ -61,7 +61,7 @@ class Verdicts(Ledger):
     def _keep_valid(
         self, connection: duckdb.DuckDBPyConnection, key: list[str], judgement: Judgement
     ) -> None:
-        """In the place of what the source's chunk before said of the day."""
+        """Put the valid rows in the place of those of the source's chunk before."""
         place = key[:2]
         connection.execute("DELETE FROM validated_ratings WHERE day = ? AND source = ?", place)
         connection.execute("UPDATE chunks SET current = false WHERE day = ? AND source = ?", place)
