@@ -83,17 +83,19 @@ def test_a_settings_default_and_limits_are_named() -> None:
 
 def test_every_command_has_a_heading_and_a_meaning() -> None:
     def leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-        for child, one in getattr(command, "commands", {}).items():
-            yield from leaves(one, f"{name} {child}")
+        for child, subcommand in getattr(command, "commands", {}).items():
+            yield from leaves(subcommand, f"{name} {child}")
         if not hasattr(command, "commands"):
             yield name, command
 
-    found = dict(leaves(get_command(app), "movierec"))
-    assert {"movierec up", "movierec status"} <= set(found)
-    assert without_heading(list(found), "commands") == []
-    for name, command in found.items():
+    commands = dict(leaves(get_command(app), "movierec"))
+    assert {"movierec up", "movierec status"} <= set(commands)
+    assert without_heading(list(commands), "commands") == []
+    for name, command in commands.items():
         assert command.help, name
-        assert [one.name for one in command.params if not getattr(one, "help", "")] == [], name
+        assert [given.name for given in command.params if not getattr(given, "help", "")] == [], (
+            name
+        )
 
 
 def command_lines() -> Iterator[tuple[str, str]]:
@@ -150,7 +152,7 @@ def test_every_table_and_column_has_a_meaning() -> None:
     assert without_heading(list(columns()), "tables") == []
     assert set(meanings_of("tables")) == set(columns())
     meant = {name: set(meanings) for name, meanings in meanings_of("columns").items()}
-    assert meant == {name: {column for column, _ in found} for name, found in columns().items()}
+    assert meant == {name: {column for column, _ in kinds} for name, kinds in columns().items()}
 
 
 def test_every_metric_of_lists_has_a_meaning() -> None:
@@ -204,7 +206,7 @@ def test_what_a_run_writes_has_a_meaning(platform: Platform) -> None:
     ):
         written = {entry for event in platform.events(asset) for entry in event.metadata}
         assert written, asset
-        assert sorted(one for one in written if not has_meaning(asset, one)) == [], asset
+        assert sorted(entry for entry in written if not has_meaning(asset, entry)) == [], asset
     written = {tag for version in platform.model_registry.versions() for tag in version.tags}
     assert {"identity", "gate", "status"} <= written <= set(meanings_of("tags"))
 
@@ -299,7 +301,7 @@ def test_the_catalogue_says_of_each_asset_what_it_is_and_what_its_columns_mean(
     names = {key.to_user_string() for key in specs}
     assert names - schemas.keys() == WITHOUT_TABLE
     assert names - lineage.keys() - WITHOUT_TABLE == FROM_OUTSIDE
-    columns_of = {name: {column.name for column in found} for name, found in schemas.items()}
+    columns_of = {name: {column.name for column in schema} for name, schema in schemas.items()}
     for name, made_of in lineage.items():
         assert made_of.keys() <= columns_of[name], name
         for deps in made_of.values():
@@ -310,10 +312,10 @@ def test_the_catalogue_says_of_each_asset_what_it_is_and_what_its_columns_mean(
 def test_all_that_runs_has_a_description_and_an_owner(platform: Platform) -> None:
     repository = platform.definitions.get_repository_def()
     jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
-    found = [*jobs, *repository.schedule_defs, *repository.sensor_defs]
-    assert [one.name for one in found if not one.description] == []
+    all_that_runs = [*jobs, *repository.schedule_defs, *repository.sensor_defs]
+    assert [each.name for each in all_that_runs if not each.description] == []
     # A sensor on failed runs takes no owners.
-    assert [one.name for one in found if not one.owners] == ["after_failure"]
+    assert [each.name for each in all_that_runs if not each.owners] == ["after_failure"]
 
 
 def test_a_checks_description_says_what_it_means_if_it_does_not_pass(platform: Platform) -> None:
