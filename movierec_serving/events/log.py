@@ -13,6 +13,7 @@ from movierec_serving.events.event import Event
 from movierec_serving.events.fresh_users import FreshUsers
 from movierec_serving.events.opening import open_store
 from movierec_serving.events.store import EventStore, Status
+from movierec_serving.events.trouble import Trouble
 from movierec_serving.events.types import EventType, read_types
 
 logger = logging.getLogger(__name__)
@@ -128,7 +129,10 @@ class EventLog:
             threading.Thread(target=self._follow, name="follow", daemon=True).start()
 
     def _follow(self) -> None:
-        pause = threading.Event()
+        pause, trouble = (
+            threading.Event(),
+            Trouble(logger, "events of other endpoints are not known"),
+        )
         accepted: dict[tuple[str, str], str] = {}
         while not pause.wait(FOLLOWED):
             try:
@@ -143,5 +147,6 @@ class EventLog:
                         self._fresh.all_changed()  # also whom a chunk before named
                         accepted = chunks
                     self._followed = last
+                trouble(None)
             except EventStoreError as error:
-                logger.warning("%s: other endpoints' events are not known", error)
+                trouble(error)

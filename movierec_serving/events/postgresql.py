@@ -50,6 +50,18 @@ class PostgresDatabase:
             connection.commit()
             return rows
 
+    def rewrite(self, tables: Sequence[str]) -> None:
+        with self._errors():
+            connection = self._connection()
+            connection.autocommit = True  # VACUUM runs in no transaction
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET statement_timeout = 0")
+                    for table in tables:  # ANALYZE, because the statistics quote frequent values
+                        cursor.execute(f"VACUUM (FULL, ANALYZE) {table}")
+            finally:
+                self.close()
+
     def close(self) -> None:
         """This thread's connection."""
         pid, connection = self._local.__dict__.pop("connection", (0, None))

@@ -46,6 +46,12 @@ class SqliteDatabase:
         with self._errors():
             return self._connection().execute(sql, values).fetchall()
 
+    def rewrite(self, tables: Sequence[str]) -> None:
+        with self._errors():
+            connection = self._connection()
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """This thread's connection."""
         open_ = self._local.__dict__.pop("open", None)

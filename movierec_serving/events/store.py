@@ -168,10 +168,15 @@ class EventStore:
         return len(gone)
 
     def forget(self, user_id: str) -> None:
-        """Delete all that is kept of a user."""
+        """Delete all that is kept of a user, also where a database keeps deleted rows.
+
+        No event can be kept while the tables are written anew.
+        """
+        tables = ("events", "seen")
         with self._database.transaction() as change:
-            for table in ("events", "seen"):
+            for table in tables:
                 change.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))
+        self._database.rewrite(tables)
 
     # -- who did something lately ------------------------------------------------------------------
 

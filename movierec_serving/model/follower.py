@@ -14,6 +14,7 @@ from movierec_serving import logs
 from movierec_serving.bundle.object_store import ObjectStore
 from movierec_serving.bundle.publications import Publications
 from movierec_serving.errors import MovierecError
+from movierec_serving.events.trouble import Trouble
 from movierec_serving.model.blocklist import Blocklist
 from movierec_serving.model.cache import drop_removed
 from movierec_serving.model.pointer import Pointer
@@ -48,16 +49,13 @@ class Follower:
 
 def repeat(look: Callable[[], None]) -> None:
     """Look for ever; what goes wrong is logged once, until it goes well or goes wrong otherwise."""
-    pause, last = threading.Event(), ""
+    pause, trouble = threading.Event(), Trouble(logger, look.__name__)
     while True:
         try:
             look()
-            cause = ""
+            trouble(None)
         except (MovierecError, OSError, Timeout) as error:
-            cause = str(error)
-        if cause != last:
-            logger.warning("%s: %s", look.__name__, cause or "well again")
-        last = cause
+            trouble(error)
         pause.wait(POLL)
 
 

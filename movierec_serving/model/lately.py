@@ -11,6 +11,7 @@ from movierec_serving.bundle import PublishedModel
 from movierec_serving.errors import EventStoreError
 from movierec_serving.events import KeptEvent, Said, what_was_said
 from movierec_serving.events.log import Chunk, EventLog
+from movierec_serving.events.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Lately:
         self.log = log
         self._known: OrderedDict[str, tuple[PublishedModel, int, Said]] = OrderedDict()
         self._learned: tuple[PublishedModel, frozenset[Chunk], str] | None = None
+        self._trouble = Trouble(logger, "answered without what users did lately")
 
     def of(self, model: PublishedModel, user_id: str) -> Said | None:
         """What a user did that the model does not know; None if nothing, mostly without asking
@@ -42,8 +44,9 @@ class Lately:
         try:
             kept, seen = store.of_user(user_id), store.seen.by(user_id)
         except EventStoreError as error:
-            logger.warning("%s: answered without what users did lately", error)
+            self._trouble(error)
             return None
+        self._trouble(None)
         chunks, oldest = self._chunks(model)
         said = what_was_said(
             kept, self.log.types, lambda kept_event: _has(kept_event, chunks, oldest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ from movierec_serving.events import Event, EventStore, open_store
 from movierec_serving.events.fresh_users import FreshUsers
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.opening import FILE
+from movierec_serving.events.trouble import Trouble
 from movierec_serving.events.types import FILE as TYPES_FILE
 from movierec_serving.events.types import read_types
 from movierec_serving.events.writer import Writer
@@ -154,6 +156,49 @@ def test_a_store_that_was_removed_is_begun_again_by_those_who_have_it_open(
     shutil.rmtree(tmp_path / "events")
     store.append([did(2)])
     assert [one.event for one in other.of_user("u1")] == [did(2)]
+
+
+def test_no_byte_of_a_forgotten_user_is_left_in_the_databases_files(
+    store: EventStore, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """PostgreSQL's write-ahead log is its administrator's, as backups are."""
+    somebody = "ann-7f3c1e"
+    store.append([did(number, somebody) for number in range(300)])
+    store.append([did(301)])
+    store.seen.add("2023-11-15", "ratings", "v1", [(somebody, "m1", 4.0)])
+    store.forget(somebody)
+    folder = tmp_path
+    if request.node.callspec.params["store"] == "postgresql":
+        import psycopg2
+
+        connection = psycopg2.connect(request.getfixturevalue("url"))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("CHECKPOINT")
+            cursor.execute("SHOW data_directory")
+            folder = Path(cursor.fetchone()[0]) / "base"
+        connection.close()
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert [file for file in files if somebody.encode() in file.read_bytes()] == []
+    assert len(store.of_user("u1")) == 1
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def test_a_store_that_is_away_is_told_of_once_and_its_return_too() -> None:
+    logger, kept = logging.Logger("a test"), Lines()
+    logger.addHandler(kept)
+    trouble = Trouble(logger, "events")
+    for error in (None, *[EventStoreError("refused")] * 100, EventStoreError("full"), None, None):
+        trouble(error)
+    assert kept.lines == ["events: refused", "events: full", "events: well again"]
 
 
 def until_it_is_full(store: EventStore) -> Iterator[str]:
