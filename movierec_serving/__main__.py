@@ -63,8 +63,10 @@ def _settings() -> "ServingSettings":
             **{name: value for name, value in given.items() if value is not None}
         )
     except ValidationError as error:
+        names = [str(item["loc"][0]) for item in error.errors()]  # a field's, or its variable's
         wrong = [
-            f"MOVIEREC_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
+            f"{name if name.isupper() else f'MOVIEREC_{name.upper()}'}: {item['msg']}"
+            for name, item in zip(names, error.errors(), strict=True)
         ]
         sys.exit("settings: " + "; ".join(wrong))
 

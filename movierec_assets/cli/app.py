@@ -46,6 +46,8 @@ def main() -> None:
         if error.title != "Settings":
             raise
         for problem in error.errors():
+            if problem["type"] == "default_factory_not_called":  # which follows from another one
+                continue
             fields = map(str, problem["loc"][:1])
             names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
             typer.echo(": ".join(["settings", *names, problem["msg"]]), err=True)

@@ -6,13 +6,14 @@ Here are the addresses and ports of this home; the rest is beside, a file a subj
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from movierec_assets.settings.entrance import EntranceSettings
@@ -20,6 +21,11 @@ from movierec_assets.settings.keeping import KeepingSettings
 from movierec_assets.settings.promotion import PromotionSettings
 from movierec_assets.settings.training import TrainingSettings
 from movierec_serving.bundle.object_store import Address
+
+SCHEMES = {
+    "webhook": ("http://", "https://"),
+    "events_url": ("postgresql://", "postgresql+psycopg2://"),
+}
 
 
 def default_home() -> Path:
@@ -152,8 +158,29 @@ class Settings(
     @field_validator("endpoints")
     @classmethod
     def _are_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(url.startswith(("http://", "https://")) for url in value):
-            raise ValueError("not all begin with http:// or https://")
+        for url in value:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or " " in url:
+                raise ValueError("not all begin with http:// or https:// and have a host")
+            if "@" in parts.netloc:  # they are shown in Dagster's UI
+                raise ValueError("an address with a user: the endpoint asks for the token alone")
+            if parts.port == 0:  # reading it raises where it is no number or too large
+                raise ValueError("port 0 is none")
+        return value
+
+    @field_validator("reload_token")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch("[!-~]+", value.get_secret_value()):
+            raise ValueError("a header carries letters, digits and signs of ASCII alone")
+        return value
+
+    @field_validator("webhook", "events_url")
+    @classmethod
+    def _have_a_scheme(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes = SCHEMES[str(info.field_name)]
+        if value and not value.get_secret_value().startswith(schemes):
+            raise ValueError(f"expected an address that begins with {' or '.join(schemes)}")
         return value
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ class EntranceSettings(BaseModel):
     max_chunk_mb: int = Field(
         default=256,
         ge=1,
+        le=1 << 20,
         description="a delivered file with more megabytes, packed or unpacked, is refused before "
         "it is read",
     )

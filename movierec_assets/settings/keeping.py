@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+A_CENTURY = 36_525  # days; a calendar ends some time after
+
 
 class KeepingSettings(BaseModel):
     """Days and numbers that are kept."""
@@ -21,16 +23,19 @@ class KeepingSettings(BaseModel):
     keep_shown_days: int = Field(
         default=180,
         ge=1,
+        le=A_CENTURY,
         description="days for which it is kept what each user was shown; the rates stay",
     )
     keep_events_days: int = Field(
         default=400,
         ge=2,
+        le=A_CENTURY,
         description="days for which events are kept after they were delivered as ratings",
     )
     keep_seen_days: int = Field(
         default=30,
         ge=1,
+        le=A_CENTURY,
         description="days whose accepted ratings the endpoint is told of at once, whatever version "
         "it serves",
     )

@@ -80,7 +80,10 @@ class TrainingSettings(BaseModel):
         description="days after which an interaction counts half; empty: it always counts in full",
     )
     window_days: int | None = Field(
-        default=None, ge=1, description="train on the ratings of this many last days; empty: on all"
+        default=None,
+        ge=1,
+        le=36_525,
+        description="train on the ratings of this many last days; empty: on all",
     )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="seed of the random factors of a cold fit"

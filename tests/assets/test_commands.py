@@ -69,6 +69,17 @@ def test_status_shows_a_reason_as_it_is_and_no_warning_of_a_library(platform: Pl
             "MOVIEREC_ENDPOINTS: Value error, not all begin with http:// or https://",
         ),
         (
+            "MOVIEREC_ENDPOINTS",
+            "http://me:word@host",
+            "MOVIEREC_ENDPOINTS: Value error, an address",
+        ),
+        ("MOVIEREC_ENDPOINTS", "http://host:99999", "MOVIEREC_ENDPOINTS: Value error, Port out of"),
+        ("MOVIEREC_RELOAD_TOKEN", "é", "MOVIEREC_RELOAD_TOKEN: Value error, a header carries"),
+        ("MOVIEREC_WEBHOOK", "chat", "MOVIEREC_WEBHOOK: Value error, expected an address"),
+        ("MOVIEREC_EVENTS_URL", "mysql://x", "MOVIEREC_EVENTS_URL: Value error, expected an"),
+        ("MOVIEREC_MAX_CHUNK_MB", "9" * 20, "MOVIEREC_MAX_CHUNK_MB: Input should be less"),
+        ("MOVIEREC_KEEP_EVENTS_DAYS", "9" * 9, "MOVIEREC_KEEP_EVENTS_DAYS: Input should be less"),
+        (
             "MOVIEREC_PARTITION_END",
             "1990-01-01",
             "Value error, partition_end is before partition_start",
@@ -88,7 +99,8 @@ def test_a_wrong_setting_is_named(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith(f"settings: {cause}")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"settings: {cause}")
 
 
 @pytest.mark.parametrize("file", ["ratings", "movies"])

@@ -417,12 +417,19 @@ def test_a_port_that_is_taken_is_an_error_at_once(fresh: EndpointProcess) -> Non
 
 @pytest.mark.parametrize(
     ("arguments", "cause"),
-    [(["--port", "80"], "MOVIEREC_SERVING_PORT"), (["--host", "nowhere"], "MOVIEREC_SERVING_HOST")],
+    [
+        (["--port", "80"], "MOVIEREC_SERVING_PORT"),
+        (["--host", "nowhere"], "MOVIEREC_SERVING_HOST"),
+        ([], "MOVIEREC_STORE"),
+    ],
 )
-def test_wrong_settings_are_named(tmp_path: Path, arguments: list[str], cause: str) -> None:
+def test_wrong_settings_are_named(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], cause: str
+) -> None:
     import subprocess
     import sys
 
+    monkeypatch.setenv("MOVIEREC_STORE", "nowhere")
     command = [sys.executable, "-m", "movierec_serving", *arguments]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     assert outcome.returncode == 1
