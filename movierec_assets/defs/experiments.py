@@ -25,8 +25,10 @@ from movierec_assets.monitoring.outcomes import K
 from movierec_assets.monitoring.power import Plan, plan
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.experiments import Trial
+from movierec_assets.settings import Settings
+from movierec_assets.settings.training import OF_LISTS
 from movierec_assets.training.trainers import TRAINERS
-from movierec_serving.bundle import BundleError
+from movierec_serving.bundle import BundleError, Ranking
 from movierec_serving.bundle.experiment import POPULAR, PRODUCTION, Arm, Experiment
 
 PAST_DAYS = 28  # of the log, that a plan is made from
@@ -91,7 +93,10 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
     else:
         versions = stores.publish(config.shares, _tags(context.run_id))
         salt = hashlib.sha256(f"experiment {config.name}".encode()).hexdigest()[:16]
-        arms = [Arm(name=name, version=versions.get(name)) for name in _ordered(config.shares)]
+        arms = [
+            Arm(name=name, version=versions.get(name), ranking=_ranking(platform.settings, name))
+            for name in _ordered(config.shares)
+        ]
         shares = {arm.name: config.shares[arm.name] for arm in arms}
         trial = Trial(
             name=config.name,
@@ -134,6 +139,13 @@ def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
         raise dg.Failure(
             f"nothing was changed: production is of the family {settings.model}, and a policy of "
             f"another one becomes its own by MOVIEREC_MODEL; then each day's gate judges it",
+            allow_retries=False,
+        )
+    if (ranking := _ranking(settings, config.winner)) is not None:
+        lines = [f"MOVIEREC_{name.upper()}={value:g}" for name, value in ranking]
+        raise dg.Failure(
+            f"nothing was changed: how lists are made is a setting: {' and '.join(lines)}, from "
+            "the next published version on",
             allow_retries=False,
         )
     model, version = stores.newest(config.winner, _tags(context.run_id))
@@ -219,6 +231,15 @@ def _changed(trial: Trial, config: Start) -> str | None:
         return None
     given = ", ".join(f"{name}: {value}" for name, value in asked.items())
     return f"{trial.name} is under way with {given}: only its shares can change"
+
+
+def _ranking(settings: Settings, arm: str) -> Ranking | None:
+    """How an arm's lists are made; None where as production's."""
+    own, usual = (
+        Ranking(**{name: getattr(its, name) for name in OF_LISTS})
+        for its in (settings.of_arm(arm), settings)
+    )
+    return None if own == usual else own
 
 
 def _ordered(shares: Mapping[str, float]) -> list[str]:

@@ -11,10 +11,12 @@ from pydantic_settings import NoDecode
 
 WEIGHTING = r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$"
 Arm = Literal["als", "ease"]
-OF_TRAINING = (  # what a policy may set
+OF_TRAINING = (  # what decides a model
     *("model", "factors", "regularization", "alpha", "weighting", "iterations", "warm_iterations"),
     *("dislike_confidence", "half_life_days", "ease_regularization", "ease_weighting"),
 )
+OF_LISTS = ("popularity_correction", "calibration")
+OF_A_POLICY = (*OF_TRAINING, *OF_LISTS)
 TAKEN = ("production", "popular", *get_args(Arm))  # names of arms that are something else
 ARM_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -123,8 +125,8 @@ class TrainingSettings(BaseModel):
             if not ARM_NAME.fullmatch(name) or name in TAKEN:
                 raise ValueError(f"{name!r}: a name is of a-z, 0-9 and _, and none of {TAKEN}")
             for setting, wanted in policy.items():
-                if setting not in OF_TRAINING:
-                    raise ValueError(f"{name}: {setting} is none of {', '.join(OF_TRAINING)}")
+                if setting not in OF_A_POLICY:
+                    raise ValueError(f"{name}: {setting} is none of {', '.join(OF_A_POLICY)}")
                 field = cls.model_fields[setting]
                 kind: Any = Annotated[field.annotation, field]
                 TypeAdapter(kind).validate_python(wanted)

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from movierec_serving.bundle.documents import Document, Strict
+from movierec_serving.bundle.ranking import Ranking
 
 FILE = "experiment"  # in the store
 BUCKETS = 10_000  # users are drawn into; a share is a number of them
@@ -19,10 +20,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class Arm(Strict):
-    """A policy under experiment: production's, popular movies, or a version of its own."""
+    """A policy under experiment: production's, popular movies, or a version of its own.
+
+    `ranking` is how its lists are made, where that is otherwise than its version was published.
+    """
 
     name: Name
     version: PositiveInt | None = None
+    ranking: Ranking | None = None
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
@@ -30,6 +35,8 @@ class Arm(Strict):
             raise ValueError(
                 f"{self.name}: every arm but {PRODUCTION} and {POPULAR} has a version of its own"
             )
+        if self.ranking is not None and self.version is None:
+            raise ValueError(f"{self.name}: a ranking is of an arm with a version of its own")
         return self
 
 

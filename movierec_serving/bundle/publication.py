@@ -6,8 +6,8 @@ The catalogue is here and not in the bundle, since a corrected title must not ma
 
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,7 +24,7 @@ from movierec_serving.bundle.catalogue_writer import catalogue_of
 from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.manifest import MANIFEST
 from movierec_serving.bundle.orders import Orders
-from movierec_serving.bundle.ranking import Ranker, Ranking
+from movierec_serving.bundle.ranking import Lists, Ranker, Ranking
 from movierec_serving.errors import BundleError
 
 PUBLICATION = "publication.json"
@@ -79,6 +79,7 @@ class PublishedModel:
     ranking: Ranking
     top_items: NDArray[np.int32] = field(repr=False)
     top_scores: NDArray[np.float32] = field(repr=False)
+    reranked: bool = field(default=False, kw_only=True)
 
     @classmethod
     def open(cls, store: Path | str, version: int, *, verify: bool = False) -> "PublishedModel":
@@ -101,11 +102,23 @@ class PublishedModel:
         }
         lists = {name: arrays.pop(name) for name in LISTS}
         known = Catalogue.of(bundle.item_ids, document.genres, document.columns, arrays)
-        model = cls(version, bundle, known, document.ranking, **lists)
+        model = cls(
+            version, bundle, known, document.ranking, lists["top_items"], lists["top_scores"]
+        )
         model._check_shapes(where)
         if verify:
             model._check_values(where)
         return model
+
+    def ranked_by(self, ranking: Ranking) -> "PublishedModel":
+        """This model with lists made otherwise, as they are asked for: it has none ready."""
+        return self if ranking == self.ranking else replace(self, ranking=ranking, reranked=True)
+
+    def heads(self, rows: Sequence[int]) -> Lists:
+        """The first 100 places of users' lists."""
+        if self.reranked:
+            return self.ranker.of_users(rows, TOP_N)
+        return self.top_items[rows], self.top_scores[rows]
 
     @property
     def data_until(self) -> str:

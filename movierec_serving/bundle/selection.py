@@ -49,7 +49,9 @@ def for_users(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[R
 
     First the user's published list, then, by score alone, what it does not have.
     """
-    lists = {row: _listed(model, row, part) for row in rows}
+    items, scores = model.heads(rows)
+    heads = zip(rows, items, scores, strict=True)
+    lists = {row: _listed(own, its, part) for row, own, its in heads}
     missing = [row for row, ranked in lists.items() if ranked is None]
     if missing:
         lists.update(zip(missing, _beyond(model, missing, part), strict=True))
@@ -163,9 +165,8 @@ def _support(bundle: Bundle) -> NDArray[np.float32]:
     return np.asarray(likes / (likes + SIMILAR_PRIOR), np.float32)
 
 
-def _listed(model: PublishedModel, row: int, part: Slice) -> Ranked | None:
-    """From the user's list; None if the answer may go on beyond its end."""
-    items, scores = model.top_items[row], model.top_scores[row]
+def _listed(items: NDArray[np.int32], scores: NDArray[np.float32], part: Slice) -> Ranked | None:
+    """From the beginning of a user's list; None if the answer may go on beyond its end."""
     wanted, may_go_on = slice(part.offset, part.end), items[-1] >= 0
     if may_go_on and part.end > len(items):
         return None
@@ -180,7 +181,7 @@ def _listed(model: PublishedModel, row: int, part: Slice) -> Ranked | None:
 
 def _beyond(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[Ranked]:
     """The users' lists, and what comes after them."""
-    heads, scores = model.top_items[rows], model.top_scores[rows]
+    heads, scores = model.heads(rows)
     shown = [
         _kept(own, its, part.left_out)
         for own, its in zip(heads, scores.astype(np.float64), strict=True)

@@ -89,6 +89,8 @@ class Arms:
         if arm.version and model is None:
             metrics.count_arm_failure(arm.name)
             return InArm(arm.name, failed=True)
+        if model is not None and arm.ranking is not None:
+            model = model.ranked_by(arm.ranking)
         self._sound[arm.name] = sound = InArm(arm.name, model, popular=arm.name == POPULAR)
         return sound
 

@@ -15,7 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
+from movierec_serving.bundle import Ranking
 from movierec_serving.bundle.experiment import Arm, Experiment
+from movierec_serving.bundle.ranking import Ranker
 from movierec_serving.events.shown import ShownLog, days_shown, read_shown
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.schemas.requests import Options
@@ -59,6 +61,32 @@ def answer(holder: ModelHolder, user: str, **options: Any) -> dict[str, Any]:
         Recommender(holder, Options(n=5, **options)).for_user(user).body
     )
     return content
+
+
+def test_an_arm_may_make_its_lists_otherwise_from_the_version_that_is_production(
+    holder: ModelHolder,
+) -> None:
+    less_popular = Arm(name="tail", version=3, ranking=Ranking(popularity_correction=0.9))
+    pair = (Arm(name="production"), less_popular)
+    shares = {"production": 0.3, "tail": 0.7}
+    holder.arms.follow(Experiment.of("tail", "salt of a test", pair, shares))
+    published = holder.current()
+    whole = Ranker(
+        published.bundle,
+        less_popular.ranking,
+        published.catalogue.item_genres,
+        published.catalogue.withdrawn,
+    )
+    differ = 0
+    for row in range(len(published.bundle.user_ids)):
+        user = published.bundle.user_id(row)
+        got = answer(holder, user)
+        usual, otherwise = published.top_items[row][:5], whole.of_users([row], 5)[0][0]
+        items = otherwise if got["arm"] == "tail" else usual
+        expected = [published.bundle.item_id(item) for item in items[items >= 0].tolist()]
+        assert [item["movie_id"] for item in got["items"]] == expected
+        differ += got["arm"] == "tail" and not np.array_equal(usual, otherwise)
+    assert differ > 2
 
 
 def test_arms_have_their_shares_and_have_nothing_to_do_with_another_experiment() -> None:

@@ -14,7 +14,7 @@ from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.warehouse.experiments import Trial
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.training.day_model import DayModel
-from movierec_serving.bundle import Bundle, Movie
+from movierec_serving.bundle import Bundle
 from movierec_serving.bundle.experiment import POPULAR, PRODUCTION, Experiment
 
 
@@ -46,10 +46,7 @@ class ArmStores:
 
     def publish(self, arms: Iterable[str], tags: Mapping[str, str]) -> dict[str, int]:
         """Put the newest model of each arm where endpoints find it; its version by arm."""
-        movies = {
-            key: Movie(key, title, tuple(all_)) for key, title, all_ in self.warehouse.movies()
-        }
-        versions = {}
+        movies, versions = self.warehouse.catalogue(), {}
         for arm in arms:
             if arm not in (PRODUCTION, POPULAR):
                 _, version = self.newest(arm, tags)

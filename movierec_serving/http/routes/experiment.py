@@ -71,8 +71,5 @@ def described(experiment: Experiment | None) -> dict[str, Any] | None:
     """Describe an experiment as answers do: the arms with their shares and versions."""
     if experiment is None:
         return None
-    arms = [
-        {"name": arm.name, "version": arm.version, "share": experiment.shares[arm.name]}
-        for arm in experiment.arms
-    ]
+    arms = [{**arm.model_dump(), "share": experiment.shares[arm.name]} for arm in experiment.arms]
     return {"name": experiment.name, "arms": arms}

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from movierec_serving.bundle.experiment import BUCKETS
+from movierec_serving.bundle.ranking import Ranking
 from movierec_serving.http.schemas.ids import MAX_VERSION
 
 
@@ -16,6 +17,9 @@ class ArmInfo(BaseModel):
     )
     version: int | None = Field(
         None, ge=1, le=MAX_VERSION, description="null for production and popular", examples=[15]
+    )
+    ranking: Ranking | None = Field(
+        None, description="how its lists are made; null: as its version was published"
     )
 
 
