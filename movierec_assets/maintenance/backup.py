@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -75,7 +75,7 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
         secrets: also the token and whatever else .env holds.
 
     Raises:
-        BackupError: the file exists already, or has another suffix.
+        BackupError: the file exists already, has another suffix, or lies in the warehouse.
         InUseError: another backup, prune, forget or recovery is under way.
     """
     mode = MODES.get(file.suffix)
@@ -84,23 +84,28 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
     if file.exists():
         raise BackupError(f"{file} is there already: a backup overwrites nothing")
     warehouse = platform.settings.warehouse
+    if file.resolve().is_relative_to(warehouse.resolve()):
+        raise BackupError(f"{file} would be part of the next backup: write it outside {warehouse}")
     manifest = Manifest(datetime.now(UTC).isoformat(timespec="seconds"), RELEASE, secrets)
-    fresh = file.with_name(f".{file.name}.part")
-    with (
-        maintenance(warehouse),
-        tempfile.TemporaryDirectory(prefix=".movierec-backup-", dir=file.parent) as staging,
-    ):
-        fresh.unlink(missing_ok=True)  # of one that was killed
+    fresh, staging = (file.with_name(f".{file.name}.{what}") for what in ("part", "databases"))
+    with maintenance(warehouse):
         try:
+            _clear(fresh, staging)  # of one that was killed
+            staging.mkdir(mode=0o700)
             with open(fresh, "xb", opener=_for_its_owner) as written:
                 with tarfile.open(fileobj=written, mode=mode, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
-                    _fill(tar, manifest, platform, Path(staging), secrets=secrets)
+                    _fill(tar, manifest, platform, staging, secrets=secrets)
                 written.flush()
                 os.fsync(written.fileno())
             os.link(fresh, file)  # fails where another backup was faster; a rename would replace it
         finally:
-            fresh.unlink(missing_ok=True)
+            _clear(fresh, staging)
     return manifest
+
+
+def _clear(fresh: Path, staging: Path) -> None:
+    fresh.unlink(missing_ok=True)
+    shutil.rmtree(staging, ignore_errors=True)
 
 
 def _for_its_owner(path: str, flags: int) -> int:

@@ -31,7 +31,7 @@ def restore(file: Path, home: Path) -> int:
 
     Everything is unpacked beside and checked against the manifest, then takes its place in one
     step: a kill leaves `home` as it was, and at most a folder `.tmp-warehouse-…` that the next call
-    sweeps.
+    removes. Only one may restore into a home at a time.
 
     Returns:
         How many files there are.
@@ -45,6 +45,8 @@ def restore(file: Path, home: Path) -> int:
     if held is not None:
         raise BackupError(f"{warehouse / held} holds data: restore into an empty home (--to)")
     home.mkdir(parents=True, exist_ok=True)
+    for left in home.glob(".tmp-warehouse-*"):  # by one that was killed: all that anybody rated
+        shutil.rmtree(left)
     with staged_directory(warehouse) as staged:
         try:
             with tarfile.open(file, "r:*") as tar:

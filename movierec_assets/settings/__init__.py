@@ -171,8 +171,8 @@ class Settings(
     @field_validator("reload_token")
     @classmethod
     def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not re.fullmatch("[!-~]+", value.get_secret_value()):
-            raise ValueError("a header carries letters, digits and signs of ASCII alone")
+        if value and not re.fullmatch("[!-~]([ -~]*[!-~])?", value.get_secret_value()):
+            raise ValueError("a header carries ASCII alone, and no blanks at an end")
         return value
 
     @field_validator("webhook", "events_url")

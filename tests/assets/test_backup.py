@@ -35,7 +35,7 @@ def archive(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backup") / "copied"
     whole.copy(folder)
     (folder / ".env").write_text(
-        f"MOVIEREC_RELOAD_TOKEN='never-in-a-backup'\nMOVIEREC_WEBHOOK='never-in-a-backup'\n{ENV}"
+        f"MOVIEREC_RELOAD_TOKEN='never-in-a-backup'\nMOVIEREC_WEBHOOK='http://never-in-a-backup'\n{ENV}"
     )
     file = folder.with_name("home.tar.gz")
     with pytest.MonkeyPatch.context() as monkeypatch, opened(folder, monkeypatch) as platform:
@@ -132,6 +132,7 @@ def test_a_killed_restore_leaves_the_home_empty_and_the_next_one_succeeds(
     assert not (home / "warehouse").exists()
     assert restore(archive, home) > 20
     assert (home / "warehouse" / "movierec.duckdb").is_file()
+    assert list(home.glob(".tmp-*")) == []
 
 
 def test_a_backup_beside_writers_holds_what_its_databases_name(
@@ -161,3 +162,17 @@ def test_a_backup_overwrites_nothing(whole: Home, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["backup", str(tmp_path / "a.tar")]).exit_code == 1
     assert CliRunner().invoke(app, ["backup", str(tmp_path / "a.zip")]).exit_code == 1
     assert (tmp_path / "a.tar").read_text() == "mine"
+
+
+def test_a_backup_leaves_nothing_but_itself_and_is_no_part_of_the_next_one(
+    whole: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    whole.copy(home)
+    (outside / ".a.tar.databases").mkdir(parents=True)  # of one that was killed
+    (outside / ".a.tar.databases" / "movierec.duckdb").write_text("what people rated")
+    with opened(home, monkeypatch) as platform:
+        back_up(platform.wired, outside / "a.tar")
+        assert [path.name for path in outside.iterdir()] == ["a.tar"]
+        with pytest.raises(BackupError, match="part of the next backup"):
+            back_up(platform.wired, home / "warehouse" / "a.tar")
