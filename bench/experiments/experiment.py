@@ -5,6 +5,7 @@ there; and whether anybody changes arm while processes are killed and versions r
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ def main() -> bool:
     """All parts; whether every goal is met."""
     planned = _planned()
     met = [_alike(planned), *_planted(planned), *_mismatched()]
+    _interleaved()
     with tempfile.TemporaryDirectory(prefix="movierec-experiment-") as folder:
         met += _disturbed(Path(folder))
     return all(met)
@@ -118,6 +120,37 @@ def _mismatched() -> list[bool]:
         goal("mismatch_found", rates[0.52], 0.95, at_most=False),
         goal("mismatch_wrongly", rates[0.5], 0.01),
     ]
+
+
+def _interleaved() -> None:
+    """How many people one look needs for a power of 0.8, when arms split people and lists."""
+
+    def split(seed: int, *, cuped: bool) -> float:
+        random = np.random.default_rng(seed)
+        world = World.of(PEOPLE, random)
+        before = world.days(BEFORE, random) if cuped else None
+        arm = random.random(PEOPLE) < 0.5
+        history = world.days(DAYS, random, arm, EFFECT)
+        control, other = (until(history, DAYS, some, before) for some in (~arm, arm))
+        compared = difference(control, other, ConfidenceSequence(1e4))
+        return compared.estimate / compared.error if compared is not None else 0.0
+
+    def drafted(seed: int, *, common: float) -> float:
+        random = np.random.default_rng(seed)
+        credit = World.of(PEOPLE, random).interleaved(DAYS, random, EFFECT, common)
+        return float(credit.mean() / (credit.std(ddof=1) / len(credit) ** 0.5))
+
+    print(f"\n{EFFECT:.0%} more, people for a power of 0.8 at one look after {DAYS} days:\n")
+    print("| | people |\n|---|---|")
+    for name, standardised in (
+        ("split by person", partial(split, cuped=False)),
+        ("split by person, CUPED", partial(split, cuped=True)),
+        ("interleaved, no movie in both rankings", partial(drafted, common=0.0)),
+        ("interleaved, half of the movies in both", partial(drafted, common=0.5)),
+    ):
+        mean = np.mean([standardised(seed) for seed in range(WORLDS // 2)])
+        print(f"| {name} | {PEOPLE * ((1.96 + 0.8416) / mean) ** 2:,.0f} |")
+    print()
 
 
 def _disturbed(home: Path) -> list[bool]:

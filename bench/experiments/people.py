@@ -42,6 +42,25 @@ class World:
         gains = shown & (random.random(shape) < taste[:, None])
         return History(gains.astype(float), shown.astype(float))
 
+    def interleaved(
+        self, days: int, random: np.random.Generator, effect: float, common: float
+    ) -> NDArray[np.int64]:
+        """(V,) of each who came: movies taken up from the other ranking's side of a list, less
+        those of production's.
+
+        Both rankings draft each list in turn (Radlinski et al. 2008, "How Does Clickthrough Data
+        Reflect Retrieval Quality?"). What both would show says nothing, so all of the effect is in
+        the rest of the movies.
+        """
+        shape = len(self.visits), days
+        shown = random.random(shape) < self.visits[:, None]
+        taste = np.minimum(self.taste * (1 + effect / 2), 1.0)
+        telling = (random.random(shape) < taste[:, None]) & (random.random(shape) > common)
+        better = 1 + effect / (1 - common)
+        theirs = random.random(shape) < better / (1 + better)
+        credit = np.where(theirs, 1, -1) * (shown & telling)
+        return np.asarray(credit.sum(axis=1)[shown.any(axis=1)])
+
 
 def until(history: History, day: int, some: NDArray[np.bool_], before: History | None) -> Users:
     """Those of `some` who came in the first `day` days, with what they did then and before."""
