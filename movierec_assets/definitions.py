@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from movierec_assets.defs import (
+    arms,
     automation,
     deployment,
     events,
@@ -58,7 +59,7 @@ def assemble(platform: Platform) -> dg.Definitions:
             deployment.served_model,
             prequential.prequential_evaluation,
             recommendations.recommendation_log,
-            experiments.experiment_arms([model_key(arm) for arm in platform.settings.arms]),
+            arms.experiment_arms([model_key(arm) for arm in platform.settings.arms]),
             results.experiment_results,
             tuning.tuned_parameters(served),
         ],

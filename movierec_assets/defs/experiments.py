@@ -1,25 +1,21 @@
-"""Experiments, from their start to their conclusion: what a person asks for, and the arms of a day.
+"""Experiments, from their start to their conclusion, as a person asks for them.
 
-What a day says of one is `monitoring/experiments.py`'s.
+The arms of a day are `arms.py`'s, what a day says of one is `monitoring/experiments.py`'s.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
 from movierec_assets.defs.shared.actions import actions_since
 from movierec_assets.defs.shared.arms import ArmStores
 from movierec_assets.defs.shared.challengers import Gate
-from movierec_assets.defs.shared.days import Results, each_day
-from movierec_assets.defs.shared.header import OWNERS, POOL, daily_asset
-from movierec_assets.defs.shared.keys import GATE_VERDICT
-from movierec_assets.defs.shared.metadata import Metadata, table
+from movierec_assets.defs.shared.header import OWNERS, POOL
+from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.production import reconcile_production
-from movierec_assets.errors import NotReadyError
 from movierec_assets.monitoring.experiments import history, wrong_metric, wrong_shares
 from movierec_assets.monitoring.outcomes import K
 from movierec_assets.monitoring.power import Plan, plan
@@ -28,12 +24,11 @@ from movierec_assets.resources.warehouse.experiments import Trial
 from movierec_assets.settings import Settings
 from movierec_assets.settings.training import OF_LISTS
 from movierec_assets.training.trainers import TRAINERS
-from movierec_serving.bundle import BundleError, Ranking
+from movierec_serving.bundle import Ranking
 from movierec_serving.bundle.experiment import POPULAR, PRODUCTION, Arm, Experiment
 
 PAST_DAYS = 28  # of the log, that a plan is made from
 UNPLANNED = 10_000.0  # information of an error of 0.01, where nothing is known
-NONE = "no experiment is under way"
 
 
 class Start(dg.Config):
@@ -70,7 +65,7 @@ class Conclude(dg.Config):
 def start(context: dg.OpExecutionContext, config: Start) -> None:
     """Plan from the log, publish the arms, and let the endpoints follow."""
     platform: Platform = context.resources.platform
-    stores = stores_of(platform, context.resources.mlflow)
+    stores = ArmStores.of(platform, context.resources.mlflow)
     day = config.day or datetime.now(UTC).date().isoformat()
     trials = {trial.name: trial for trial in platform.warehouse.trials()}
     running = next((trial for trial in trials.values() if trial.ended is None), None)
@@ -118,14 +113,14 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
 def stop(context: dg.OpExecutionContext, config: End) -> None:
     """Everybody is answered by production again."""
     platform: Platform = context.resources.platform
-    _end(platform, stores_of(platform, context.resources.mlflow), f"stopped: {config.reason}")
+    _end(platform, ArmStores.of(platform, context.resources.mlflow), f"stopped: {config.reason}")
 
 
 @dg.op(pool=POOL, required_resource_keys={"platform", "mlflow"})
 def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
     """Judge the winner's newest model; if the gate passes it, its parameters are production's."""
     platform: Platform = context.resources.platform
-    stores = stores_of(platform, context.resources.mlflow)
+    stores = ArmStores.of(platform, context.resources.mlflow)
     settings, warehouse = platform.settings, platform.warehouse
     trial = _under_way(platform)
     if config.winner not in {arm.name for arm in trial.experiment.arms}:
@@ -134,20 +129,8 @@ def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
     if config.winner == PRODUCTION:
         _end(platform, stores, said)
         return
-    own = settings.of_arm(config.winner)
-    if config.winner == POPULAR or own.model != settings.model:
-        raise dg.Failure(
-            f"nothing was changed: production is of the family {settings.model}, and a policy of "
-            f"another one becomes its own by MOVIEREC_MODEL; then each day's gate judges it",
-            allow_retries=False,
-        )
-    if (ranking := _ranking(settings, config.winner)) is not None:
-        lines = [f"MOVIEREC_{name.upper()}={value:g}" for name, value in ranking]
-        raise dg.Failure(
-            f"nothing was changed: how lists are made is a setting: {' and '.join(lines)}, from "
-            "the next published version on",
-            allow_retries=False,
-        )
+    if (why := _cannot_win(settings, config.winner)) is not None:
+        raise dg.Failure(f"nothing was changed: {why}", allow_retries=False)
     model, version = stores.newest(config.winner, _tags(context.run_id))
     gate = Gate(settings, stores.bundles, stores.registry, warehouse)
     verdict = gate.verdict(model, version, stores.registry.versions(), warehouse.model)
@@ -158,7 +141,7 @@ def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
             f"{verdict.reason}",
             allow_retries=False,
         )
-    trainer = TRAINERS[settings.model]
+    trainer, own = TRAINERS[settings.model], settings.of_arm(config.winner)
     base, wanted = trainer.parameters(settings), trainer.parameters(own)
     day = replace(model, arm=settings.model)
     warehouse.record_tuned(day, version.number, base, wanted, verdict.decision)
@@ -167,61 +150,20 @@ def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
     _end(platform, stores, said)
 
 
-def experiment_arms(models: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
-    """The asset, for arms whose models are `models`."""
-    make = daily_asset(
-        name="experiment_arms", deps=[*models, GATE_VERDICT], kinds={"mlflow", "litserve"}
-    )
-    return make(_renew_arms)
-
-
-def _renew_arms(
-    context: dg.AssetExecutionContext,
-    platform: dg.ResourceParam[Platform],
-    mlflow: dg.ResourceParam[Any],
-) -> Results:
-    """The newest model of each arm of the experiment under way, served as fresh as production.
-
-    Registered and published, not judged: an arm is on trial, and no arm's version is ever
-    production without the gate. A version that an endpoint refuses leaves the one before it.
-    """
-    stores = stores_of(platform, mlflow)
-    metadata: dict[str, Metadata] = {}
-
-    def renew(day: str) -> None:
-        trial = platform.warehouse.running()
-        if trial is None or day != context.partition_keys[-1]:
-            metadata[day] = {
-                "note": NONE if trial is None else "the last day of the run has the arms"
-            }
-            return
-        try:
-            renewed = stores.renewed(trial, _tags(context.run.run_id))
-            platform.warehouse.record_trial(renewed)
-            stores.carry_out(renewed.experiment)
-        except (NotReadyError, BundleError, dg.Failure) as error:
-            # A failure would keep the stages after this one from the day.
-            said = f"the arms of {trial.name} are not all renewed: {error}"
-            context.log.error(said)
-            platform.notifier.send(said)
-            metadata[day] = {"experiment": trial.name, "note": said}
-            return
-        shares = renewed.experiment.shares
-        rows = [(arm.name, shares[arm.name], arm.version or 0) for arm in renewed.experiment.arms]
-        metadata[day] = {"experiment": trial.name, "arms": table(("arm", "share", "version"), rows)}
-
-    yield from each_day(context, renew, lambda days: {day: metadata[day] for day in days})
-
-
-def stores_of(platform: Platform, mlflow: Any) -> ArmStores:
-    return ArmStores(
-        platform.warehouse,
-        platform.bundle_store,
-        platform.published_models,
-        platform.model_registry,
-        platform.serving_client,
-        mlflow,
-    )
+def _cannot_win(settings: Settings, winner: str) -> str | None:
+    """Why no job makes a policy production's, and what does; None where one can."""
+    if winner == POPULAR or settings.of_arm(winner).model != settings.model:
+        return (
+            f"production is of the family {settings.model}, and a policy of another one becomes "
+            "its own by MOVIEREC_MODEL; then each day's gate judges it"
+        )
+    if (ranking := _ranking(settings, winner)) is not None:
+        lines = [f"MOVIEREC_{name.upper()}={value:g}" for name, value in ranking]
+        return (
+            f"how lists are made is a setting: {' and '.join(lines)}, from the next published "
+            "version on"
+        )
+    return None
 
 
 def _changed(trial: Trial, config: Start) -> str | None:
@@ -282,7 +224,7 @@ def _described(planned: Plan | None, config: Start) -> Metadata:
 def _under_way(platform: Platform) -> Trial:
     trial = platform.warehouse.running()
     if trial is None:
-        raise dg.Failure(NONE, allow_retries=False)
+        raise dg.Failure("no experiment is under way", allow_retries=False)
     return trial
 
 

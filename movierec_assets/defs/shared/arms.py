@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 
 from movierec_assets.defs.shared.challengers import register_version
 from movierec_assets.errors import EndpointError, NotReadyError
+from movierec_assets.platform import Platform
 from movierec_assets.ports import Bundles, PublishedModels, Registry
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.serving_client import ServingClient
@@ -28,6 +29,17 @@ class ArmStores:
     registry: Registry
     client: ServingClient
     mlflow: Any
+
+    @classmethod
+    def of(cls, platform: Platform, mlflow: Any) -> Self:
+        return cls(
+            platform.warehouse,
+            platform.bundle_store,
+            platform.published_models,
+            platform.model_registry,
+            platform.serving_client,
+            mlflow,
+        )
 
     def newest(self, arm: str, tags: Mapping[str, str]) -> tuple[DayModel, Version]:
         """The newest model of an arm, registered; nothing of it is judged.
