@@ -38,7 +38,7 @@ app.command("forget")(forget_command)
 
 
 def main() -> None:
-    """The commands; a setting that is wrong is named, without a traceback."""
+    """The commands; a wrong setting or a file that cannot be used is named, without a traceback."""
     os.environ.update({**MLFLOW_SETTINGS, **os.environ})  # read once, by MLflow's import
     try:
         app()
@@ -52,6 +52,9 @@ def main() -> None:
             names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
             typer.echo(": ".join(["settings", *names, problem["msg"]]), err=True)
         raise SystemExit(2) from None
+    except OSError as error:  # another user's home, a full disk: it names the file
+        typer.echo(f"movierec: {error}", err=True)
+        raise SystemExit(1) from None
 
 
 @app.command("setup")

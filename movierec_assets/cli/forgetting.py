@@ -87,6 +87,8 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     # What the runs above have logged cannot name the user; what was open meanwhile might.
     scrub_databases(platform, journal)
     scrub_files(platform, journal)
+    if not journal.days:
+        say("no delivered file had this id: is it written as the files have it?")
     left = list(left_in(warehouse, Traces(journal.user_id)))
     for file in left[:SHOWN]:
         say(f"the id may still be in {file}: look at it, and remove the file or the line")

@@ -103,6 +103,19 @@ def test_a_wrong_setting_is_named(
     assert said.startswith(f"settings: {cause}")
 
 
+def test_a_file_that_cannot_be_used_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / ".env").mkdir()
+    monkeypatch.setattr("sys.argv", ["movierec", "setup"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("movierec: [Errno ")
+    assert str(home / ".env") in said
+
+
 @pytest.mark.parametrize("file", ["ratings", "movies"])
 def test_the_demo_touches_no_data_that_is_not_its_own(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, file: str

@@ -129,6 +129,8 @@ def test_nothing_of_a_forgotten_user_is_left_and_the_others_are_served(
         assert done.exit_code == 0, done.output
         assert USER not in done.output
         check_forgotten(platform)
+        again = forget(USER, "--reason", "asked by mail").output
+        assert ("no delivered file had this id" in done.output, "no delivered" in again) == (0, 1)
         after = dict(
             platform.query("SELECT user_id, count(*) FROM validated_ratings GROUP BY user_id")
         )
