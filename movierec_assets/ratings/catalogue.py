@@ -37,6 +37,8 @@ def parse_movies(content: bytes, name: str) -> pd.DataFrame:
     rows = records(content, name)
     line, header = next(rows)
     check_columns(header, MOVIE_COLUMNS, name, line, ignore_others=True, separator=",")
+    if twice := sorted({column for column in header if header.count(column) > 1}):
+        raise ChunkError(name, f"columns: repeated {', '.join(map(repr, twice))}", line)
     first_seen: dict[str, int] = {}
     movies: list[dict[str, object]] = []
     for line, fields in rows:

@@ -93,8 +93,11 @@ def test_folders_and_dead_links_are_no_chunks(landing, ratings):
     (ratings / "2020-01-04.csv").symlink_to("x" * 250 + "/" + "y" * 300)  # a name too long
     assert landing.days() == []
     assert landing.fingerprints() == {}
+    assert [said.partition(":")[0] for said in landing.odd_names()] == [
+        f"2020-01-0{day}.csv is not read, it is no file" for day in (1, 2, 3, 4)
+    ]
     for day in ("2020-01-01", "2020-01-02", "2020-01-03"):
-        with pytest.raises(MissingChunkError):
+        with pytest.raises(MissingChunkError, match="is no file"):
             landing.find(day)
 
 

@@ -19,6 +19,7 @@ _NEARLY = re.compile(  # 2026-1-5.csv, 2026_01_05.csv, 20260105.CSV, 2026-02-30.
     r"([0-9]{4})[-_. ]?([0-9]{1,2})[-_. ]?([0-9]{1,2})(\.(?:csv|jsonl|parquet)(?:\.gz)?)",
     re.IGNORECASE | re.ASCII,
 )
+NO_FILE = "is no file: a folder, a pipe or a link to nothing"
 _SOURCE = re.compile(r"(?!movies$)[a-z0-9][a-z0-9_-]{0,63}")  # a folder's name
 
 
@@ -75,14 +76,17 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def odd_names(self) -> list[str]:
-        """Say of each file whose name is nearly a day's what it should be called, if it is one; and
-        of each folder with days that no source declares.
+        """Say of each file whose name is nearly a day's what it should be called, if it is one; of
+        what is named as a day and is no file; and of each folder with days that no source declares.
         """
         odd = []
         for source in self.sources():
-            for path in sorted(_files(self._folder(source))):
+            chunks = {path for _, path in self._chunks(source)}
+            for path in sorted({*_files(self._folder(source))} - chunks):
                 near = _NEARLY.fullmatch(path.name)
-                if near and _day_of(path.name) is None:
+                if _day_of(path.name):
+                    odd.append(f"{path.name} is not read, it {NO_FILE}")
+                elif near:
                     year, month, day, suffix = near.groups()
                     meant = f"{year}-{month:0>2}-{day:0>2}"
                     hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day."
@@ -123,6 +127,9 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         expected = [self._folder(source) / f"{day}{suffix}" for suffix in SUFFIXES]
         files = [path for path in expected if path.is_file()]
         if not files:
+            for path in expected:
+                if os.path.lexists(path):
+                    raise MissingChunkError(f"no ratings of {day}: {path} {NO_FILE}")
             raise MissingChunkError(
                 f"no ratings of {day}: expected {expected[0]} or {day}.parquet "
                 f"({', '.join(SUFFIXES)} are read)"
