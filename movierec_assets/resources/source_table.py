@@ -49,22 +49,28 @@ class SourceTable:
         return int(self._connection.execute(counted).scalar_one())
 
     def rows(self, since: Mark | None) -> Iterator[Row]:
-        """The rows from a watermark on, it included, in its order."""
+        """The rows from a watermark on, it included, in its order; TableError where one holds a
+        value that cannot be read.
+        """
         asked = sa.select(self._mark, *self._columns.values()).order_by(self._mark)
         asked = asked.where(self._mark.is_not(None) if since is None else self._mark >= since)
         names = list(self._columns)
         streamed = self._connection.execution_options(stream_results=True, yield_per=AT_ONCE)
-        for mark, *values in streamed.execute(asked):
-            texts = dict(zip(names, values, strict=True))
-            yield Row(
-                self._as_mark(mark),
-                (
-                    _text(texts["user_id"]),
-                    _text(texts["movie_id"]),
-                    _text(texts.get("rating"), whole=False),
-                    _time(texts["timestamp"], self._declared),
-                ),
-            )
+        mark: object = "the first" if since is None else since
+        try:
+            for mark, *values in streamed.execute(asked):
+                texts = dict(zip(names, values, strict=True))
+                yield Row(
+                    self._as_mark(mark),
+                    (
+                        _text(texts["user_id"]),
+                        _text(texts["movie_id"]),
+                        _text(texts.get("rating"), whole=False),
+                        _time(texts["timestamp"], self._declared),
+                    ),
+                )
+        except ValueError as error:  # of a driver: a year that Python does not have
+            raise TableError(f"a row after {self._called} {mark} is unreadable: {error}") from error
 
     def _as_mark(self, value: object) -> Mark:
         if isinstance(value, Decimal) and value == value.to_integral_value():

@@ -17,13 +17,23 @@ import numpy as np
 import pandas as pd
 
 from movierec_assets.errors import TableError
-from movierec_assets.ratings.cutting import Row, below, cut, days_of, ended_day, not_taken
+from movierec_assets.ratings.cutting import (
+    Mark,
+    Row,
+    below,
+    cut,
+    days_of,
+    ended_day,
+    not_taken,
+    place,
+)
 from movierec_assets.ratings.declaration import Declaration, Table
 from movierec_assets.ratings.meaning import seconds_of
 from movierec_assets.resources.source_table import SourceTable, opened
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.stores.taken_rows import TakenRows
 
+AHEAD = timedelta(days=1)  # for clocks that differ, and times without a zone
 MOST_ROWS, MOST_DAYS = 100_000, 400  # at once: Dagster ends a sensor's tick after 60 s
 
 
@@ -85,6 +95,7 @@ def bring(
     with TakenRows.open(state) as kept:
         days = _deliver(source, declared, kept, landing_zone)  # what a kill left
         with opened(source, declared) as rows:
+            _check_newest(rows.newest(), table, now)
             taken = take(rows, kept, declared, table, most_rows)
             unmarked = rows.without_mark()
         all_read = taken < most_rows
@@ -95,6 +106,15 @@ def bring(
             kept.decide(due)
             days += _deliver(source, declared, kept, landing_zone)
     return Brought(taken, tuple(days), unmarked, all_read)
+
+
+def _check_newest(newest: Mark | None, table: Table, now: datetime) -> None:
+    """That no row is ahead of our clock: what is written after it would be below what was read."""
+    if isinstance(newest, datetime) and place(newest) > place(now + AHEAD):
+        raise TableError(
+            f"the newest {table.watermark} is {newest}, in the future: correct that row, or "
+            "declare a view without it. Nothing is read until then"
+        )
 
 
 def take(rows: SourceTable, kept: TakenRows, declared: Declaration, table: Table, most: int) -> int:

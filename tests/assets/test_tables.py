@@ -274,6 +274,24 @@ def test_a_table_that_begins_anew_is_named(db: Shop) -> None:
         db.bring(hours(0))
 
 
+def test_a_row_that_would_hide_others_is_named_before_it_is_read(db: Shop) -> None:
+    """A watermark in the future, below which nothing new would be seen; a time without a year."""
+    declared, row = shop("written"), "INSERT INTO grades VALUES (2, '{}', 'c', 'odd', 7.5, '{}')"
+    for written, rated, cause in (
+        ("9999-12-31 23:59:59.000000", "2026-03-02 00:00:00.000000", "in the future: correct that"),
+        ("2026-03-02 17:00:00.000000", "0044-03-15 BC", "a row after grades.written .* unreadable"),
+    ):
+        with db.engine.begin() as connection:
+            connection.execute(db.table.delete())
+            connection.exec_driver_sql(row.format(written, rated))
+        with pytest.raises(TableError, match=cause):
+            db.bring(hours(13), declared)
+    with db.engine.begin() as connection:
+        connection.execute(db.table.delete())
+    db.write((3, hours(0)))
+    assert db.bring(hours(13), declared).taken == 1
+
+
 def test_what_cannot_be_read_is_named_without_the_url(
     db: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
