@@ -25,6 +25,7 @@ from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.manifest import MANIFEST
 from movierec_serving.bundle.orders import Orders
 from movierec_serving.bundle.ranking import Lists, Ranker, Ranking
+from movierec_serving.bundle.unrated import Unrated
 from movierec_serving.errors import BundleError
 
 PUBLICATION = "publication.json"
@@ -138,6 +139,14 @@ class PublishedModel:
     def orders(self) -> Orders:
         """The lists that are the same for everybody."""
         return Orders(self.bundle, self.catalogue)
+
+    @cached_property
+    def unrated(self) -> Unrated | None:
+        """Vectors of the movies that nobody has rated; None where a vector is as long as the
+        catalogue, which nothing can be said from.
+        """
+        items, length = self.bundle.item_vectors.shape
+        return Unrated(self.bundle, self.catalogue) if length < items else None
 
     def card(self, row: int) -> dict[str, Any]:
         """A movie as answers show it; made once, since answers are mostly of the same few."""

@@ -1,7 +1,7 @@
 """Which items a request gets: from the published lists where they can answer, else from the one
 kernel.
 
-Which movies a request leaves out is `filters.py`'s.
+Which movies a request leaves out is `filters.py`'s; lists by likeness are `likeness.py`'s.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.evidence import Evidence
 from movierec_serving.bundle.filters import Mask
 from movierec_serving.bundle.publication import TOP_N, PublishedModel
 
-SIMILAR_PRIOR = 2  # likes at which an item counts half as similar as it looks
 Ranked = list[tuple[int, float]]  # movie rows with scores, best first
 Seen = Sequence[NDArray[np.integer]]  # of each user the item rows to leave out
 
@@ -120,49 +118,12 @@ def latest(model: PublishedModel, by: str, part: Slice) -> Ranked:
     return _in_order(*model.orders.latest(by), part)
 
 
-def similar(model: PublishedModel, item: int, part: Slice) -> Ranked:
-    """Other items by (1 + cosine of the vectors) / 2 x L / (L + 2), L the people who liked one.
-
-    A cosine knows no support: an item that one person rated once would stand before all others. An
-    item of zeros, or that nobody liked, is similar to none.
-    """
-    bundle = model.bundle
-    scores = (1 + _cosines(bundle, item)) / 2 * _support(bundle)
-    scores[(scores <= 0) | (bundle.item_lengths == 0)] = -np.inf
-    scores[item] = -np.inf
-    return _by_score(scores, part.out_of(model), part)
-
-
-def away_from(
-    model: PublishedModel, rated: NDArray[np.integer], disliked: NDArray[np.integer], part: Slice
-) -> Ranked:
-    """Popular items that are unlike what somebody disliked, who liked nothing, without what was
-    rated.
-
-    The score is the popular one times (1 - the largest cosine with a disliked item, if above 0)^2.
-    """
-    bundle = model.bundle
-    nearest = np.zeros(len(bundle.item_ids), dtype=np.float32)
-    for item in disliked.tolist():
-        np.maximum(nearest, _cosines(bundle, item), out=nearest)
-    scores = bundle.popular_scores * (1 - np.minimum(nearest, 1.0)) ** 2
-    scores[rated] = -np.inf
-    return _by_score(scores, part.out_of(model), part)
-
-
-def _cosines(bundle: Bundle, item: int) -> NDArray[np.float32]:
-    """(I,) of each item's vector with one's; -1 where one of both is zero."""
-    lengths = bundle.item_lengths * bundle.item_lengths[item]
-    cosines = np.full(len(lengths), -1.0, dtype=np.float32)
-    products = bundle.item_vectors @ bundle.item_vectors[item]
-    np.divide(products, lengths, out=cosines, where=lengths > 0)
-    return cosines
-
-
-def _support(bundle: Bundle) -> NDArray[np.float32]:
-    """(I,) L / (L + 2): how far each item's likes can be trusted, from 0 to 1."""
-    likes = bundle.popularity if bundle.likes is None else bundle.likes
-    return np.asarray(likes / (likes + SIMILAR_PRIOR), np.float32)
+def by_score(scores: NDArray[np.floating], out: Mask | None, part: Slice) -> Ranked:
+    """This part of the items by (I,) scores, -inf for what no list has."""
+    if out is not None:
+        scores[out[: len(scores)]] = -np.inf
+    best = np.argsort(-scores, kind="stable")[part.offset : part.end]
+    return _pairs(best[np.isfinite(scores[best])], scores[best])
 
 
 def _listed(items: NDArray[np.int32], scores: NDArray[np.float32], part: Slice) -> Ranked | None:
@@ -233,14 +194,6 @@ def _first(rows: NDArray[np.integer], left_out: Mask | None, count: int) -> NDAr
         if len(kept) >= count or looked >= len(rows):
             return kept[:count]
         looked *= 4
-
-
-def _by_score(scores: NDArray[np.floating], out: Mask | None, part: Slice) -> Ranked:
-    """This part of the items by (I,) scores, -inf for what no list has."""
-    if out is not None:
-        scores[out[: len(scores)]] = -np.inf
-    best = np.argsort(-scores, kind="stable")[part.offset : part.end]
-    return _pairs(best[np.isfinite(scores[best])], scores[best])
 
 
 def _pairs(items: NDArray[np.integer], scores: NDArray[np.number]) -> Ranked:

@@ -68,6 +68,8 @@ class Listing:
             shares = evidence.shares(np.array([row for row, _ in ranking.movies]))
             for item, share in zip(items, shares.T, strict=True):
                 item["because"] = self._reasons(evidence, share)
+        for item, genres in zip(items, ranking.genres, strict=False):
+            item["because_of_genres"] = genres
         if not items:
             about = {"fallback_reason": "nothing_left", **about}
         metrics.count_list(about.get("fallback_reason"))

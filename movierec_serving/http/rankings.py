@@ -4,7 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from movierec_serving.bundle import Bundle, Evidence, PublishedModel, Ranked, selection
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle import (
+    Bundle,
+    Evidence,
+    OptionError,
+    PublishedModel,
+    Ranked,
+    likeness,
+    selection,
+)
 from movierec_serving.bundle.selection import Slice
 from movierec_serving.http.recent import Recent
 from movierec_serving.http.schemas.requests import NewUser
@@ -20,12 +31,14 @@ class Ranking:
     Args:
         about: whom it is for, and why it is a fallback, where the answer says so.
         evidence: ratings that explain it.
+        genres: of each movie, those that explain it, where nobody has rated it.
     """
 
     movies: Ranked
     source: str
     about: dict[str, str] = field(default_factory=dict)
     evidence: Evidence | None = None
+    genres: Sequence[list[str]] = ()
 
 
 class Rankings:
@@ -81,6 +94,30 @@ class Rankings:
     @cached_property
     def most_popular(self) -> Ranked:
         return selection.most_popular(self.model, self.part)
+
+    def unrated_for(self, user: str) -> Ranking:
+        """Movies that nobody has rated, by the user's taste; by everybody's for somebody unknown.
+
+        Raises:
+            OptionError: the model's family has no vectors for them.
+        """
+        if (unrated := self.model.unrated) is None:
+            family = self.model.bundle.family.name
+            raise OptionError("by", f"a model of {family} knows no taste for unrated movies")
+        about, vector = {"user_id": user}, self._vector(user)
+        if vector is None:
+            about["fallback_reason"], vector = "unknown_user", unrated.everybody
+        movies = likeness.unrated(self.model, vector, self.part)
+        genres = [unrated.genres_for(row, vector) for row, _ in movies]
+        return Ranking(movies, "content", about, genres=genres)
+
+    def _vector(self, user: str) -> NDArray[np.float32] | None:
+        """(F,) of a user by what they did so far; None for one of whom nothing is known."""
+        bundle, recent = self.model.bundle, self._recent([user]).get(user)
+        if recent is not None and recent.evidence.usable:
+            return recent.evidence.vector()
+        row = bundle.user_row(user)
+        return None if row is None else bundle.user_vectors([row])[0]
 
     def _recent(self, users: Iterable[str]) -> dict[str, Recent]:
         """What users did that the model does not know; those who did nothing are left out."""
@@ -162,7 +199,7 @@ class Rankings:
         """Popular movies for somebody for whom no rating speaks, unlike what they disliked."""
         disliked = evidence.disliked
         reason = "no_liked_movie" if len(disliked) else "no_usable_rating"
-        movies = selection.away_from(self.model, evidence.rows, disliked, part)
+        movies = likeness.away_from(self.model, evidence.rows, disliked, part)
         return self.fallback(reason, about, movies)
 
 

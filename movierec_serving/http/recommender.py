@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from movierec_serving.bundle import MAX_ID_LENGTH, PublishedModel, selection
+from movierec_serving.bundle import MAX_ID_LENGTH, PublishedModel, likeness, selection
 from movierec_serving.bundle.filters import left_out
 from movierec_serving.bundle.recency import SECONDS_A_DAY
 from movierec_serving.bundle.selection import Slice
@@ -83,8 +83,12 @@ class Recommender:
         return self._stamped(self.model, {"results": results})
 
     def similar(self, movie: int) -> Reply:
-        movies = selection.similar(self.model, movie, self._part)
-        return self._answer(Ranking(movies, self.model.bundle.family.name, self._about))
+        model, movies = self.model, likeness.similar(self.model, movie, self._part)
+        rated = movie < len(model.bundle.item_ids)
+        if rated or (unrated := model.unrated) is None:
+            return self._answer(Ranking(movies, model.bundle.family.name, self._about))
+        genres = [unrated.genres_for(movie, likeness.vector_of(model, row)) for row, _ in movies]
+        return self._answer(Ranking(movies, "content", self._about, genres=genres))
 
     def popular(self, window: str) -> Reply:
         rankings = self._listing.rankings
@@ -94,6 +98,9 @@ class Recommender:
         if movies is None:
             return self._answer(rankings.fallback("no_times", self._about))
         return self._answer(Ranking(movies, "trending", self._about))
+
+    def unrated_for(self, user: str) -> Reply:
+        return self._answer(self._listing.rankings.unrated_for(user))
 
     def latest(self, by: str) -> Reply:
         movies = selection.latest(self.model, by, self._part)

@@ -13,6 +13,7 @@ from movierec_serving.bundle import (
     BundleError,
     Evidence,
     PublishedModel,
+    likeness,
     publish,
     recommend,
     selection,
@@ -72,7 +73,7 @@ def test_what_is_published_is_what_the_kernel_says(content: BundleContent, tmp_p
     vectors, seen = bundle.user_vectors([3]), [bundle.seen(3)]
     (by_kernel,) = selection.for_vectors(model, vectors, seen, selection.Slice(10, 90))
     assert selection.for_users(model, [3], selection.Slice(10, 90)) == [by_kernel]
-    similar = selection.similar(model, 7, selection.Slice(10))
+    similar = likeness.similar(model, 7, selection.Slice(10))
     assert 1 <= len(similar) <= 10
     assert 7 not in {row for row, _ in similar}
 

@@ -244,6 +244,33 @@ def test_the_latest_movies_are_those_that_came_last(endpoint: EndpointProcess) -
     assert [one["score"] for one in years] == sorted((one["score"] for one in years), reverse=True)
 
 
+def test_movies_that_nobody_has_rated_are_listed_by_what_the_catalogue_says(
+    endpoint: EndpointProcess,
+) -> None:
+    def get(path: str) -> dict[str, Any]:
+        return endpoint.client.get(path).raise_for_status().json()
+
+    mine = get("/latest?by=taste&user_id=u1")
+    assert {item["movie_id"] for item in mine["items"]} == {"new1", "new2"}
+    scores = [item["score"] for item in mine["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert mine["source"] == "content"
+    anybody = get("/latest?by=taste&user_id=nobody")
+    assert anybody["fallback_reason"] == "unknown_user"
+    like = get("/similar/new1")
+    assert like["source"] == "content"
+    assert len(like["items"]) == 10
+    for item in (*mine["items"], *anybody["items"]):
+        assert set(item["because_of_genres"]) <= set(item["genres"])
+    of_new1 = set(catalogue()["new1"].genres)
+    assert all(set(item["because_of_genres"]) <= of_new1 for item in like["items"])
+    assert any(item["because_of_genres"] for item in like["items"])
+    assert ids(endpoint.client.get("/latest?by=taste&user_id=u1&exclude=new1")) == ["new2"]
+    answer = endpoint.client.get("/latest?by=taste")
+    assert answer.status_code == 422
+    assert "user_id" in answer.text
+
+
 def test_without_times_the_popular_movies_are_shown_and_the_reason_said(
     endpoint: EndpointProcess,
 ) -> None:
@@ -283,7 +310,6 @@ def test_every_movie_is_reached_by_paging(endpoint: EndpointProcess) -> None:
     assert set(dramas) == {id_ for id_, movie in catalogue().items() if "Drama" in movie.genres}
     new = endpoint.client.get("/movies/new2").json()
     assert (new["ratings"], new["year"], new["listed"]) == (0, 1991, True)
-    assert endpoint.client.get("/similar/new1").status_code == 404
 
 
 def test_pages_go_on_in_their_version_over_a_reload(endpoint: EndpointProcess) -> None:

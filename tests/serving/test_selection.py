@@ -18,12 +18,12 @@ from movierec_serving.bundle import (
     publish,
 )
 from movierec_serving.bundle.filters import Wish, left_out
+from movierec_serving.bundle.likeness import similar
 from movierec_serving.bundle.selection import (
     Slice,
     for_users,
     for_vectors,
     most_popular,
-    similar,
 )
 from tests.support import sample_models as models
 

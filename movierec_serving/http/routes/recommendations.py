@@ -55,13 +55,13 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
         response_model=Recommendations,
         responses={**UNKNOWN, **LIST, **GONE},
         dependencies=KEY,
-        summary="Movies that the same people like",
+        summary="Movies that the same people like; by its content for one that nobody has rated",
     )
     async def get_similar(movie_id: MovieInPath, options: Annotated[Listed, Query()]) -> Response:
         recommender = _asked(f"/similar/{movie_id}", options, holder)
-        row = recommender.model.bundle.item_row(movie_id)
+        row = recommender.model.catalogue.row(movie_id)
         if row is None:
-            return problem(404, "the model does not know this movie").response()
+            return problem(404, "neither model nor catalogue know this movie").response()
         return recommender.without_seen(options.user_id).similar(row).response()
 
     @app.get(
@@ -84,7 +84,10 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
     )
     async def get_latest(options: Annotated[Latest, Query()]) -> Response:
         recommender = _asked("/latest", options, holder, last=None)
-        return recommender.without_seen(options.user_id).latest(options.by).response()
+        recommender = recommender.without_seen(options.user_id)
+        if options.by == "taste" and options.user_id is not None:
+            return recommender.unrated_for(options.user_id).response()
+        return recommender.latest(options.by).response()
 
     return next(r for r in app.routes if isinstance(r, APIRoute) and r.path == PATH)
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from movierec_serving.bundle import FAMILIES
 
-SOURCES = [*FAMILIES, "fold_in", "popular", "trending", "latest"]
+SOURCES = [*FAMILIES, "fold_in", "popular", "trending", "latest", "content"]
 Source = Annotated[str, Field(json_schema_extra={"enum": SOURCES})]
 
 
@@ -26,15 +26,20 @@ class Reason(Card):
 
 class ListedMovie(Card):
     score: float = Field(
-        description="a family, `fold_in`: product of the vectors, times (1 + ratings)^-b "
-        "where a correction is set; of similar movies (1 + cosine) / 2, damped; `popular`, "
-        "`trending`: likes times their damped share; `latest`: the year, or minus the days before "
-        "the data's last day",
+        description="a family, `fold_in`, `content`: product of the vectors, times "
+        "(1 + ratings)^-b where a correction is set; of similar movies (1 + cosine) / 2, damped; "
+        "`popular`, `trending`: likes times their damped share; `latest`: the year, or minus the "
+        "days before the data's last day",
         examples=[0.973],
     )
     source: Source
     because: list[Reason] | None = Field(
         None, description="with explain, except for popular movies"
+    )
+    because_of_genres: list[str] | None = Field(
+        None,
+        description="`content`: genres of the movie that nobody has rated, the most telling first",
+        examples=[["Horror", "Thriller"]],
     )
 
 

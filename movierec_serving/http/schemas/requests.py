@@ -124,11 +124,18 @@ class Popular(Listed):
 
 
 class Latest(Listed):
-    by: Literal["arrival", "year"] = Field(
+    by: Literal["arrival", "year", "taste"] = Field(
         "arrival",
-        description="by `available_from`, else the first rating, or by the year of the catalogue",
+        description="by `available_from`, else the first rating, or by the year of the catalogue; "
+        "taste: movies that nobody has rated, by what `user_id` likes of their genres and years",
         examples=["arrival"],
     )
+
+    @model_validator(mode="after")
+    def _taste_is_somebodys(self) -> Self:
+        if self.by == "taste" and self.user_id is None:
+            raise ValueError("by=taste needs a user_id")
+        return self
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))

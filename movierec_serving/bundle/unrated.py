@@ -1,0 +1,54 @@
+"""Vectors for the movies that nobody has rated, from what the catalogue says of them.
+
+They follow from a version's items and the catalogue published with it, so a movie has one without
+another training, and the model's identity stays. What is listed by them is `likeness.py`'s.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movierec_serving.bundle.catalogue import Catalogue
+from movierec_serving.bundle.model import Model
+
+PENALTY = 10.0  # of the ridge; 1 does nearly as well on MovieLens 100k
+PRIOR = 1.0  # ratings at which a movie's vector counts half
+SAMPLE = 20_000  # users whose mean is everybody's taste
+
+
+class Unrated:
+    """Ridge regression from genres, decade and year to the items' vectors.
+
+    Gantner et al. (2010), "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations".
+    An item with n ratings counts n / (n + 1): the vectors of few ratings are mostly noise. U movies
+    are unrated, G genres are known.
+    """
+
+    def __init__(self, model: Model, catalogue: Catalogue) -> None:
+        self._catalogue, self.first = catalogue, len(model.item_ids)
+        said = _said(catalogue)
+        rated, trust = said[: self.first], model.popularity / (model.popularity + PRIOR)
+        weighted = (rated * trust[:, None]).T
+        ridge = PENALTY * np.eye(said.shape[1])
+        effects = np.linalg.solve(weighted @ rated + ridge, weighted @ model.item_vectors)
+        self.vectors = (said[self.first :] @ effects).astype(np.float32)  # (U, F)
+        every = len(model.user_ids) // SAMPLE + 1
+        self.everybody: NDArray[np.float32] = (  # (F,) the mean of the users' vectors
+            model.user_vectors(range(0, len(model.user_ids), every)).mean(axis=0)
+        )
+        self._of_genres = effects[: len(catalogue.genre_names)]  # (G, F)
+
+    def genres_for(self, row: int, vector: NDArray[np.float32]) -> list[str]:
+        """The genres of the catalogue's row that add to its product with a (F,) vector, the most
+        telling first.
+        """
+        added = np.where(self._catalogue.item_genres[row], self._of_genres @ vector, 0.0)
+        telling = np.argsort(-added, kind="stable")[: (added > 0).sum()]
+        return [self._catalogue.genre_names[genre] for genre in telling.tolist()]
+
+
+def _said(catalogue: Catalogue) -> NDArray[np.float32]:
+    """(C, genres + decades + years + 1) what is said of each movie, 0 or 1; the last is always."""
+    years = catalogue.years
+    times = [times[:, None] == np.unique(times[times > 0]) for times in (years // 10, years)]
+    always = np.ones((len(years), 1), np.bool_)
+    return np.hstack([catalogue.item_genres, *times, always]).astype(np.float32)
