@@ -14,6 +14,7 @@ from movierec_serving.bundle.documents import seal, unseal
 from movierec_serving.bundle.filters import NO_WISH, Wish, left_out
 from movierec_serving.bundle.recency import day_number
 from movierec_serving.bundle.selection import Slice, for_users, most_popular
+from movierec_serving.http.pages.rendering import texts, url
 from tests.support import sample_models as models
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 
@@ -269,6 +270,18 @@ def test_movies_that_nobody_has_rated_are_listed_by_what_the_catalogue_says(
     answer = endpoint.client.get("/latest?by=taste")
     assert answer.status_code == 422
     assert "user_id" in answer.text
+
+
+def test_the_page_shows_what_nobody_has_rated_and_why(endpoint: EndpointProcess) -> None:
+    here = {"Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=20, headers=here) as browser:
+        browser.post("/app/come", data={"user": "u1"})
+        home, movie = browser.get("/app").text, browser.get(url("movie", id="new2")).text
+    row = home.split(texts().home.unrated)[1].split("<h2")[0]
+    assert "Film 90" in row
+    assert "because of its genres: " in row
+    assert texts().movie.similar_content in movie
+    assert "both Drama" in movie
 
 
 def test_without_times_the_popular_movies_are_shown_and_the_reason_said(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from movierec_serving.bundle import TOP_N, questions
 from movierec_serving.bundle.titles import needles
 from movierec_serving.errors import PageError
+from movierec_serving.http.pages import reasons
 from movierec_serving.http.pages.cards import Card, Row, title_and_year
 from movierec_serving.http.pages.opinions import Opinions
 from movierec_serving.http.pages.rendering import texts, url
@@ -40,7 +41,7 @@ class Desk:
 
     def personal(self) -> list[Row]:
         """Rows that follow from what the visitor rated."""
-        return [self.for_you(), *islice(self._because(), BECAUSE)]
+        return [self.for_you(), *self._unrated(), *islice(self._because(), BECAUSE)]
 
     def common(self) -> list[Row]:
         """Rows that somebody without ratings sees, too; what the visitor rated is left out."""
@@ -65,13 +66,14 @@ class Desk:
         return self._row("for-you", home.popular if reason else home.for_you, answer, note=note)
 
     def similar(self, row: int, n: int = SHORT) -> Row:
-        """Movies that those like who like this one."""
-        movie = self._model.bundle.item_id(row)
-        self._taken.add(movie)
+        """Movies that those like who like this one; by content for one that nobody has rated."""
+        rated = row < len(self._model.bundle.item_ids)
+        heading = texts().movie.similar if rated else texts().movie.similar_content
+        self._taken.add(self._model.catalogue.movie_id(row))
         own = set(self._model.catalogue.genres(row))
         answer = _content(self._asking(n).similar(row))
-        why = [_common(own, item["genres"]) for item in answer["items"]]
-        return self._row("similar", texts().movie.similar, answer, why=why)
+        why = [reasons.common(own, item["genres"], rated) for item in answer["items"]]
+        return self._row("similar", heading, answer, why=why)
 
     def genre(self, name: str, offset: int) -> Row:
         """A part of the visitor's list of one genre."""
@@ -108,8 +110,8 @@ class Desk:
         return {
             "card": self.card(movie_id),
             "people": int(ratings[row]) if rated else 0,
-            "reasons": [_reason(each) for item in own for each in item.get("because") or ()],
-            "similar": self.similar(row, LONG) if rated else None,
+            "reasons": [reasons.reason(each) for item in own for each in item.get("because") or ()],
+            "similar": self.similar(row, LONG),
         }
 
     def card(self, movie_id: str) -> Card:
@@ -141,6 +143,13 @@ class Desk:
         hidden = self._model.catalogue.closed(today()).copy()
         hidden[self._holder.blocked(self._model)] = True
         return hidden
+
+    def _unrated(self) -> Iterator[Row]:
+        """Movies that nobody has rated, by the taste of somebody who liked something."""
+        others = len(self._model.catalogue) - len(self._model.bundle.item_ids)
+        if others and self._model.unrated is not None and self.opinions.liked(self._model):
+            answer = _content(self._asking(SHORT).unrated_for(self.user))
+            yield self._row("unrated", texts().home.unrated, answer)
 
     def _because(self) -> Iterator[Row]:
         """Rows of movies like those that were liked last."""
@@ -188,7 +197,7 @@ class Desk:
         more: str = "",
         why: Sequence[str] = (),
     ) -> Row:
-        why = why or [_because(item) for item in answer["items"]]
+        why = why or [reasons.because(item) for item in answer["items"]]
         cards = [Card.of(item, each) for item, each in zip(answer["items"], why, strict=True)]
         self._taken.update(card.movie_id for card in cards)
         return Row(
@@ -198,7 +207,7 @@ class Desk:
             list_id=answer["recommendation_id"],
             note=note,
             more=more,
-            made_by=_made_by(answer),
+            made_by=reasons.made_by(answer),
         )
 
 
@@ -210,32 +219,3 @@ def _options(kind: type[Selection], n: int, **more: Any) -> Any:
 def _content(reply: Reply) -> dict[str, Any]:
     content: dict[str, Any] = orjson.loads(reply.body)
     return content
-
-
-def _because(item: dict[str, Any]) -> str:
-    """Name the liked movie that speaks most for a movie; nothing where none does."""
-    reasons = item.get("because") or []
-    if not reasons:
-        return ""
-    title, _ = title_and_year(reasons[0]["title"])
-    return str(texts().home.because_card.format(title=title or reasons[0]["movie_id"]))
-
-
-def _reason(reason: dict[str, Any]) -> tuple[Card, str]:
-    """Say how much a liked movie speaks for another one."""
-    return Card.of(reason), texts().movie.why_share.format(share=round(100 * reason["share"]))
-
-
-def _common(own: set[str], genres: Sequence[str]) -> str:
-    """Why a movie is like another one."""
-    both = [genre for genre in genres if genre in own]
-    movie = texts().movie
-    return str(movie.both.format(genres=", ".join(both)) if both else movie.alike)
-
-
-def _made_by(answer: Mapping[str, Any]) -> str:
-    """Version, data day and arm of a list."""
-    home = texts().home
-    made = home.made_by.format(version=answer["model_version"], day=answer["data_until"])
-    arm = answer.get("arm")
-    return f"{made}, {home.arm.format(arm=arm)}" if arm else str(made)
