@@ -24,8 +24,20 @@ Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # (B, n) rows, -1 for non
 class Ranking(Strict):
     """What is done to the scores; by default nothing."""
 
-    popularity_correction: float = Field(0.0, ge=0, le=1, examples=[0.2])
-    calibration: float = Field(0.0, ge=0, lt=1, examples=[0.3])
+    popularity_correction: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="b: a score is divided by (1 + the movie's ratings)^b",
+        examples=[0.2],
+    )
+    calibration: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="how much a list's genres get the proportions of its user's taste",
+        examples=[0.3],
+    )
 
 
 class Ranker:
