@@ -142,11 +142,9 @@ class PublishedModel:
 
     @cached_property
     def unrated(self) -> Unrated | None:
-        """Vectors of the movies that nobody has rated; None where a vector is as long as the
-        catalogue, which nothing can be said from.
-        """
-        items, length = self.bundle.item_vectors.shape
-        return Unrated(self.bundle, self.catalogue) if length < items else None
+        """Vectors of the movies that nobody has rated; None in a family without factors."""
+        has_factors = self.bundle.family.has_factors
+        return Unrated(self.bundle, self.catalogue) if has_factors else None
 
     def card(self, row: int) -> dict[str, Any]:
         """A movie as answers show it; made once, since answers are mostly of the same few."""

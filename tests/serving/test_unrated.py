@@ -71,6 +71,16 @@ def test_each_user_gets_the_unrated_movies_of_their_taste_first(tmp_path: Path) 
     assert listed("nobody")[0][0] == "kiss"  # which nearly everybody likes
 
 
+def test_a_site_with_fewer_movies_than_factors_has_vectors_for_unrated_ones(tmp_path: Path) -> None:
+    content = models.content(items=40, factors=64)
+    models.write(tmp_path / "bundle", content)
+    movies = {**models.movies(content), "new": Movie("new", None, ("Drama",))}
+    publish(tmp_path / "bundle", tmp_path / "models", 1, movies)
+    model = PublishedModel.open(tmp_path / "models", 1)
+    ranking = Rankings(model, Slice(3), None, explained=False).unrated_for("u1")
+    assert [model.catalogue.movie_id(row) for row, _ in ranking.movies] == ["new"]
+
+
 def test_a_family_without_factors_says_so(tmp_path: Path) -> None:
     model = published(tmp_path, "ease")
     with pytest.raises(OptionError, match="ease knows no taste"):

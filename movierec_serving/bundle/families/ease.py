@@ -19,6 +19,7 @@ class Ease(Family):
     """
 
     name = "ease"
+    has_factors = False
     layout = {"item_weights": ("<f4", ("items", "items"))}  # noqa: RUF012, a constant of the class
 
     @property

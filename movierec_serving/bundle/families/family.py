@@ -30,6 +30,7 @@ class Family(ABC):
 
     name: ClassVar[str]  # in the manifest, in settings, and as `source` in answers
     layout: ClassVar[Layout]  # of the arrays that only this family has, float32
+    has_factors: ClassVar[bool] = True  # vectors that content can be fitted to, for unrated movies
 
     def __init__(self, arrays: Arrays, parameters: Mapping[str, Any]) -> None:
         self.arrays, self.parameters = arrays, parameters
