@@ -17,8 +17,8 @@ from movierec_serving.bundle import (
     write_report,
 )
 from movierec_serving.bundle.experiment import Arm, Experiment
+from movierec_serving.http.forgery import from_here
 from movierec_serving.http.pages.cards import title_and_year
-from movierec_serving.http.pages.forgery import from_here
 from movierec_serving.http.pages.rendering import environment, in_words, stars_in_words, texts
 from tests.serving.conftest import sample_endpoint
 from tests.support import sample_models as models

@@ -127,6 +127,23 @@ def test_a_wrong_event_gets_its_error_beside_its_neighbours(
     assert alone.status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}, 403),
+        ({"Origin": "https://evil.example", "Content-Type": "text/plain"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "X-API-Key": "asked for by the browser"}, 200),
+        ({"Content-Type": "text/plain"}, 200),  # no browser
+    ],
+)
+def test_a_page_of_another_site_sends_no_events(
+    endpoint: EndpointProcess, headers: dict[str, str], status: int
+) -> None:
+    content = json.dumps(did("visitor", "m3"))
+    assert endpoint.client.post("/events", content=content, headers=headers).status_code == status
+
+
 def test_what_is_no_list_of_events_is_refused_as_elsewhere(endpoint: EndpointProcess) -> None:
     too_many = {"events": [did("many", "m3")] * 1001}
     for content in (b"{", b"[]", b'{"events": []}', b'{"events": 3}', b'{"events": [], "x": 1}'):

@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import HTTPException
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from movierec_serving.http.forgery import from_another_page
 from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
 from movierec_serving.http.replies import Reply, problem
 
 PATH = "/events"
+FOREIGN = "a page of another site sent this without a key; nothing was kept"
 Keep = Callable[[bytes], Awaitable[Reply]]
 
 
@@ -27,6 +30,9 @@ class EarlyEvents:
             await self._app(scope, receive, send)
             return
         scope["route"] = self._route
+        if from_another_page(Headers(scope=scope)):
+            await problem(403, FOREIGN).response()(scope, receive, send)
+            return
         try:
             body = await _read(receive)
         except HTTPException as error:  # the body is too large

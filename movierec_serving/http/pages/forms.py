@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from movierec_serving.errors import PageError
-from movierec_serving.http.pages.forgery import from_here
+from movierec_serving.http.forgery import from_here
 from movierec_serving.http.pages.visitor import is_id
 
 ACTS = ("rate", "dislike", "dismiss", "remove")

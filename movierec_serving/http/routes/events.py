@@ -14,7 +14,7 @@ from movierec_serving.errors import EventStoreError
 from movierec_serving.events import Event, EventType
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.writer import Writer
-from movierec_serving.http.middleware.early_events import Keep
+from movierec_serving.http.middleware.early_events import FOREIGN, Keep
 from movierec_serving.http.replies import Reply, invalid, not_kept, printable, problem, reply
 from movierec_serving.http.routes.documented import (
     BAD_BODY,
@@ -75,7 +75,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
         methods=["POST"],
         dependencies=KEY,
         response_model=EventResults,
-        responses={**PUBLIC, **BAD_BODY, **NOT_KEPT},
+        responses={**PUBLIC, **BAD_BODY, **NOT_KEPT, **problems(_403=FOREIGN)},
         summary="Keep what users did, up to 1,000 events at once",
         route_class_override=AsItCame,
     )

@@ -1,4 +1,4 @@
-"""Whether a form was sent by a page of this endpoint: no other site may rate in a user's name.
+"""Whether a page of this endpoint sent a request: no other site may rate in a user's name.
 
 The rule of Go's `net/http.CrossOriginProtection` (1.25), after Filippo Valsorda (2025), "Cross-Site
 Request Forgery": the browser says where a request comes from, so no token and no secret is needed.
@@ -19,3 +19,11 @@ def from_here(headers: Mapping[str, str]) -> bool:
     origin = headers.get("origin", "")
     host = headers.get("host", "")
     return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+
+
+def from_another_page(headers: Mapping[str, str]) -> bool:
+    """Whether a browser sent it for another site, unasked. Programs send neither header, and a page
+    that sends a key was allowed to: no other header of ours passes without the browser's asking.
+    """
+    by_a_browser = "sec-fetch-site" in headers or "origin" in headers
+    return by_a_browser and "x-api-key" not in headers and not from_here(headers)
