@@ -51,6 +51,7 @@ class Platform:
             published_models=PublishedModels(
                 path=str(root / "models"),
                 object_store=settings.object_store,
+                shards=settings.shards,
                 popularity_correction=settings.popularity_correction,
                 calibration=settings.calibration,
             ),

@@ -9,6 +9,7 @@ MovierecError
 ├── ReloadRefusedError        a version was not committed, and nothing was changed
 ├── PageError                 a page cannot be shown, or a form not be followed
 ├── PageGoneError             the version that a page token names is no longer in the store
+├── OtherShardError           a user is in another part of the publication
 ├── OptionError               an option of a request asks for what there is not
 ├── EventStoreError           events cannot be read, or are not known to be kept
 └── EventTypesError           the declaration of types of events cannot be understood
@@ -71,6 +72,19 @@ class PageError(MovierecError):
 
 class PageGoneError(MovierecError):
     """A list cannot be gone on with; the message says what to do."""
+
+
+class OtherShardError(MovierecError):
+    """A user is in another part of the publication, whose endpoint has to be asked.
+
+    Args:
+        number: which part, from 1 on.
+        count: how many there are.
+    """
+
+    def __init__(self, number: int, count: int) -> None:
+        super().__init__(f"this user is in part {number} of {count}: ask an endpoint that holds it")
+        self.number = number
 
 
 class OptionError(MovierecError):

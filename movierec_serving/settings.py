@@ -1,13 +1,25 @@
 """The endpoint's settings, from the environment or `.env`, prefix MOVIEREC_."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from movierec_serving.bundle.object_store import Address
+from movierec_serving.bundle.shard import Shard
 from movierec_serving.logs import LogFormat
+
+
+def _shard(given: object) -> object:
+    return Shard.parsed(given) if isinstance(given, str) and given else given or None
 
 
 class ServingSettings(BaseSettings):
@@ -59,6 +71,11 @@ class ServingSettings(BaseSettings):
         "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
         "warehouse of this machine is all there is",
     )
+    shard: Annotated[Shard | None, NoDecode, BeforeValidator(_shard)] = Field(
+        None,
+        description="the part of the users that this endpoint holds, as `2/4`, where "
+        "`MOVIEREC_SHARDS` cuts versions into so many; empty: all users",
+    )
     shown_share: float = Field(
         1.0,
         ge=0,
@@ -82,10 +99,19 @@ class ServingSettings(BaseSettings):
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
 
+    @model_validator(mode="after")
+    def _parts_are_shared(self) -> Self:
+        if self.shard is not None and self.object_store is None:
+            raise ValueError("MOVIEREC_SHARD needs MOVIEREC_STORE: parts are brought from there")
+        if self.shard is not None and self.app == "on":
+            raise ValueError("MOVIEREC_SHARD needs MOVIEREC_APP=off: pages are for all users")
+        return self
+
     @property
     def store(self) -> Path:
-        """Where published versions lie."""
-        return self.home / "warehouse" / "models"
+        """Where published versions lie; parts beside whole ones, which the pipeline may keep."""
+        part = f"-{self.shard.number}-of-{self.shard.count}" if self.shard else ""
+        return self.home / "warehouse" / f"models{part}"
 
     @property
     def shown(self) -> Path:

@@ -97,6 +97,13 @@ class Settings(
         "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
         "warehouse of this machine is all there is",
     )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="number of parts that versions in `MOVIEREC_STORE` are cut into, by users, for "
+        "endpoints with `MOVIEREC_SHARD`; 1: they are not cut",
+    )
     reload_token: SecretStr | None = Field(
         default=None,
         description="token that `POST /reload`, `/blocklist` and `/experiment` ask for; set-up "

@@ -52,18 +52,34 @@ def staged_directory(final: Path) -> Iterator[Path]:
 
     Whatever is at `final` is replaced by it.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_leftovers(final)
-    staged = final.with_name(f".tmp-{final.name}-{secrets.token_hex(6)}")
-    staged.mkdir()
-    try:
+    with scratch_directory(final) as staged:
         yield staged
         _sync_directory(staged)
         _move_into_place(staged, final)
         _sync_directory(final.parent)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
+
+
+@contextmanager
+def scratch_directory(beside: Path) -> Iterator[Path]:
+    """A temporary sibling that vanishes with the block; what a killed process left is swept."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_leftovers(beside)
+    scratch = beside.with_name(f".tmp-{beside.name}-{secrets.token_hex(6)}")
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Put the bytes at `target`, without a second copy where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def remove_folder(folder: Path) -> None:

@@ -4,8 +4,6 @@ items.
 The catalogue is here and not in the bundle, since a corrected title must not make another model.
 """
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,10 +19,11 @@ from movierec_serving.bundle.array_files import FileEntry, open_array, write_arr
 from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.catalogue import Catalogue, Movie
 from movierec_serving.bundle.catalogue_writer import catalogue_of
-from movierec_serving.bundle.documents import Document
+from movierec_serving.bundle.documents import Document, Strict
 from movierec_serving.bundle.manifest import MANIFEST
 from movierec_serving.bundle.orders import Orders
 from movierec_serving.bundle.ranking import Lists, Ranker, Ranking
+from movierec_serving.bundle.shard import Shard
 from movierec_serving.bundle.unrated import Unrated
 from movierec_serving.errors import BundleError
 
@@ -32,6 +31,13 @@ PUBLICATION = "publication.json"
 TOP_N = 100  # items kept for each user, and the most that a request can ask for
 LISTS = ("top_items", "top_scores")
 PLAIN = Ranking()
+
+
+class Part(Strict):
+    """Whose lists a part of a publication has, and the mean of all ratings of the whole."""
+
+    shard: Shard
+    mean_stars: float
 
 
 class Publication(Document):
@@ -47,6 +53,7 @@ class Publication(Document):
     genres: tuple[str, ...]
     columns: tuple[str, ...]
     ranking: Ranking
+    part: Part | None = None  # None: of all users
     files: Mapping[str, FileEntry]
 
     @classmethod
@@ -81,6 +88,7 @@ class PublishedModel:
     top_items: NDArray[np.int32] = field(repr=False)
     top_scores: NDArray[np.float32] = field(repr=False)
     reranked: bool = field(default=False, kw_only=True)
+    shard: Shard | None = field(default=None, kw_only=True)  # whose lists it has; None: everybody's
 
     @classmethod
     def open(cls, store: Path | str, version: int, *, verify: bool = False) -> "PublishedModel":
@@ -103,9 +111,10 @@ class PublishedModel:
         }
         lists = {name: arrays.pop(name) for name in LISTS}
         known = Catalogue.of(bundle.item_ids, document.genres, document.columns, arrays)
-        model = cls(
-            version, bundle, known, document.ranking, lists["top_items"], lists["top_scores"]
-        )
+        shard = None
+        if document.part is not None:
+            shard, bundle.family.mean_stars = document.part.shard, document.part.mean_stars
+        model = cls(version, bundle, known, document.ranking, *lists.values(), shard=shard)
         model._check_shapes(where)
         if verify:
             model._check_values(where)
@@ -114,6 +123,16 @@ class PublishedModel:
     def ranked_by(self, ranking: Ranking) -> "PublishedModel":
         """This model with lists made otherwise, as they are asked for: it has none ready."""
         return self if ranking == self.ranking else replace(self, ranking=ranking, reranked=True)
+
+    def user_row(self, user_id: str) -> int | None:
+        """A user's row; None for one whom the model does not know.
+
+        Raises:
+            OtherShardError: another part may know them.
+        """
+        if self.shard is not None:
+            self.shard.check(user_id)
+        return self.bundle.user_row(user_id)
 
     def heads(self, rows: Sequence[int]) -> Lists:
         """The first 100 places of users' lists."""
@@ -212,7 +231,7 @@ def publish(
     arrays = {"top_items": items, "top_scores": scores, **known.arrays()}
     with files.staged_directory(final) as staged:
         for name in (*bundle.manifest.files, MANIFEST):
-            _link(Path(bundle_path) / name, staged / name)
+            files.link_file(Path(bundle_path) / name, staged / name)
         document = Publication(
             format_version=Publication.FORMATS[-1],
             version=version,
@@ -234,13 +253,3 @@ def _sound_identity(store: Path, version: int) -> str | None:
         return PublishedModel.open(store, version, verify=True).bundle.manifest.identity
     except BundleError:
         return None
-
-
-def _link(source: Path, target: Path) -> None:
-    """Put the bytes at `target`, without a second copy where the file system can."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-        with target.open("rb") as file:
-            os.fsync(file.fileno())

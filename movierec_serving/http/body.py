@@ -9,9 +9,9 @@ import logging
 from pydantic import ValidationError
 
 from movierec_serving import metrics
-from movierec_serving.errors import ModelUnavailableError, OptionError
+from movierec_serving.errors import ModelUnavailableError, OptionError, OtherShardError
 from movierec_serving.http.recommender import Recommender
-from movierec_serving.http.replies import Reply, invalid, problem, wrong_option
+from movierec_serving.http.replies import Reply, invalid, misdirected, problem, wrong_option
 from movierec_serving.http.schemas.requests import NewUser, RecommendRequest
 from movierec_serving.model.holder import ModelHolder
 
@@ -42,6 +42,8 @@ def answer(holder: ModelHolder, request: RecommendRequest | Reply) -> Reply:
         return _recommend(holder, request)
     except ModelUnavailableError as error:
         return problem(503, str(error))
+    except OtherShardError as error:
+        return misdirected(error)
     except OptionError as error:
         return wrong_option(error, "body")
     except Exception:

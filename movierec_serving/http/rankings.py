@@ -77,7 +77,7 @@ class Rankings:
 
     def without_seen(self, user: str) -> "Rankings":
         """These rankings, without what this user has seen."""
-        row, recent = self.model.bundle.user_row(user), self._recent([user]).get(user)
+        row, recent = self.model.user_row(user), self._recent([user]).get(user)
         if recent is None and row is None:
             return self
         seen = recent.seen if recent is not None else self.model.bundle.seen(row or 0)
@@ -116,7 +116,7 @@ class Rankings:
         bundle, recent = self.model.bundle, self._recent([user]).get(user)
         if recent is not None and recent.evidence.usable:
             return recent.evidence.vector()
-        row = bundle.user_row(user)
+        row = self.model.user_row(user)
         return None if row is None else bundle.user_vectors([row])[0]
 
     def _recent(self, users: Iterable[str]) -> dict[str, Recent]:
@@ -130,7 +130,7 @@ class Rankings:
 
     def _known(self, users: Iterable[str]) -> dict[str, tuple[int, Ranked]]:
         """Row and ranking of each user whom the model knows."""
-        rows = {user: self.model.bundle.user_row(user) for user in users}
+        rows = {user: self.model.user_row(user) for user in users}
         known = {user: row for user, row in rows.items() if row is not None}
         rankings = selection.for_users(self.model, list(known.values()), self.part)
         return {

@@ -37,7 +37,7 @@ class Recent:
     @classmethod
     def _made(cls, model: PublishedModel, user_id: str, said: Said) -> Self:
         bundle = model.bundle
-        row, rated = bundle.user_row(user_id), bundle.item_rows([*said.stars, *said.taken_back])
+        row, rated = model.user_row(user_id), bundle.item_rows([*said.stars, *said.taken_back])
         back = rated[len(said.stars) :]
         ratings = {
             item: stars

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import orjson
 from fastapi import Response
 
-from movierec_serving.errors import OptionError
+from movierec_serving.errors import OptionError, OtherShardError
 
 logger = logging.getLogger(__name__)
+
+SHARD_HEADER = "X-Movierec-Shard"
 
 
 class Reply(NamedTuple):
@@ -48,6 +50,11 @@ def invalid(errors: Sequence[Any], *within: str) -> Reply:
 def wrong_option(error: OptionError, where: str) -> Reply:
     """`where` is the part of the request that has the option: query or body."""
     return invalid([{"loc": (error.field,), "msg": str(error), "type": "value_error"}], where)
+
+
+def misdirected(error: OtherShardError) -> Reply:
+    """The header, sent again with the request, leads a router to the right part."""
+    return reply({"detail": str(error)}, 421, {SHARD_HEADER: str(error.number)})
 
 
 def not_kept(error: Exception) -> Reply:

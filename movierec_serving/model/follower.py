@@ -34,7 +34,7 @@ class Follower:
     def __init__(self, settings: ServingSettings, url: str) -> None:
         self._models, self._pointer = settings.store, Pointer.open(settings.pointer)
         self._blocklist = Blocklist(settings.store, TakedownLog(ObjectStore(url, TIMEOUT)))
-        self._shared = Publications(ObjectStore(url))
+        self._shared = Publications(ObjectStore(url), own=settings.shard)
         self._tidied = time.monotonic()
 
     def look_for_takedowns(self) -> None:

@@ -16,6 +16,7 @@ from movierec_serving import metrics, tracing
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.bundle.object_store import ObjectStore
 from movierec_serving.bundle.publications import Publications
+from movierec_serving.bundle.shard import Shard
 from movierec_serving.errors import (
     BlocklistError,
     BundleError,
@@ -61,10 +62,11 @@ class ModelHolder:
         shown: ShownLog | None = None,
         lately: Lately | None = None,
         object_store: ObjectStore | None = None,
+        shard: Shard | None = None,
     ) -> None:
         log = TakedownLog(object_store) if object_store else None
         # where versions come from; None: they are put into the folder
-        self.shared = Publications(object_store) if object_store else None
+        self.shared = Publications(object_store, own=shard) if object_store else None
         try:
             self.pointer, self.blocklist = Pointer.open(pointer), Blocklist(store, log)
             self.arms = Arms(store, self.shared)

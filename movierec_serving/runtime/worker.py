@@ -77,7 +77,12 @@ def holder_of(settings: ServingSettings) -> ModelHolder:
     lately = Lately(EventLog(settings.events, settings.declarations, url))
     remote = ObjectStore(settings.object_store) if settings.object_store else None
     return ModelHolder(
-        settings.store, settings.pointer, shown=shown, lately=lately, object_store=remote
+        settings.store,
+        settings.pointer,
+        shown=shown,
+        lately=lately,
+        object_store=remote,
+        shard=settings.shard,
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.bundle.object_store import Address, Index, ObjectStore
 from movierec_serving.bundle.publications import Publications
+from movierec_serving.bundle.shard import Shard
 from movierec_serving.errors import ReloadRefusedError, StoreError
 from movierec_serving.model.cache import drop_removed
 from movierec_serving.model.pointer import Pointer
@@ -160,6 +161,21 @@ def test_a_publisher_killed_in_an_upload_leaves_nothing_to_be_seen_and_the_next_
     assert not sound(shared, 3, tmp_path)
     shared.publish(store, 3)
     assert sound(shared, 3, tmp_path)
+
+
+def test_no_part_is_there_before_all_parts_are(
+    server: Bucket, shared: Publications, store: Path, tmp_path: Path
+) -> None:
+    pipeline = Publications(shared.store, parts=2)
+    parts = [Publications(shared.store, own=shard) for shard in Shard.all_of(2)]
+    server.faults.append(Fault("500", "PUT", "of2/2/", times=LONG))
+    with pytest.raises(StoreError):
+        pipeline.publish(store, 3)
+    server.faults.clear()
+    assert shared.store.index("models/3/of2/1") is not None
+    assert not any(sound(part, 3, tmp_path / "reader") for part in parts)
+    pipeline.publish(store, 3)  # the next deployment
+    assert all(sound(part, 3, tmp_path / "reader") for part in parts)
 
 
 def test_a_number_has_one_model_and_one_set_of_lists(

@@ -14,7 +14,7 @@ import pytest
 from demo.processes import running, wait_until
 from tests.conftest import ROOT
 
-TEMPLATE = ROOT / "deploy" / "nginx" / "movierec.conf.template"
+TEMPLATES = ROOT / "deploy"
 AROUND = """
 user root root; daemon off; pid {folder}/nginx.pid; error_log stderr warn; worker_processes 1;
 events {{ worker_connections 256; }}
@@ -52,12 +52,14 @@ def user_file(folder: Path, name: str, password: str) -> Path:
 
 
 @contextmanager
-def nginx(folder: Path, values: Mapping[str, object]) -> Iterator[None]:
-    """nginx by the template, the names in braces filled in; it listens when the block begins."""
+def nginx(
+    folder: Path, values: Mapping[str, object], template: str = "nginx/movierec.conf.template"
+) -> Iterator[None]:
+    """nginx by a template, the names in braces filled in; it listens when the block begins."""
     if shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
         pytest.skip("needs Debian's package nginx")
     given = {name: str(value) for name, value in values.items()}
-    text = TEMPLATE.read_text(encoding="utf-8")
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
     for name, value in given.items():  # as envsubst does: nginx's own variables have no braces
         text = text.replace("${" + name + "}", value)
     assert "${" not in text
@@ -66,7 +68,7 @@ def nginx(folder: Path, values: Mapping[str, object]) -> Iterator[None]:
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder, bodies=bodies))
     command = ["/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with running("nginx", command, folder / "nginx.log", {}, folder) as process:
-        for name in ("API_LISTEN", "DAGSTER_LISTEN", "MLFLOW_LISTEN"):
+        for name in given.keys() & {"API_LISTEN", "DAGSTER_LISTEN", "MLFLOW_LISTEN"}:
             wait_until(lambda name=name: _listens(given[name]), "nginx listens", 20, process)
         yield
 

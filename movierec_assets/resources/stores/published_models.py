@@ -31,6 +31,7 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     path: str
     object_store: str | None = None  # its URL
+    shards: int = 1
     popularity_correction: float = 0.0
     calibration: float = 0.0
 
@@ -63,7 +64,9 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def shared(self) -> Publications | None:
         """What endpoints of other machines serve from; None where there is no object store."""
-        return Publications(ObjectStore(self.object_store)) if self.object_store else None
+        if not self.object_store:
+            return None
+        return Publications(ObjectStore(self.object_store), self.shards)
 
     def tell(self, report: PipelineReport) -> None:
         """Let the endpoints of this folder show how the pipeline is."""

@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from movierec_serving.bundle import MAX_ID_LENGTH
-from movierec_serving.errors import ModelUnavailableError
+from movierec_serving.errors import ModelUnavailableError, OtherShardError
 from movierec_serving.http.paging import question
 from movierec_serving.http.recommender import Recommender
-from movierec_serving.http.replies import Reply, problem
+from movierec_serving.http.replies import Reply, misdirected, problem
 from movierec_serving.http.schemas.requests import Options
 from movierec_serving.model.holder import ModelHolder
 
@@ -66,3 +66,5 @@ class PlainLookup:
             return Recommender(self._holder, options, asked=asked).for_user(user)
         except ModelUnavailableError as error:
             return problem(503, str(error))
+        except OtherShardError as error:
+            return misdirected(error)

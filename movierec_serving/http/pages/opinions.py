@@ -59,7 +59,7 @@ def _dismissed(kept: Iterable[KeptEvent]) -> set[str]:
 def _learned(model: PublishedModel, user: str) -> dict[str, float]:
     """Stars by movie id, the best last."""
     bundle = model.bundle
-    row = bundle.user_row(user)
+    row = model.user_row(user)
     if row is None:
         return {}
     rated = slice(*bundle.seen_indptr[row : row + 2].tolist())

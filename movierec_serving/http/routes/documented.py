@@ -37,8 +37,12 @@ UNKNOWN: Documented = {**PUBLIC, **problems(_404="The model does not know it")}
 
 GONE = problems(_410="The store no longer has the version of `page`; begin again without it")
 
+OTHER_PART = problems(
+    _421="The endpoint holds other users; the answer's `X-Movierec-Shard` says whom to ask"
+)
+
 STAMPED = {"X-Model-Version": {"schema": {"type": "integer"}, "description": "as in the body"}}
-LIST: Documented = {200: {"headers": STAMPED}}
+LIST: Documented = {200: {"headers": STAMPED}, **OTHER_PART}
 
 # For the document: the middleware refuses, before anything is read.
 _key = APIKeyHeader(name=KEY_HEADER, description="where MOVIEREC_API_KEYS is set", auto_error=False)

@@ -8,10 +8,11 @@ from movierec_serving.errors import (
     EventStoreError,
     ModelUnavailableError,
     OptionError,
+    OtherShardError,
     PageGoneError,
 )
 from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
-from movierec_serving.http.replies import invalid, not_kept, problem, wrong_option
+from movierec_serving.http.replies import invalid, misdirected, not_kept, problem, wrong_option
 
 
 def add_error_replies(app: FastAPI) -> None:
@@ -26,6 +27,11 @@ def add_error_replies(app: FastAPI) -> None:
     @app.exception_handler(PageGoneError)
     async def gone(_: Request, error: Exception) -> Response:
         return problem(410, str(error)).response()
+
+    @app.exception_handler(OtherShardError)
+    async def elsewhere(_: Request, error: Exception) -> Response:
+        assert isinstance(error, OtherShardError)
+        return misdirected(error).response()
 
     @app.exception_handler(OptionError)
     async def no_such(_: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Query, Response
 
 from movierec_serving.http.recommender import stamped
 from movierec_serving.http.replies import problem
-from movierec_serving.http.routes.documented import KEY, UNKNOWN, UserInPath
+from movierec_serving.http.routes.documented import KEY, OTHER_PART, UNKNOWN, UserInPath
 from movierec_serving.http.schemas.answers import History
 from movierec_serving.http.schemas.requests import Page
 from movierec_serving.model.holder import ModelHolder
@@ -16,14 +16,14 @@ def add_user_routes(app: FastAPI, holder: ModelHolder) -> None:
     @app.get(
         "/users/{user_id:id}/history",
         response_model=History,
-        responses=UNKNOWN,
+        responses={**UNKNOWN, **OTHER_PART},
         dependencies=KEY,
         summary="What the model knows a user to have rated",
     )
     async def get_history(user_id: UserInPath, page: Annotated[Page, Query()]) -> Response:
         model = holder.current()
         bundle = model.bundle
-        row = bundle.user_row(user_id)
+        row = model.user_row(user_id)
         if row is None:
             return problem(404, "the model does not know this user").response()
         rated = slice(*bundle.seen_indptr[row : row + 2].tolist())
