@@ -74,9 +74,9 @@ class Questions:
 def questions(model: Model, answered: Rows, left_out: Rows, n: int) -> list[int]:
     """Choose at most `n` item rows to ask a newcomer about, the most telling first.
 
-    A family whose vectors are as long as the catalogue asks about popular items.
+    A family without factors asks about popular items.
     """
-    if model.item_vectors.shape[1] >= len(model.item_ids):
+    if not model.family.has_factors:
         out = {*map(int, answered), *map(int, left_out)}
         return [row for row in model.popular_items.tolist() if row not in out][:n]
     known = _made.get(model)
