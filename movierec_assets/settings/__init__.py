@@ -10,7 +10,7 @@ import re
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -23,6 +23,7 @@ from movierec_assets.settings.training import TrainingSettings
 from movierec_serving.bundle.object_store import Address
 
 SCHEMES = {
+    "mlflow_tracking_uri": ("http://", "https://", "sqlite:///", "postgresql+psycopg2://"),
     "webhook": ("http://", "https://"),
     "events_url": ("postgresql://", "postgresql+psycopg2://"),
 }
@@ -182,11 +183,12 @@ class Settings(
             raise ValueError("a header carries ASCII alone, and no blanks at an end")
         return value
 
-    @field_validator("webhook", "events_url")
+    @field_validator(*SCHEMES)
     @classmethod
-    def _have_a_scheme(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _have_a_scheme(cls, value: Any, info: ValidationInfo) -> Any:
         schemes = SCHEMES[str(info.field_name)]
-        if value and not value.get_secret_value().startswith(schemes):
+        address = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if address and not address.startswith(schemes):
             raise ValueError(f"expected an address that begins with {' or '.join(schemes)}")
         return value
 
@@ -239,4 +241,8 @@ class Settings(
 def settings() -> Settings:
     """The settings of this process, read once; those in `.env` are the home's."""
     home = os.environ.get("MOVIEREC_HOME") or "."
-    return Settings(_env_file=Path(home).expanduser() / ".env")
+    file = Path(home).expanduser() / ".env"
+    try:
+        return Settings(_env_file=file)
+    except UnicodeDecodeError as error:
+        raise OSError(f"{file} is not UTF-8: {error}") from error

@@ -77,6 +77,7 @@ def test_status_shows_a_reason_as_it_is_and_no_warning_of_a_library(platform: Pl
         ("MOVIEREC_RELOAD_TOKEN", "é", "MOVIEREC_RELOAD_TOKEN: Value error, a header carries"),
         ("MOVIEREC_WEBHOOK", "chat", "MOVIEREC_WEBHOOK: Value error, expected an address"),
         ("MOVIEREC_EVENTS_URL", "mysql://x", "MOVIEREC_EVENTS_URL: Value error, expected an"),
+        ("MLFLOW_TRACKING_URI", "ftp://x", "MLFLOW_TRACKING_URI: Value error, expected an address"),
         ("MOVIEREC_MAX_CHUNK_MB", "9" * 20, "MOVIEREC_MAX_CHUNK_MB: Input should be less"),
         ("MOVIEREC_KEEP_EVENTS_DAYS", "9" * 9, "MOVIEREC_KEEP_EVENTS_DAYS: Input should be less"),
         (
@@ -114,6 +115,17 @@ def test_a_file_that_cannot_be_used_is_named(
     said = capsys.readouterr().err
     assert said.startswith("movierec: [Errno ")
     assert str(home / ".env") in said
+
+
+def test_settings_that_are_no_text_are_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / ".env").write_bytes(b"MOVIEREC_WEBHOOK='http://caf\xe9'\n")
+    monkeypatch.setattr("sys.argv", ["movierec", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(f"movierec: {home / '.env'} is not UTF-8")
 
 
 @pytest.mark.parametrize("file", ["ratings", "movies"])
