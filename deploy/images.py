@@ -76,15 +76,27 @@ def folders(settings: Mapping[str, str]) -> Iterator[str]:
                 yield str(path)
 
 
+def labelled(target: str) -> str:
+    """The Containerfile, and after it a stage that puts version and commit on the target.
+
+    They stand in its text, since buildah 1.28 forgets a `--label` where it kept every layer: an
+    image after a change of documents alone would name the commit before it.
+    """
+    text = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
+    labels = f"{LABELS}.version={version()} {LABELS}.revision={revision()}"
+    return f"{text}\nFROM {target} AS labelled\nLABEL {labels}\n"
+
+
 def build(target: str, base: str, secret: Path, mounted: list[str]) -> str:
     """Build one of the two; its name."""
     name = named(target)
+    recipe = secret.with_name("Containerfile")
+    recipe.write_text(labelled(target), encoding="utf-8")
     command = [
         *("buildah", "build", "--format", "docker", "--isolation", "chroot", "--layers"),
-        *("--file", str(ROOT / "deploy" / "Containerfile"), "--target", target),
+        *("--file", str(recipe), "--target", "labelled"),
         *("--ignorefile", str(ROOT / "deploy" / "Containerfile.dockerignore")),
         *("--build-arg", f"BASE={base}", "--secret", f"id=pip,src={secret}"),
-        *("--label", f"{LABELS}.version={version()}", "--label", f"{LABELS}.revision={revision()}"),
         *(f"--volume={path}:{path}:ro" for path in mounted),
         *("--tag", name, str(ROOT)),
     ]
