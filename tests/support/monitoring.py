@@ -22,7 +22,13 @@ from tests.conftest import ROOT
 from tests.support.endpoint_process import wait_for
 from tests.support.http_server import serving
 
-PROGRAMS = ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter", "promtool")
+PROGRAMS = (
+    "prometheus",
+    "prometheus-alertmanager",
+    "prometheus-node-exporter",
+    "prometheus-blackbox-exporter",
+    "promtool",
+)
 DEPLOY = ROOT / "deploy"
 # A day's patience in a test's seconds: what the rules wait for, their windows, and two limits that
 # are themselves times or days.
@@ -39,7 +45,7 @@ SHORTER = (
 
 needs_programs = pytest.mark.skipif(
     any(shutil.which(name) is None for name in PROGRAMS),
-    reason="Debian's prometheus, prometheus-alertmanager and prometheus-node-exporter are not here",
+    reason="Debian's prometheus, its alertmanager, node-exporter or blackbox-exporter is not here",
 )
 
 
@@ -98,18 +104,26 @@ class Prometheus:
 
 @contextmanager
 def watched(folder: Path, targets: dict[str, list[str]], hook: str) -> Iterator[Prometheus]:
-    """All three of them, with the times of `deploy/` made shorter.
+    """All of them, with the times of `deploy/` made shorter.
 
     Args:
-        targets: addresses by the name of their file.
+        targets: addresses by the name of their file; those of `tls` are asked by blackbox-exporter.
     """
     _shortened(folder, hook)
-    ports = {name: free_port() for name in ("prometheus", "alertmanager", "node")}
-    _write_targets(
-        folder, {**targets, **{k: [f"127.0.0.1:{ports[k]}"] for k in ("alertmanager", "node")}}
-    )
+    ports = {name: free_port() for name in ("prometheus", "alertmanager", "node", "blackbox")}
+    here = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+    named = {**targets, "alertmanager": [here["alertmanager"]], "node": [here["node"]]}
+    asked = named.pop("tls", [])
+    _write_targets(folder, {name: [{"targets": found}] for name, found in named.items()})
+    labels = [{"__param_target": address, "instance": address} for address in asked]
+    groups = [{"targets": [here["blackbox"]], "labels": some} for some in labels]
+    _write_targets(folder, {"tls": groups})
     commands = {
         "node": ["prometheus-node-exporter"],
+        "blackbox": [
+            "prometheus-blackbox-exporter",
+            f"--config.file={folder}/prometheus/blackbox.yml",
+        ],
         "alertmanager": [
             "prometheus-alertmanager",
             f"--config.file={folder}/alertmanager/alertmanager.yml",
@@ -124,7 +138,7 @@ def watched(folder: Path, targets: dict[str, list[str]], hook: str) -> Iterator[
     }
     with ExitStack() as stack:
         for name, command in commands.items():
-            address = f"--web.listen-address=127.0.0.1:{ports[name]}"
+            address = f"--web.listen-address={here[name]}"
             log = folder / f"{name}.log"
             stack.enter_context(running(name, [*command, address], log, {}, folder))
         url = f"http://127.0.0.1:{ports['prometheus']}"
@@ -148,10 +162,10 @@ def _shortened(folder: Path, hook: str) -> None:
     secret.write_text(hook)
 
 
-def _write_targets(folder: Path, targets: dict[str, list[str]]) -> None:
-    for name, addresses in targets.items():
+def _write_targets(folder: Path, targets: dict[str, list[dict[str, Any]]]) -> None:
+    for name, groups in targets.items():
         file = folder / "prometheus" / "targets" / f"{name}.yml"
-        file.write_text(yaml.safe_dump([{"targets": addresses}]))
+        file.write_text(yaml.safe_dump(groups))
 
 
 def _ready(url: str) -> bool:

@@ -23,8 +23,8 @@ http {{ access_log off; {bodies} include {folder}/movierec.conf; }}
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+def certificate(folder: Path, days: int = 1) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself and ends after `days`, and its key."""
     pem, key = folder / "certificate.pem", folder / "key.pem"
     command = [
         "openssl",
@@ -35,8 +35,8 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         "-pkeyopt",
         "ec_paramgen_curve:prime256v1",
     ]
-    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
-    files = ["-nodes", "-keyout", str(key), "-out", str(pem)]
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-days", str(days), "-nodes", "-keyout", str(key), "-out", str(pem)]
     subprocess.run([*command, *name, *files], check=True, capture_output=True)
     return pem, key
 
