@@ -15,7 +15,7 @@ from bench.experiments.under_load import disturbed
 from bench.goals import goal, wilson
 from movierec_assets.monitoring.arms import difference
 from movierec_assets.monitoring.experiments import MISMATCH_LEVEL
-from movierec_assets.monitoring.power import Plan, plan
+from movierec_assets.monitoring.power import Plan, plan, plan_interleaved
 from movierec_assets.monitoring.sequential import ConfidenceSequence, mismatch
 
 PEOPLE, DAYS, BEFORE = 2000, 30, 28
@@ -28,7 +28,7 @@ def main() -> bool:
     """All parts; whether every goal is met."""
     planned = _planned()
     met = [_alike(planned), *_planted(planned), *_mismatched()]
-    _interleaved()
+    met += _interleaved()
     with tempfile.TemporaryDirectory(prefix="movierec-experiment-") as folder:
         met += _disturbed(Path(folder))
     return all(met)
@@ -122,8 +122,48 @@ def _mismatched() -> list[bool]:
     ]
 
 
-def _interleaved() -> None:
-    """How many people one look needs for a power of 0.8, when arms split people and lists."""
+def _interleaved() -> list[bool]:
+    """Lists that are drafted from both arms: wrong alarms, what a plan promises, and how many
+    people one look needs for a power of 0.8.
+    """
+    past = World.of(10 * PEOPLE, np.random.default_rng(7))
+    planned = plan_interleaved(past.days(DAYS, np.random.default_rng(8)), EFFECT, 1.0, users=PEOPLE)
+    power, met = float(planned.power[-1]), []
+    print(f"lists drafted from both arms, {WORLDS} worlds, looked at on each of {DAYS} days:\n")
+    print("| movies in both | wrong alarms | 95 % | found, of planned |\n|---|---|---|---|")
+    for common in (0.0, 0.5):
+        alarms = [_drafted(planned, seed, 0.0, common) for seed in range(WORLDS)]
+        found = [_drafted(planned, 10_000 + seed, EFFECT, common) for seed in range(WORLDS // 2)]
+        wrong, right = (sum(one != 0 for one in alarms), sum(one > 0 for one in found))
+        low, high = wilson(wrong, WORLDS)
+        share = right / len(found)
+        print(f"| {common:.0%} | {wrong / WORLDS:.1%} | {low:.1%} to {high:.1%} ", end="")
+        print(f"| {share:.3f} of {power:.3f} |")
+        met += [
+            goal(f"wrong_alarms_interleaved_{common:g}", wrong / WORLDS, 0.05),
+            goal(f"promised_minus_found_{common:g}", power - share, 0.05),
+        ]
+    print(f"\nplanned days for 0.8: {planned.days}\n")
+    _people()
+    return met
+
+
+def _drafted(planned: Plan, seed: int, effect: float, common: float) -> int:
+    """The sign of what one world of drafted lists says first, looked at on each day; 0 if
+    nothing.
+    """
+    random, bounds = np.random.default_rng(seed), ConfidenceSequence(planned.information)
+    world = World.of(PEOPLE, random).interleaved(DAYS, random, effect, common)
+    for day in range(1, DAYS + 1):
+        compared = world.compared(day, bounds)
+        if compared is not None and compared.decided:
+            return 1 if compared.lower > 0 else -1
+    return 0
+
+
+def _people() -> None:
+    """How many people one look needs, when arms split people and when they split lists."""
+    bounds = ConfidenceSequence(1e4)
 
     def split(seed: int, *, cuped: bool) -> float:
         random = np.random.default_rng(seed)
@@ -132,15 +172,16 @@ def _interleaved() -> None:
         arm = random.random(PEOPLE) < 0.5
         history = world.days(DAYS, random, arm, EFFECT)
         control, other = (until(history, DAYS, some, before) for some in (~arm, arm))
-        compared = difference(control, other, ConfidenceSequence(1e4))
+        compared = difference(control, other, bounds)
         return compared.estimate / compared.error if compared is not None else 0.0
 
     def drafted(seed: int, *, common: float) -> float:
         random = np.random.default_rng(seed)
-        credit = World.of(PEOPLE, random).interleaved(DAYS, random, EFFECT, common)
-        return float(credit.mean() / (credit.std(ddof=1) / len(credit) ** 0.5))
+        world = World.of(PEOPLE, random).interleaved(DAYS, random, EFFECT, common)
+        compared = world.compared(DAYS, bounds)
+        return compared.estimate / compared.error if compared is not None else 0.0
 
-    print(f"\n{EFFECT:.0%} more, people for a power of 0.8 at one look after {DAYS} days:\n")
+    print(f"{EFFECT:.0%} more, people for a power of 0.8 at one look after {DAYS} days:\n")
     print("| | people |\n|---|---|")
     for name, standardised in (
         ("split by person", partial(split, cuped=False)),

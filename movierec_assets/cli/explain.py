@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +16,18 @@ from rich.table import Table
 from movierec_assets.errors import LineageError
 from movierec_assets.platform import Platform
 from movierec_serving.bundle import Bundle, BundleError, Evidence
+from movierec_serving.events.shown import Drafted
 
 REASONS = 3  # rated movies that explain one recommended
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A list as it was shown, from the table, or from the endpoint's files before it is there."""
+    """A list as it was shown, from the table, or from the endpoint's files before it is there.
+
+    Attributes:
+        drafted: what each arm gave to it, the control's first; empty where it is of one.
+    """
 
     id: str
     user_id: str | None
@@ -32,6 +38,12 @@ class Shown:
     reason: str | None
     first_place: int
     movies: list[str]
+    drafted: list[Drafted] = field(default_factory=list)
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The arm of each movie that is one arm's alone."""
+        return {self.movies[p - 1]: part["arm"] for part in self.drafted for p in part["places"]}
 
 
 def find_shown(platform: Platform, recommendation_id: str) -> Shown:
@@ -60,6 +72,7 @@ def find_shown(platform: Platform, recommendation_id: str) -> Shown:
         reason=_text(row["reason"]),
         first_place=int(row["skipped"]) + 1,
         movies=list(row["movies"]),
+        drafted=json.loads(_text(row["drafted"]) or "[]"),
     )
 
 
@@ -80,11 +93,13 @@ def explain(platform: Platform, recommendation_id: str, console: Console) -> Non
     )
     because, note = _because(platform, shown)
     done = _done(platform, shown)
+    arms = shown.places
     rows = Table("place", "movie", "title", "because of", "then")
     for place, movie in enumerate(shown.movies, shown.first_place):
         reasons = ", ".join(titles.get(liked, liked) for liked in because.get(movie, []))
         cells = (movie, titles.get(movie, ""), reasons, "; ".join(done.get(movie, [])))
-        rows.add_row(str(place), *map(escape, cells))
+        own = f", {arms.get(movie, 'both')}" if shown.drafted else ""
+        rows.add_row(f"{place}{own}", *map(escape, cells))
     console.print(rows)
     if note:
         console.print(note, soft_wrap=True)
@@ -95,6 +110,8 @@ def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], st
     """The rated movies that added most to each one's score, as the version knows them; else why
     there are none.
     """
+    if shown.drafted:
+        return _because_of_both(platform, shown)
     if shown.source == "popular":
         return {}, "popular movies have no other reason"
     if shown.user_id is None:
@@ -117,6 +134,19 @@ def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], st
             bundle.item_id(int(evidence.rows[i])) for i in best if share[i] > 0
         ]
     return by_movie, ""
+
+
+def _because_of_both(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], str]:
+    """The same of each arm's movies by its version; the control's has those of both."""
+    arms, reasons, notes = shown.places, dict[str, list[str]](), []
+    for part, also in zip(shown.drafted, ("both", None), strict=True):
+        movies = [movie for movie in shown.movies if arms.get(movie, "both") in (part["arm"], also)]
+        version, source = part["version"], part["source"]
+        made = replace(shown, version=version, source=source, movies=movies, drafted=[])
+        because, note = _because(platform, made)
+        reasons |= because
+        notes += [f"{part['arm']}, version {version}: {note}"] if note else []
+    return reasons, "\n".join(notes)
 
 
 def _bundle(platform: Platform, version: int) -> Bundle:

@@ -18,7 +18,7 @@ from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.monitoring.experiments import history, wrong_metric, wrong_shares
 from movierec_assets.monitoring.outcomes import K
-from movierec_assets.monitoring.power import Plan, plan
+from movierec_assets.monitoring.power import Plan, plan, plan_interleaved
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.experiments import Trial
 from movierec_assets.settings import Settings
@@ -35,7 +35,8 @@ class Start(dg.Config):
     """An experiment, or larger shares of the one under way, by its name and the same question.
 
     `shares` are of all users, production's among them. `day` is the first whose lists count; today
-    if none is given. With `only_plan` nothing is started.
+    if none is given. With `interleave` users of either of two arms get one list, drafted from both.
+    With `only_plan` nothing is started.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Start(dg.Config):
     effect: float = 0.05
     days: int = PAST_DAYS
     day: str | None = None
+    interleave: bool = False
     only_plan: bool = False
 
 
@@ -70,7 +72,9 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
     trials = {trial.name: trial for trial in platform.warehouse.trials()}
     running = next((trial for trial in trials.values() if trial.ended is None), None)
     trained = set(platform.settings.arms) - {platform.settings.model}
-    wrong = wrong_shares(config.shares, trained) or wrong_metric(config.metric)
+    wrong = wrong_shares(config.shares, trained, interleave=config.interleave) or wrong_metric(
+        config.metric
+    )
     if running is not None and running.name == config.name:
         wrong = wrong or _changed(running, config)
     if running is not None and running.name != config.name:
@@ -103,7 +107,7 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
             reason=config.reason,
             started=day,
             grown=day,
-            experiment=Experiment.of(config.name, salt, arms, shares),
+            experiment=Experiment.of(config.name, salt, arms, shares, interleave=config.interleave),
         )
     platform.warehouse.record_trial(trial)  # first: what endpoints follow, somebody can end
     stores.carry_out(trial.experiment)
@@ -169,6 +173,7 @@ def _cannot_win(settings: Settings, winner: str) -> str | None:
 def _changed(trial: Trial, config: Start) -> str | None:
     """What a larger share cannot change: a result would be of two questions."""
     asked = {name: getattr(trial, name) for name in ("metric", "effect", "days")}
+    asked["interleave"] = trial.experiment.interleave
     if asked == {name: getattr(config, name) for name in asked}:
         return None
     given = ", ".join(f"{name}: {value}" for name, value in asked.items())
@@ -200,6 +205,8 @@ def _planned(platform: Platform, config: Start, day: str) -> Plan | None:
     )
     if past is None:
         return None
+    if config.interleave:
+        return plan_interleaved(past, config.effect, sum(config.shares.values()))
     plans = [
         plan(past, config.effect, (config.shares[PRODUCTION], share))
         for arm, share in config.shares.items()

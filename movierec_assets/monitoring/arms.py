@@ -82,6 +82,28 @@ def difference(control: Users, arm: Users, sequence: ConfidenceSequence) -> Diff
     return Difference(control.mean, estimate, error, estimate - half, estimate + half, theta)
 
 
+def preference(
+    gains: tuple[Values, Values], days: Values, sequence: ConfidenceSequence
+) -> Difference | None:
+    """The arm against the control where each user had lists drafted from both; None while fewer
+    than 20 users did, or nobody took up what one of them alone would have shown.
+
+    Each user is compared with herself, so habits, which differ most, cancel.
+
+    Args:
+        gains: (U,) each: by the control's places and by the arm's, summed over the days.
+        days: (U,) on which they were shown anything, at least 1.
+    """
+    control, arm = gains
+    if len(days) < MIN_USERS or not (arm != control).any():
+        return None
+    users = Users(arm - control, days)
+    error = float(users.linearised.std(ddof=1) / np.sqrt(len(days)))
+    half = float(sequence.half_width(np.array([error]))[0])
+    mean, estimate = Users(control, days).mean, users.mean
+    return Difference(mean, estimate, error, estimate - half, estimate + half)
+
+
 def _slope(*arms: tuple[Values, Values]) -> float:
     """Slope of the figure on what was known before, each about its arm's own mean."""
     pairs = [(y - y.mean(), x - x.mean()) for y, x in arms]

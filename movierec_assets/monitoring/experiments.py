@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from movierec_assets.monitoring.arms import Users, difference
+from movierec_assets.monitoring.arms import Difference, Users, difference
 from movierec_assets.monitoring.power import History
 from movierec_assets.monitoring.sequential import ConfidenceSequence, mismatch
 from movierec_serving.bundle.experiment import POPULAR, PRODUCTION
@@ -23,6 +24,7 @@ METRICS: Mapping[str, str] = {  # the column that is counted, per user and day o
 }
 # Looked at every day, a level of 1 % would be passed by chance far more often.
 MISMATCH_LEVEL = 0.0005
+Rest = Mapping[Any, Mapping[Any, Any]]  # what is known of the lists of each arm
 FALLBACKS_MORE = 0.02  # share of lists more than the control's that is a guard-rail's alarm
 SLOWER = 2.0  # times the control's milliseconds
 
@@ -34,7 +36,8 @@ class Look:
 
     Attributes:
         mean: of the metric, per user and day.
-        mismatch: the p-value that users came to the arms by their shares, the same for all arms.
+        mismatch: the p-value that users came to the arms by their shares, the same for all arms; of
+            interleaved lists, that either arm began as many.
         dislikes: per user and day.
         fallbacks: share of the lists that were popular movies for want of better, or none.
         failures: share of the lists that production made because the arm was broken.
@@ -53,6 +56,24 @@ class Look:
     failures: float
     ms: float
 
+    @classmethod
+    def of(
+        cls, arm: str, users: Users, found: Difference | None, p: float, dislikes: float, rest: Rest
+    ) -> Self:
+        """An arm by its users, and by what is known of its lists."""
+        about = rest.get(arm, {"fallbacks": 0.0, "failures": 0.0, "ms": 0.0})
+        return cls(
+            arm=arm,
+            users=len(users.days),
+            mean=users.mean,
+            middle=found.estimate if found else None,
+            low=_finite(found.lower) if found else None,
+            high=_finite(found.upper) if found else None,
+            mismatch=p,
+            dislikes=dislikes,
+            **{name: float(about[name]) for name in ("fallbacks", "failures", "ms")},
+        )
+
 
 def looks(
     user_days: pd.DataFrame,
@@ -66,7 +87,7 @@ def looks(
 
     Args:
         user_days: a row for each user, day, version and source since the start, with `arm`.
-        lists: by `arm`: `fallbacks`, `failures`, `ms`, means over its lists.
+        lists: by `arm`: `fallbacks`, `failures`, `ms`, means over its lists; `firsts`.
         before: as `user_days`, of the time before the start.
         shares: of the users by arm, the control first.
     """
@@ -81,48 +102,45 @@ def looks(
     seen = []
     for arm, own in users.items():
         compared = None if own is control else difference(control, own, sequence)
-        about = rest.get(arm, {"fallbacks": 0.0, "failures": 0.0, "ms": 0.0})
         disliked = dislikes[dislikes["arm"] == arm]
-        seen.append(
-            Look(
-                arm=arm,
-                users=len(own.days),
-                mean=own.mean,
-                middle=compared.estimate if compared else None,
-                low=_finite(compared.lower) if compared else None,
-                high=_finite(compared.upper) if compared else None,
-                mismatch=p,
-                dislikes=float(disliked["gains"].sum() / max(disliked["days"].sum(), 1)),
-                **{name: float(about[name]) for name in ("fallbacks", "failures", "ms")},
-            )
-        )
+        rate = float(disliked["gains"].sum() / max(disliked["days"].sum(), 1))
+        seen.append(Look.of(arm, own, compared, p, rate, rest))
     return seen
 
 
-def sentence(looks_of_arms: Sequence[Look], metric: str, effect: float, last_day: bool) -> str:
+def sentence(
+    looks_of_arms: Sequence[Look], metric: str, effect: float, last_day: bool, drafted: bool = False
+) -> str:
     """What is known, and what to do.
 
     Args:
         effect: the least that is worth having, relative to the control.
         last_day: whether as many days as planned have passed.
+        drafted: whether lists are drafted from both arms.
     """
     control, *arms = looks_of_arms
     if control.mismatch < MISMATCH_LEVEL:
         came = ", ".join(f"{look.arm} {look.users:,}" for look in looks_of_arms)
-        return (
-            f"Nothing can be said: users did not come to the arms by their shares ({came}; "
-            f"p = {control.mismatch:.1g}). Find out why, and start anew."
-        )
-    return " ".join(
-        [*(_about(arm, control, metric, effect, last_day) for arm in arms), *guards(looks_of_arms)]
-    )
+        cause = f"users did not come to the arms by their shares ({came}; "
+        if drafted:
+            cause = "the arms did not begin as many lists each, so some are missing ("
+        cause += f"p = {control.mismatch:.1g})"
+        return f"Nothing can be said: {cause}. Find out why, and start anew."
+    said = [_about(arm, control, metric, effect, last_day, drafted) for arm in arms]
+    return " ".join([*said, *guards(looks_of_arms)])
 
 
-def _about(arm: Look, control: Look, metric: str, effect: float, last_day: bool) -> str:
+def _about(
+    arm: Look, control: Look, metric: str, effect: float, last_day: bool, drafted: bool
+) -> str:
     if arm.middle is None or arm.low is None or arm.high is None or not control.mean:
-        return f"{arm.arm}: too few users to tell ({arm.users:,} and {control.users:,})."
+        of = "took up what one arm alone shows" if drafted else "to tell"
+        return f"{arm.arm}: too few users {of} ({arm.users:,} and {control.users:,})."
     low, middle, high = (value / control.mean for value in (arm.low, arm.middle, arm.high))
-    said = f"{arm.arm}: {metric} {middle:+.1%} ({low:+.1%} to {high:+.1%}) against {control.arm}"
+    known = f"{middle:+.1%} ({low:+.1%} to {high:+.1%})"
+    said = f"{arm.arm}: {metric} {known} against {control.arm}"
+    if drafted:
+        said = f"{arm.arm}'s movies are preferred to {control.arm}'s by {known}, {metric}"
     if low > 0:
         return f"{said}: it is better. Conclude with it."
     if high < 0:
@@ -151,12 +169,17 @@ def guards(looks_of_arms: Sequence[Look]) -> list[str]:
     return said
 
 
-def wrong_shares(shares: Mapping[str, float], trained: Collection[str]) -> str | None:
+def wrong_shares(
+    shares: Mapping[str, float], trained: Collection[str], *, interleave: bool = False
+) -> str | None:
     """Why an experiment cannot give these shares; None if it can.
 
     Args:
         trained: the arms that are trained beside production's.
+        interleave: whether lists are to be drafted from both arms.
     """
+    if interleave and len(shares) != 2:
+        return f"interleave: of two arms alone, not of {len(shares)}"
     if PRODUCTION not in shares or len(shares) < 2:
         return f"shares: {PRODUCTION} and one arm at least, with their shares of the users"
     known = {PRODUCTION, POPULAR, *trained}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from movierec_assets.monitoring.arms import MIN_USERS
 from movierec_assets.monitoring.sequential import LEVEL, ConfidenceSequence
@@ -81,6 +82,31 @@ def plan(
     with np.errstate(invalid="ignore"):
         beyond = np.sign(effect) * estimates > sequence.half_width(errors)
     return Plan(total, information, np.logical_or.accumulate(beyond, axis=1).mean(axis=0))
+
+
+def plan_interleaved(
+    history: History, effect: float, share: float, *, users: int | None = None
+) -> Plan:
+    """Plan for lists drafted from two rankings, as if no movie were in both: then most are needed.
+
+    A gain is the better ranking's with odds of 1 + effect, and each look is taken for itself; so
+    the power is promised a little too low.
+
+    Args:
+        share: of the users that get such lists.
+    """
+    total = share * (users or len(history.gains))
+    gains, days = history.gains.cumsum(axis=1), history.shown.cumsum(axis=1)
+    lead = effect / (2 + effect)  # the expected difference of one gain
+    mean = lead * gains.sum(axis=0) / np.maximum(days.sum(axis=0), 1)
+    # E[(d - mean days)^2] of a user, where d is a sum of +1 and -1 over her gains
+    squares = (1 - lead**2) * gains + (lead * gains - mean * days) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.sqrt(squares.mean(axis=0) / total) / days.mean(axis=0)
+        information = float(1 / np.square(errors[-1])) if errors[-1] > 0 else 1.0
+        widths = ConfidenceSequence(information).half_width(errors)
+        power = ndtr((abs(mean) - widths) / errors)
+    return Plan(round(total), information, np.maximum.accumulate(np.nan_to_num(power)))
 
 
 def _moments(

@@ -16,6 +16,8 @@ from movierec_serving.bundle.ranking import Ranking
 FILE = "experiment"  # in the store
 BUCKETS = 10_000  # users are drawn into; a share is a number of them
 PRODUCTION, POPULAR = "production", "popular"  # arms that need no version of their own
+INTERLEAVED = "interleaved"  # the arm by whose name a list of both arms goes
+Shares = Mapping[str, float]  # of the users, by arm
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -54,6 +56,9 @@ class Experiment(Document):
     A user's bucket follows from a hash of the id with the experiment's salt alone: it is the same
     in every process, endpoint and run, and has nothing to do with other experiments. Pieces are
     only ever added, so that a share grows and nobody changes arm.
+
+    Attributes:
+        interleave: whether users of either arm get one list, drafted from both arms' rankings.
     """
 
     FORMATS: ClassVar = (1,)
@@ -62,12 +67,16 @@ class Experiment(Document):
     salt: str = Field(min_length=8)
     arms: tuple[Arm, ...] = Field(min_length=2)
     pieces: tuple[Piece, ...] = Field(min_length=2)
+    # Left out where it is usual, for endpoints that do not know it.
+    interleave: bool = Field(False, exclude_if=lambda interleave: not interleave)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
             raise ValueError("two arms have one name")
+        if self.interleave and (len(names) != 2 or INTERLEAVED in names):
+            raise ValueError(f"two arms can be interleaved, none of them named {INTERLEAVED}")
         if {piece.arm for piece in self.pieces} != set(names):
             raise ValueError("every arm has pieces, and every piece an arm")
         taken = sorted((piece.begin, piece.end) for piece in self.pieces)
@@ -78,7 +87,7 @@ class Experiment(Document):
 
     @classmethod
     def of(
-        cls, name: str, salt: str, arms: Sequence[Arm], shares: Mapping[str, float]
+        cls, name: str, salt: str, arms: Sequence[Arm], shares: Shares, interleave: bool = False
     ) -> "Experiment":
         """An experiment that gives each arm its share of the users, from the first bucket on.
 
@@ -92,6 +101,7 @@ class Experiment(Document):
             salt=salt,
             arms=tuple(arms),
             pieces=tuple(pieces),
+            interleave=interleave,
         )
 
     @property
@@ -102,7 +112,7 @@ class Experiment(Document):
             buckets[piece.arm] += piece.end - piece.begin
         return {name: number / BUCKETS for name, number in buckets.items()}
 
-    def grown(self, shares: Mapping[str, float]) -> "Experiment":
+    def grown(self, shares: Shares) -> "Experiment":
         """Give arms larger shares; whoever has an arm keeps it.
 
         Raises:
@@ -117,7 +127,8 @@ class Experiment(Document):
 
     def keeps(self, before: "Experiment") -> bool:
         """Whether everybody whom `before` gave an arm has the same here."""
-        return self.salt == before.salt and self.pieces[: len(before.pieces)] == before.pieces
+        alike = (self.salt, self.interleave) == (before.salt, before.interleave)
+        return alike and self.pieces[: len(before.pieces)] == before.pieces
 
     def with_versions(self, versions: Mapping[str, int]) -> "Experiment":
         """Replace the versions of the arms that are named."""
@@ -144,7 +155,7 @@ class Experiment(Document):
         return by_bucket
 
 
-def _pieces(shares: Mapping[str, float], taken: Sequence[Piece]) -> list[Piece]:
+def _pieces(shares: Shares, taken: Sequence[Piece]) -> list[Piece]:
     """Buckets that nobody has yet, for each share."""
     begin = max((piece.end for piece in taken), default=0)
     pieces = []

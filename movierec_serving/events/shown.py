@@ -28,6 +28,18 @@ DAY = 86_400  # seconds
 
 
 @with_config(ConfigDict(extra="forbid"))
+class Drafted(TypedDict):
+    """What an arm gave to a list of two."""
+
+    arm: str
+    version: int
+    source: str
+    ms: float  # its ranking took, of a request for many users their mean
+    places: list[int]  # its own, from 1 on in this list; of the others both arms have the movie
+    reason: NotRequired[str]  # why it gave popular movies
+
+
+@with_config(ConfigDict(extra="forbid"))
 class Impression(TypedDict):
     """One list that was shown; what is usual is left out."""
 
@@ -42,6 +54,7 @@ class Impression(TypedDict):
     offset: NotRequired[int]  # places of the ranking before the first one
     arm: NotRequired[str]  # of the experiment under way
     arm_failed: NotRequired[bool]  # the arm could not answer, so production did
+    drafted: NotRequired[list[Drafted]]  # of an interleaved list, the control's part first
 
 
 _LINE: TypeAdapter[Impression] = TypeAdapter(Impression)

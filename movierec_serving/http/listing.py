@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from movierec_serving import metrics
 from movierec_serving.bundle import Evidence
-from movierec_serving.events.shown import Impression
+from movierec_serving.events.shown import Drafted, Impression
 from movierec_serving.http.rankings import Ranking, Rankings
 from movierec_serving.http.schemas.answers import FallbackReason
 from movierec_serving.http.schemas.requests import NewUser
 from movierec_serving.model.arms import InArm
 
+Items = list[dict[str, Any]]  # movies as an answer has them
 REASONS = 3  # liked movies that explain one recommended
 for _reason in get_args(FallbackReason):
     metrics.FALLBACKS.labels(_reason)  # from 0 on, as Prometheus wants it
@@ -52,13 +53,20 @@ class Listing:
 
     def for_users(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order."""
+        return [self.of(ranking) for ranking in self.ranked(asked)]
+
+    def ranked(self, asked: Sequence[str | NewUser]) -> list[Ranking]:
+        """One ranking a user, by the arm."""
         if self.arm is not None and self.arm.popular:
-            ids = (user for user in asked if isinstance(user, str))
-            return [self.of(self.rankings.popular_for(user)) for user in ids]
-        return [self.of(ranking) for ranking in self.rankings.for_users(asked)]
+            return [self.rankings.popular_for(user) for user in asked if isinstance(user, str)]
+        return self.rankings.for_users(asked)
 
     def of(self, ranking: Ranking) -> dict[str, Any]:
-        card, source, about = self.rankings.model.card, ranking.source, ranking.about
+        return self.answered(self.items(ranking), ranking.source, ranking.about)
+
+    def items(self, ranking: Ranking) -> Items:
+        """The movies of a ranking as an answer has them."""
+        card, source = self.rankings.model.card, ranking.source
         items = [
             {**card(row), "score": round(score, 6), "source": source}
             for row, score in ranking.movies
@@ -70,12 +78,25 @@ class Listing:
                 item["because"] = self._reasons(evidence, share)
         for item, genres in zip(items, ranking.genres, strict=False):
             item["because_of_genres"] = genres
+        return items
+
+    def answered(
+        self, items: Items, source: str, about: dict[str, str], drafted: Sequence[Drafted] = ()
+    ) -> dict[str, Any]:
+        """A list of these movies, which is written down.
+
+        Args:
+            drafted: what each arm gave to it, where it is of two.
+        """
         if not items:
             about = {"fallback_reason": "nothing_left", **about}
         metrics.count_list(about.get("fallback_reason"))
         id_ = f"{self.rankings.model.version}-{secrets.token_hex(12)}"
         if self.record is not None:
-            self.record.shown.append(self._impression(self.record, id_, source, items, about))
+            shown = self._impression(self.record, id_, source, items, about)
+            if drafted:
+                shown["drafted"] = list(drafted)
+            self.record.shown.append(shown)
         return {
             "recommendation_id": id_,
             **about,
@@ -89,7 +110,7 @@ class Listing:
         record: Record,
         id_: str,
         source: str,
-        items: list[dict[str, Any]],
+        items: Items,
         about: dict[str, str],
     ) -> Impression:
         """What is kept of a list that somebody is shown."""

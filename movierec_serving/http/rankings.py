@@ -71,6 +71,11 @@ class Rankings:
 
         return [ranking(index, user) for index, user in enumerate(asked)]
 
+    def from_first(self) -> "Rankings":
+        """These rankings from the first place to the last that is asked for."""
+        part = self.part._replace(n=self.part.end, offset=0)
+        return Rankings(self.model, part, self._lately, self._explained)
+
     def popular_for(self, user: str) -> Ranking:
         """What an arm without a model answers."""
         return Ranking(self.without_seen(user).most_popular, "popular", {"user_id": user})

@@ -15,6 +15,7 @@ from movierec_serving.bundle import MAX_ID_LENGTH, PublishedModel, likeness, sel
 from movierec_serving.bundle.filters import left_out
 from movierec_serving.bundle.recency import SECONDS_A_DAY
 from movierec_serving.bundle.selection import Slice
+from movierec_serving.http.drafts import Drafts
 from movierec_serving.http.listing import Listing, Record
 from movierec_serving.http.paging import Place, token
 from movierec_serving.http.rankings import Ranking, Rankings
@@ -135,8 +136,14 @@ class Recommender:
             lists.update(zip(its, made, strict=True))
         return [lists[place] for place in range(len(asked))]
 
-    def _listing_in(self, arm: InArm | None) -> Listing:
-        """What answers users of this arm."""
+    def _listing_in(self, arm: InArm | None) -> Listing | Drafts:
+        """What answers users of this arm, or of both."""
+        if arm is None or not arm.both:
+            return self._listing_of(arm)
+        sides = [self._listing_of(one) for one in arm.both]
+        return Drafts(self._listing_of(arm), sides, arm.salt)
+
+    def _listing_of(self, arm: InArm | None) -> Listing:
         model = self.model if arm is None or arm.model is None else arm.model
         listing = self._listing if model is self.model else self._listing_by(model)
         return listing if arm is None else replace(listing, arm=arm)
@@ -153,7 +160,7 @@ class Recommender:
     def _answer(self, ranking: Ranking) -> Reply:
         return self._page(self._listing, self._listing.of(ranking))
 
-    def _page(self, listing: Listing, content: dict[str, Any]) -> Reply:
+    def _page(self, listing: Listing | Drafts, content: dict[str, Any]) -> Reply:
         """A list, with the token of the next page where there may be one."""
         model, part = listing.rankings.model, listing.rankings.part
         if self._asked is not None and len(content["items"]) == part.n:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from movierec_serving import metrics
 from movierec_serving.bundle import BundleError, PublishedModel
-from movierec_serving.bundle.experiment import FILE, POPULAR, Experiment
+from movierec_serving.bundle.experiment import FILE, INTERLEAVED, POPULAR, Arm, Experiment
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.publications import Publications
 from movierec_serving.errors import ReloadRefusedError
@@ -29,12 +29,18 @@ PAUSE = 1.0  # seconds before a version that cannot be opened is tried again
 
 @dataclass(frozen=True, eq=False)
 class InArm:
-    """What a user's arm is answered from; `model` is None where it is production's."""
+    """What a user's arm is answered from; `model` is None where it is production's.
+
+    Attributes:
+        both: the arms that a list is drafted from, the control first; `salt` is their experiment's.
+    """
 
     name: str
     model: PublishedModel | None = None
     popular: bool = False
     failed: bool = False  # the arm's version cannot be opened, so production answers
+    both: tuple["InArm", ...] = ()
+    salt: str = ""
 
     @cached_property
     def named(self) -> dict[str, Any]:
@@ -80,8 +86,20 @@ class Arms:
         """The user's arm, ready to answer; None for whoever takes no part."""
         experiment = self.experiment()
         arm = experiment.arm_of(user_id) if experiment else None
-        if arm is None:
+        if experiment is None or arm is None:
             return None
+        return self._interleaved(experiment) if experiment.interleave else self._ready(arm)
+
+    def _interleaved(self, experiment: Experiment) -> InArm:
+        """Both arms in one; an arm that failed alone, as its users would have it."""
+        both = tuple(self._ready(arm) for arm in experiment.arms)
+        failed = next((arm for arm in both if arm.failed), None)
+        if failed is not None:
+            return failed
+        sound = InArm(INTERLEAVED, both=both, salt=experiment.salt)
+        return self._sound.setdefault(INTERLEAVED, sound)
+
+    def _ready(self, arm: Arm) -> InArm:
         sound = self._sound.get(arm.name)
         if sound is not None:
             return sound

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from movierec_assets.monitoring.experiments import Look, sentence, wrong_metric, wrong_shares
 from movierec_assets.settings import Settings, settings
 from movierec_serving.bundle import Bundle
-from tests.assets.test_recommendations import listed, rated, shown
+from movierec_serving.events.shown import days_shown, read_shown
+from tests.assets.test_recommendations import listed, printed, rated, shown
 from tests.conftest import RUNS, Platform
 from tests.support.endpoint_process import TOKEN, EndpointProcess
-from tests.support.generate import as_csv, days_from, ratings_of_day
+from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
 
 DAYS = days_from("1998-03-02", 4)
 SIZE = {"users": 120, "movies": 120, "ratings": 1500}
@@ -182,4 +183,67 @@ def test_what_is_said_of_an_experiment_is_what_there_is() -> None:
         [control, cases["not known yet"]], "hit_rate", 0.05, True
     )
     broken = [replace(one, mismatch=1e-5) for one in (control, arm)]
-    assert sentence(broken, "hit_rate", 0.05, False).startswith("Nothing can be said")
+    assert sentence(broken, "hit_rate", 0.05, False).startswith("Nothing can be said: users did")
+    assert "the arms did not begin as many lists" in sentence(
+        broken, "hit_rate", 0.05, False, drafted=True
+    )
+
+
+def test_an_interleaved_experiment_from_its_start_to_its_conclusion(
+    platform: Platform, endpoint: EndpointProcess
+) -> None:
+    platform.deliver(*DAYS[:2], **SIZE)
+    users = [f"u{number}" for number in range(120)]
+    shown(platform, DAYS[1], *(listed(user, DAYS[1], 0, "m1") for user in users))
+    assert platform.run(DAYS[0], DAYS[1]).success
+    assert platform.run("-", job="deploy").success
+    both = {"production": 0.4, "pairs": 0.4}
+    assert "of two arms alone" in failure(begin(platform, interleave=True))
+    assert begin(platform, interleave=True, shares=both).success
+    assert "interleave: True" in failure(begin(platform, shares=both))
+    trial = platform.warehouse.running()
+    assert trial is not None
+
+    # lists as the endpoint showed them, moved to the day; everybody likes what is the arm's alone
+    for user in users:
+        answer = endpoint.client.get(f"/recommend/{user}").json()
+        inside = trial.experiment.arm_of(user) is not None
+        assert answer.get("arm") == ("interleaved" if inside else None)
+    today = days_shown(platform.root / "shown")[-1]
+    lines = [line for _, ones, _ in read_shown(platform.root / "shown", today) for line in ones]
+    day, lists = ratings_of_day(DAYS[2], **SIZE), []
+    for line in lines:
+        lists.append({**line, "at": day_start(DAYS[2]) + 0.25})
+        if "drafted" in line:
+            (production, pairs) = line["drafted"]
+            assert (production["arm"], pairs["arm"]) == ("production", "pairs")
+            liked = [line["movies"][place - 1] for place in pairs["places"]]
+            day += [rated(line["user_id"], movie, 5, DAYS[2], 1) for movie in liked]
+    shown(platform, DAYS[2], *lists)
+    platform.landing_zone.deliver(DAYS[2], as_csv(day))
+    assert platform.run(DAYS[2]).success
+    drafted = {line["user_id"]: line for line in lines if "drafted" in line}
+    results = platform.query(
+        "SELECT arm, users, mean, middle, low, mismatch FROM experiment_results ORDER BY arm DESC"
+    )
+    (_, came, mean, *_), (_, _, other, middle, low, mismatch) = results
+    assert came == len(drafted)
+    assert other - mean == pytest.approx(middle)
+    assert low > 0
+    assert mismatch > 0.001
+    said = platform.events("experiment_results")[-1].metadata["what to do"].value
+    assert said.startswith("pairs's movies are preferred to production's by +")
+    assert "it is better. Conclude with it." in said
+
+    one = next(line for line in drafted.values() if line["drafted"][1]["places"])
+    text = printed(platform, one["recommendation_id"])
+    assert "arm interleaved" in text
+    of_pairs = [row for row in text.splitlines() if ", pairs " in row]
+    assert len(of_pairs) == len(one["drafted"][1]["places"])
+    assert all("5 stars" in row for row in of_pairs)
+    assert all(row.split("│")[4].strip() for row in of_pairs)  # the reasons, by its own version
+    lost = run(platform, "conclude_experiment", "conclude", winner="pairs", reason="liked")
+    assert "MOVIEREC_MODEL" in failure(lost)
+    won = run(platform, "conclude_experiment", "conclude", winner="production", reason="simpler")
+    assert won.success
+    assert "arm" not in endpoint.client.get(f"/recommend/{next(iter(drafted))}").json()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.experiments.people import World, until
-from movierec_assets.monitoring.arms import Users, difference
-from movierec_assets.monitoring.power import plan
+from movierec_assets.monitoring.arms import Difference, Users, difference
+from movierec_assets.monitoring.experiments import sentence
+from movierec_assets.monitoring.interleaving import interleaved_looks
+from movierec_assets.monitoring.power import plan, plan_interleaved
 from movierec_assets.monitoring.sequential import ConfidenceSequence, mismatch
 
 DAYS, PEOPLE = 20, 600
@@ -90,3 +93,73 @@ def test_users_who_come_to_the_arms_by_other_shares_are_noticed() -> None:
     assert mismatch(np.array([10_400, 9_600]), even) < 1e-7
     assert mismatch(np.array([10_050, 9_950]), even) > 0.3
     assert mismatch(np.array([1_000, 9_000]), np.array([0.1, 0.9])) == 1.0
+
+
+def drafted(seed: int, effect: float = 0.0) -> list[Difference]:
+    """What is known at the end of each day, of lists drafted from both arms."""
+    random = np.random.default_rng(seed)
+    world = World.of(PEOPLE, random).interleaved(DAYS, random, effect, common=0.3)
+    compared = [world.compared(day, ConfidenceSequence(3000.0)) for day in range(1, DAYS + 1)]
+    return [one for one in compared if one is not None]
+
+
+def test_lists_of_two_arms_that_are_liked_alike_raise_no_false_alarms() -> None:
+    wrong = sum(any(one.decided for one in drafted(seed)) for seed in range(200))
+    assert wrong / 200 <= 0.05
+
+
+def test_an_effect_is_found_in_lists_of_both_arms_by_fewer_people_than_between_arms() -> None:
+    split = sum(any(look[2] > 0 for look in experiment(seed, 0.35)) for seed in range(60))
+    looks = [drafted(seed, 0.35) for seed in range(60)]
+    assert sum(any(one.lower > 0 for one in of_one) for of_one in looks) > 1.2 * split
+    assert not any(one.upper < 0 for of_one in looks for one in of_one)
+    relative = np.mean([of_one[-1].estimate / of_one[-1].control for of_one in looks])
+    assert relative == pytest.approx(0.35, abs=0.05)
+
+
+def test_a_plan_for_lists_of_both_arms_promises_no_more_than_it_keeps() -> None:
+    random = np.random.default_rng(1)
+    past = World.of(10 * PEOPLE, random).days(DAYS, random)
+    planned = plan_interleaved(past, 0.35, 1.0, users=PEOPLE)
+    found = sum(any(one.lower > 0 for one in drafted(seed, 0.35)) for seed in range(200))
+    assert found / 200 > planned.power[-1] - 0.05
+    assert planned.power[-1] > plan(past, 0.35, (0.5, 0.5), users=PEOPLE).power[-1]
+    half = plan_interleaved(past, 0.35, 0.5, users=PEOPLE)
+    assert (half.users, half.power[-1] < planned.power[-1]) == (PEOPLE // 2, True)
+
+
+def credited(*rows: tuple[str, str, str, int, int, int]) -> pd.DataFrame:
+    columns = ["day", "user_id", "side", "taken_up", "liked", "disliked"]
+    return pd.DataFrame(list(rows), columns=columns)
+
+
+LISTS = pd.DataFrame(
+    {"arm": ["b", "production"], "fallbacks": 0.1, "failures": 0.0, "ms": 0.2, "firsts": [14, 11]}
+)
+
+
+def test_each_user_has_one_vote_a_day_however_much_she_takes_up() -> None:
+    arms, sequence = ("production", "b"), ConfidenceSequence(100.0)
+    often = [("d1", "u0", "b", 9, 9, 0), ("d1", "u0", "production", 1, 0, 2)]
+    once = [("d1", f"u{n}", "b" if n % 2 else "both", 1, 1, 0) for n in range(1, 25)]
+    looks = interleaved_looks(credited(*often, *once), LISTS, "hit_rate", arms, sequence)
+    control, arm = looks
+    assert (control.arm, arm.arm, arm.users) == ("production", "b", 25)
+    assert control.mean == pytest.approx((0.1 + 12 / 2) / 25)
+    assert arm.mean == pytest.approx((0.9 + 12 / 2 + 12) / 25)
+    assert arm.middle == pytest.approx(arm.mean - control.mean)
+    assert (control.dislikes, arm.dislikes) == (2 / 25, 0)
+    assert arm.mismatch == pytest.approx(0.549, abs=0.001)
+    assert (arm.fallbacks, arm.ms) == (0.1, 0.2)
+    liked = interleaved_looks(credited(*often, *once), LISTS, "likes", arms, sequence)
+    assert liked[1].mean == pytest.approx((9 + 12 / 2 + 12) / 25)
+
+
+def test_movies_of_both_arms_say_nothing_of_either() -> None:
+    same = [("d1", f"u{n}", "both", 1, 1, 0) for n in range(50)]
+    for rows in (same, same[:0]):
+        looks = interleaved_looks(
+            credited(*rows), LISTS, "hit_rate", ("production", "b"), ConfidenceSequence(100.0)
+        )
+        assert looks[1].middle is None
+        assert "too few" in sentence(looks, "hit_rate", 0.05, False, drafted=True)

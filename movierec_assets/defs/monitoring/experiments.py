@@ -13,6 +13,7 @@ from movierec_assets.defs.shared.keys import EXPERIMENT_ARMS, RECOMMENDATION_LOG
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.monitoring.experiments import Look, looks, sentence
+from movierec_assets.monitoring.interleaving import interleaved_looks
 from movierec_assets.monitoring.outcomes import K
 from movierec_assets.monitoring.sequential import ConfidenceSequence
 from movierec_assets.platform import Platform
@@ -59,6 +60,13 @@ def experiment_results(
 
 def _looks(platform: Platform, trial: Trial, day: str) -> list[Look]:
     warehouse, within = platform.warehouse, platform.settings.outcome_days
+    shares, sequence = trial.experiment.shares, ConfidenceSequence(trial.information)
+    if trial.experiment.interleave:
+        events = actions_since(platform, trial.started)
+        with warehouse.connect(read_only=True):
+            credited = warehouse.credits(trial.started, day, events, within=within, k=K)
+            lists = warehouse.lists_by_arm(trial.started, day)
+        return interleaved_looks(credited, lists, trial.metric, list(shares), sequence)
     before = (date.fromisoformat(trial.started) - timedelta(days=BEFORE)).isoformat()
     events = actions_since(platform, before)
     with warehouse.connect(read_only=True):
@@ -67,11 +75,11 @@ def _looks(platform: Platform, trial: Trial, day: str) -> list[Look]:
         lists = warehouse.lists_by_arm(trial.grown, day)
     since = everything[everything["day"] >= trial.grown]
     earlier = everything[everything["day"] < trial.started]
-    shares, sequence = trial.experiment.shares, ConfidenceSequence(trial.information)
     return looks(since, lists, earlier, trial.metric, shares, sequence)
 
 
 def _metadata(trial: Trial, day: str, seen: list[Look]) -> Metadata:
+    drafted = trial.experiment.interleave
     passed = (date.fromisoformat(day) - date.fromisoformat(trial.started)).days + 1
     rows = [
         (
@@ -88,7 +96,7 @@ def _metadata(trial: Trial, day: str, seen: list[Look]) -> Metadata:
     columns = ("arm", "users", trial.metric, "dislikes", "fallbacks", "failures", "ms")
     return {
         "experiment": trial.name,
-        "what to do": sentence(seen, trial.metric, trial.effect, passed >= trial.days),
+        "what to do": sentence(seen, trial.metric, trial.effect, passed >= trial.days, drafted),
         "days so far": passed,
         "mismatch": round(seen[0].mismatch, 6),
         "arms": table(columns, rows),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import orjson
 import pandas as pd
 
 from movierec_serving.events.shown import days_shown, read_shown
@@ -23,6 +24,7 @@ COLUMNS = {  # of the table, by the name in the files
     "offset": "skipped",
     "ms": "ms",
     "movies": "movies",
+    "drafted": "drafted",
 }
 
 
@@ -64,5 +66,7 @@ def _frame(shown: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(shown, columns=list(COLUMNS)).rename(columns=COLUMNS)
     frame["shown_at"] = pd.to_datetime(frame["shown_at"].astype("float64"), unit="s").dt.round("ms")
     frame["arm_failed"] = frame["arm_failed"].astype("boolean").fillna(False).astype(bool)
+    drafted = [orjson.dumps(one["drafted"]).decode() if "drafted" in one else None for one in shown]
+    frame["drafted"] = pd.Series(drafted, dtype="string")
     frame["skipped"] = frame["skipped"].fillna(0).astype("int64")
     return frame.drop_duplicates("recommendation_id")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from movierec_assets.monitoring.experiments import Look
 from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
+from movierec_assets.resources.warehouse.shown_lists import DRAFTED
 from movierec_serving.bundle.experiment import Experiment
 
 
@@ -47,6 +48,22 @@ READ = ", ".join(
     }.get(name, name)
     for name in COLUMNS
 )
+
+
+LISTS_BY_ARM = f"""
+    WITH lists AS (
+        SELECT * FROM recommendation_log
+        WHERE arm IS NOT NULL AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)),
+    by_arm AS (
+        SELECT arm, reason, arm_failed, ms, NULL AS first FROM lists WHERE drafted IS NULL
+        UNION ALL
+        SELECT its.arm, its.reason, false, its.ms, CASE WHEN skipped = 0 AND its.places[1]
+                   = min(its.places[1]) OVER (PARTITION BY recommendation_id)
+               THEN (user_id, version) END
+        FROM lists, unnest(from_json(drafted, '{DRAFTED}')) d(its))
+    SELECT arm, avg((reason IS NOT NULL)::INT) AS fallbacks, avg(arm_failed::INT) AS failures,
+           avg(ms) AS ms, count(DISTINCT first) AS firsts
+    FROM by_arm GROUP BY arm"""
 
 
 class Experiments(DuckDBFile):
@@ -99,14 +116,8 @@ class Experiments(DuckDBFile):
         return [Look(*row) for row in rows]
 
     def lists_by_arm(self, first: str, last: str) -> pd.DataFrame:
-        """(arm, fallbacks, failures, ms): means over the lists of these days."""
+        """(arm, fallbacks, failures, ms, firsts): means over the lists of these days, and how many
+        users a drafted list began with the arm, once for each version.
+        """
         with self.connect(read_only=True) as connection:
-            return connection.execute(
-                """SELECT arm, avg((reason IS NOT NULL)::INT) AS fallbacks,
-                          avg(arm_failed::INT) AS failures, avg(ms) AS ms
-                   FROM recommendation_log
-                   WHERE arm IS NOT NULL
-                     AND day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)
-                   GROUP BY arm""",
-                [first, last],
-            ).df()
+            return connection.execute(LISTS_BY_ARM, [first, last]).df()

@@ -10,10 +10,16 @@ import pandas as pd
 
 from movierec_assets.monitoring.outcomes import Rate
 from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
+from movierec_serving.bundle.experiment import INTERLEAVED
 
 LOG = (
     "recommendation_id, user_id, version, arm, arm_failed, shown_at, source, reason, skipped, ms, "
-    "movies"
+    "movies, drafted"
+)
+# What `events.shown.Drafted` is, as a type of SQL.
+DRAFTED = (
+    '[{"arm": "VARCHAR", "version": "BIGINT", "source": "VARCHAR", "reason": "VARCHAR", '
+    '"ms": "DOUBLE", "places": ["INTEGER"]}]'
 )
 NO_ARM = "none"
 # A user's lists of one day by one version, arm and source are one: to look twice is no second list.
@@ -68,6 +74,16 @@ USER_DAYS = f"""{JUDGED},
     FROM of_user o JOIN rated r ON r.day = o.day AND r.user_id = o.user_id
     WINDOW of_one AS (PARTITION BY o.user_id, arm, source ORDER BY o.day)
     ORDER BY o.day, o.user_id, version"""
+# A movie is its arm's that showed it first: what a user does meanwhile moves a day's list.
+CREDITS = f"""{JUDGED},
+    own AS (
+        SELECT day, user_id, version, movies[place] AS movie_id, arg_min(its.arm, shown_at) AS side
+        FROM lists, unnest(from_json(drafted, '{DRAFTED}')) d(its), unnest(its.places) p(place)
+        GROUP BY ALL)
+    SELECT j.day::VARCHAR AS day, j.user_id, coalesce(side, 'both') AS side,
+           sum(taken_up::INT) AS taken_up, sum(liked::INT) AS liked, sum(disliked::INT) AS disliked
+    FROM judged j LEFT JOIN own USING (day, user_id, version, movie_id)
+    WHERE of_arm = '{INTERLEAVED}' GROUP BY ALL"""
 
 
 class ShownLists(DuckDBFile):
@@ -139,6 +155,14 @@ class ShownLists(DuckDBFile):
             k: places that count.
         """
         return self._judged(USER_DAYS, first, last, events, within, k)
+
+    def credits(
+        self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int
+    ) -> pd.DataFrame:
+        """(day, user_id, side, taken_up, liked, disliked) of the interleaved lists of these days,
+        as `user_days`; the side is the arm whose places they are, or `both`.
+        """
+        return self._judged(CREDITS, first, last, events, within, k)
 
     def movies_shown(
         self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int

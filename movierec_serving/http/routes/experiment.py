@@ -72,4 +72,4 @@ def described(experiment: Experiment | None) -> dict[str, Any] | None:
     if experiment is None:
         return None
     arms = [{**arm.model_dump(), "share": experiment.shares[arm.name]} for arm in experiment.arms]
-    return {"name": experiment.name, "arms": arms}
+    return {"name": experiment.name, "arms": arms, "interleave": experiment.interleave}

@@ -70,7 +70,10 @@ class UserList(BaseModel):
         None, description="why these are popular movies, or none"
     )
     arm: str | None = Field(
-        None, description="the user's arm of the experiment under way", examples=["production"]
+        None,
+        description="the user's arm of the experiment under way; interleaved: the list has movies "
+        "of both arms",
+        examples=["production"],
     )
     arm_failed: bool | None = Field(
         None, description="the arm's version is broken, so production answered", examples=[True]

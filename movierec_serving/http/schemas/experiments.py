@@ -46,11 +46,17 @@ class ExperimentRequest(BaseModel):
     pieces: list[PieceInfo] = Field(
         min_length=2, max_length=1000, description="only ever added to, so nobody changes arm"
     )
+    interleave: bool = Field(
+        False,
+        description="users of either arm get one list, drafted from both; two arms only",
+        examples=[False],
+    )
 
 
 class RunningExperiment(BaseModel):
     name: str = Field(examples=["ease_or_als"])
     arms: list[NamedArm] = Field(description="the control first")
+    interleave: bool = Field(description="lists are drafted from both arms", examples=[False])
 
 
 class ExperimentAnswer(BaseModel):
