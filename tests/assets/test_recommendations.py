@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from movierec_assets.cli.explain import explain
+from movierec_assets.defs.shared.actions import actions_since
 from movierec_assets.errors import LineageError
 from movierec_assets.monitoring.outcomes import Rate, rates
 from movierec_assets.settings import settings
@@ -122,6 +123,52 @@ def test_events_count_for_the_lists_that_they_followed(platform: Platform) -> No
     rates = ("hit_rate", "ctr", "like_rate", "dislike_rate")
     found = [rate_of(platform, DAYS[0], rate)[0][2] for rate in rates]
     assert found == pytest.approx([0.4, 0.4, 0.2, 0.2])
+
+
+def drafted(version: int, production: list[int], pairs: list[int], **more: Any) -> dict[str, Any]:
+    """As a list is written down that was drafted from two arms."""
+    about = {"source": "als", "ms": 0.1}
+    parts = [
+        {"arm": "production", "version": version, "places": production, **about},
+        {"arm": "pairs", "version": 9, "places": pairs, **about, **more},
+    ]
+    return {"arm": "interleaved", "drafted": parts, "version": version}
+
+
+def test_what_is_taken_up_from_a_list_of_two_arms_is_its_arms(platform: Platform) -> None:
+    shown(
+        platform,
+        DAYS[0],
+        listed("u1", DAYS[0], 8, "m1", "m2", "m3", **drafted(4, [2], [3])),
+        # what she did moved m3 to the other arm; it stays with the one that showed it first
+        listed("u1", DAYS[0], 9, "m3", "m4", **drafted(4, [1], [2], reason="unknown_user")),
+        listed("u2", DAYS[0], 8, "m5", "m6", **drafted(4, [2], [1])),
+        listed("u2", DAYS[0], 9, "m7", offset=2, **drafted(4, [1], [])),
+        listed("u3", DAYS[0], 8, "m1", arm="pairs", arm_failed=True),
+        listed("u4", DAYS[0], 8, "m1", "m2", arm="production"),
+    )
+    day = [rated("u1", f"m{number}", 5, DAYS[0], 12) for number in range(1, 5)]
+    day += [rated("u2", "m6", 1, DAYS[0], 12), rated("u2", "m7", 4, DAYS[0], 12)]
+    day += [rated("u3", "m1", 5, DAYS[0], 12)]
+    platform.landing_zone.deliver(DAYS[0], as_csv(day))
+    stages = ("raw_ratings", "validated_ratings", "recommendation_log")
+    assert platform.run(DAYS[0], DAYS[0], *stages).success
+
+    nothing = actions_since(platform.wired, DAYS[0])
+    found = platform.warehouse.credits(DAYS[0], DAYS[0], nothing, within=7, k=10)
+    sides = found.set_index(["user_id", "side"])[["taken_up", "liked", "disliked"]]
+    assert sides.sort_index().reset_index().to_numpy().tolist() == [
+        ["u1", "both", 1, 1, 0],
+        ["u1", "pairs", 2, 2, 0],
+        ["u1", "production", 1, 1, 0],
+        ["u2", "pairs", 0, 0, 0],
+        ["u2", "production", 2, 1, 1],
+    ]
+    lists = platform.warehouse.lists_by_arm(DAYS[0], DAYS[0]).set_index("arm").round(2)
+    assert lists[["fallbacks", "failures", "firsts"]].to_dict("index") == {
+        "pairs": {"fallbacks": 0.2, "failures": 0.2, "firsts": 1},
+        "production": {"fallbacks": 0, "failures": 0, "firsts": 1},
+    }
 
 
 def test_lists_are_kept_while_events_cannot_be_read_and_the_rates_wait(

@@ -63,6 +63,9 @@ def test_a_round_has_the_next_movie_of_each_whatever_the_coin_says() -> None:
         )
     }
     assert draft(one, other, 4, "seed") == draft(one, other, 4, "seed")
+    # each gets its turn, also if the first one's movie leaves both with the same one next
+    turns = {frozenset(draft(list("aybc"), list("ybad"), 2, str(seed))) for seed in range(50)}
+    assert turns == {frozenset({("a", 0), ("y", 1)})}
     # nobody has a choice where one ranking has ended
     assert dict(draft(["a"], ["b", "c"], 5, "")) == {"a": 0, "b": 1, "c": None}
     assert draft([], [], 3, "") == []
