@@ -14,6 +14,7 @@ from typing import Protocol
 from movierec_assets.promotion.decisions import Action
 from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.version import Version
+from movierec_assets.ratings.declaration import Declaration
 from movierec_assets.training.day import TrainedDay
 from movierec_serving.bundle import Bundle, Movie, PublishedModel
 
@@ -41,13 +42,27 @@ class LandingZone(Protocol):
 
 
 class ChunkArchive(Protocol):
-    """Every delivered file, for ever, by its day and sha256."""
+    """Every delivered file, for ever, by its day and sha256; each has a receipt."""
 
     def store(self, day: str, content: bytes) -> str:
         """Keep `content` and return its sha256; keeping the same bytes twice changes nothing."""
 
-    def read(self, day: str, digest: str) -> bytes:
-        """Give a chunk's bytes; AlteredChunkError if they are no longer the digest's."""
+    def names(self) -> set[tuple[str, str]]:
+        """Give (day, sha256) of every chunk; none is read."""
+
+    def read(self, day: str, sha256: str, *, altered: bool = False) -> bytes:
+        """Give a chunk's bytes; AlteredChunkError if they are no longer the digest's, unless
+        `altered` ones are wanted, too.
+        """
+
+    def store_declaration(self, source: str, declared: Declaration) -> str:
+        """Keep what a source declares, and give its digest: a chunk's rows follow from both."""
+
+    def declaration(self, source: str, name: str) -> Declaration:
+        """Give what a source declared, by its digest; AlteredChunkError as `read`."""
+
+    def remove(self, day: str, sha256: str) -> None:
+        """Take a chunk and its receipt away, because of a person whom it names."""
 
 
 class Bundles(Protocol):

@@ -13,9 +13,9 @@ from rich.table import Column, Table
 
 from movierec_assets.errors import AlteredChunkError, LineageError
 from movierec_assets.platform import Platform
+from movierec_assets.ports import ChunkArchive
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.stores.bundle_store import BundleStore
-from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings
 from movierec_serving.bundle import Bundle, BundleError, popular, recommend
 from movierec_serving.events.tables import SOURCE
@@ -41,10 +41,10 @@ def sources(
     """(day, sha256, what is wrong) of each archived chunk it was trained on; read and hashed again
     with `rehash`.
     """
-    files = []
+    files, there = [], archive.names()
     for day, data_version in bundle.manifest.partitions:
         sha256 = data_version.partition("/")[0]
-        problem = None if archive.file(day, sha256).is_file() else "not in the archive"
+        problem = None if (day, sha256) in there else "not in the archive"
         if rehash and problem is None:
             try:
                 archive.read(day, sha256)

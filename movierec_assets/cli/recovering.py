@@ -11,7 +11,6 @@ from movierec_assets.defs.shared.production import reconcile_production, reporte
 from movierec_assets.maintenance import recovery
 from movierec_assets.maintenance.losses import (
     Loss,
-    archived,
     losses,
     recorded_chunks,
 )
@@ -72,7 +71,7 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
 
 
 def _recover_ledger(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
-    unknown = archived(platform) - recorded_chunks(platform)
+    unknown = platform.chunk_archive.names() - recorded_chunks(platform)
     if unknown:
         days = {day for day, _ in unknown}
         receipts = [

@@ -43,9 +43,9 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
     A rewritten chunk has another sha256, and an entry in the audit that says so. One that cannot be
     read, and names the user, is removed as a whole. The journal learns the days before a file goes.
     """
-    root, archive = platform.settings.warehouse, Path(platform.chunk_archive.path)
-    for receipt in platform.chunk_archive.receipts.all():
-        content = platform.chunk_archive.file(receipt.day, receipt.sha256).read_bytes()
+    root, archive = platform.settings.warehouse, platform.chunk_archive
+    for receipt in archive.receipts.all():
+        content = archive.read(receipt.day, receipt.sha256, altered=True)
         layout = _layout(read_by(platform, receipt))
         rest, count = _rest(content, receipt.path, journal.user_id, layout)
         if rest == content:
@@ -55,8 +55,7 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
             journal.save(root)
         sha256 = _archive_rest(platform, receipt, rest) if rest is not None else None
         _audit(root, journal, receipt, sha256, count)
-        for name in (receipt.sha256, f"{receipt.sha256}.json"):
-            (archive / receipt.day / name).unlink(missing_ok=True)
+        archive.remove(receipt.day, receipt.sha256)
     for file in sorted(Path(platform.landing_zone.path).rglob("*")):
         if file.is_file() and not file.is_symlink() and file.name != "movies.csv":
             content = file.read_bytes()

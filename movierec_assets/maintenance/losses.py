@@ -17,7 +17,7 @@ from movierec_assets.platform import Platform
 from movierec_assets.ratings.declaration import Declaration
 from movierec_assets.resources.registry.version_records import VersionRecord, published
 from movierec_assets.resources.stores.bundle_store import BundleStore
-from movierec_assets.resources.stores.receipts import Receipt, chunk_names
+from movierec_assets.resources.stores.receipts import Receipt
 from movierec_assets.training.day_model import DayModel
 
 RECOVER = "`movierec recover --apply`"
@@ -56,11 +56,6 @@ def kept_records(platform: Platform) -> dict[int, VersionRecord]:
     """The records of the versions whose files were not removed, by number."""
     records = platform.model_registry.records.all()
     return {number: record for number, record in records.items() if record.removed is None}
-
-
-def archived(platform: Platform) -> set[tuple[str, str]]:
-    """(day, sha256) of every archived chunk."""
-    return set(chunk_names(Path(platform.chunk_archive.path)))
 
 
 def read_by(platform: Platform, receipt: Receipt) -> Declaration | None:
@@ -146,7 +141,7 @@ def _chunks(platform: Platform) -> Iterator[Loss]:
     # What could not be read may never have been archived: it was too large, or lay outside.
     ledger = [chunk for chunks in platform.warehouse.chunks().values() for chunk in chunks]
     read = {(chunk.day, chunk.sha256) for chunk in ledger if not chunk.unreadable}
-    gone = sorted(read - archived(platform))
+    gone = sorted(read - platform.chunk_archive.names())
     if gone:
         yield Loss(
             "chunks/",
@@ -157,7 +152,7 @@ def _chunks(platform: Platform) -> Iterator[Loss]:
 
 
 def _ledger(platform: Platform) -> Iterator[Loss]:
-    unknown = sorted(archived(platform) - recorded_chunks(platform))
+    unknown = sorted(platform.chunk_archive.names() - recorded_chunks(platform))
     if unknown:
         yield Loss(
             "movierec.duckdb",

@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 from movierec_assets.errors import RecoveryError, RegistryLostError
 from movierec_assets.maintenance.losses import (
-    archived,
     chain_to,
     kept_records,
     lost_bundles,
@@ -30,7 +29,7 @@ from movierec_serving.bundle.files import staged_directory
 
 def restore_chunks(platform: Platform) -> list[str]:
     """Archive again what the ledger names and the landing zone still has; the days."""
-    lost = recorded_chunks(platform) - archived(platform)
+    lost = recorded_chunks(platform) - platform.chunk_archive.names()
     days = []
     for day in sorted({day for day, _ in lost} & set(platform.landing_zone.days())):
         for source in platform.landing_zone.sources_of(day):

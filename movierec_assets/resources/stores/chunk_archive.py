@@ -10,7 +10,7 @@ import dagster as dg
 
 from movierec_assets.errors import AlteredChunkError
 from movierec_assets.ratings.declaration import Declaration, digest
-from movierec_assets.resources.stores.receipts import Receipts
+from movierec_assets.resources.stores.receipts import Receipts, chunk_names
 from movierec_serving.bundle.files import replace_file
 
 logger = logging.getLogger(__name__)
@@ -67,17 +67,29 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _declaration(self, source: str, name: str) -> Path:
         return Path(self.path) / "sources" / source / f"{name}.json"
 
-    def read(self, day: str, sha256: str) -> bytes:
+    def names(self) -> set[tuple[str, str]]:
+        """(day, sha256) of every chunk; none is read."""
+        return set(chunk_names(Path(self.path)))
+
+    def read(self, day: str, sha256: str, *, altered: bool = False) -> bytes:
         """The chunk's bytes.
+
+        Args:
+            altered: give them also if they were changed.
 
         Raises:
             FileNotFoundError: it is not in the archive.
             AlteredChunkError: its bytes no longer have this sha256.
         """
         content = self.file(day, sha256).read_bytes()
-        if hashlib.sha256(content).hexdigest() != sha256:
+        if not altered and hashlib.sha256(content).hexdigest() != sha256:
             raise AlteredChunkError(f"{self.file(day, sha256)}: the archived chunk was changed")
         return content
+
+    def remove(self, day: str, sha256: str) -> None:
+        """Take a chunk and its receipt away; again it changes nothing."""
+        self.file(day, sha256).unlink(missing_ok=True)
+        self.receipts.remove(day, sha256)
 
     def file(self, day: str, sha256: str) -> Path:
         """Where a chunk is kept, if it is."""

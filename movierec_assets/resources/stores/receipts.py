@@ -43,7 +43,7 @@ class Receipts:
 
     def enter(self, day: str, sha256: str, path: str, declaration: str | None = None) -> None:
         """Make this chunk the last one delivered of its day, under this name."""
-        own = self._archive / day / f"{sha256}.json"
+        own = self._file(day, sha256)
         known = _read(own)
         others = (_read(file) for file in own.parent.glob("*.json") if file != own)
         newest = max((other["received_at"] for other in others if other is not None), default="")
@@ -59,8 +59,11 @@ class Receipts:
             "received_at": receipt.received_at,
             "declaration": receipt.declaration,
         }
-        own = self._archive / receipt.day / f"{receipt.sha256}.json"
-        replace_file(own, json.dumps(document).encode())
+        replace_file(self._file(receipt.day, receipt.sha256), json.dumps(document).encode())
+
+    def remove(self, day: str, sha256: str) -> None:
+        """Take a chunk's receipt away, if there is one."""
+        self._file(day, sha256).unlink(missing_ok=True)
 
     def all(self) -> list[Receipt]:
         """Every archived chunk, in order of receipt; what has no receipt is told by its file."""
@@ -74,6 +77,9 @@ class Receipts:
             document = _read(file.with_name(f"{sha256}.json")) or _guessed(file)
             received = document["path"], document["received_at"]
             yield Receipt(day, sha256, *received, *_declared(document))
+
+    def _file(self, day: str, sha256: str) -> Path:
+        return self._archive / day / f"{sha256}.json"
 
 
 def chunk_names(archive: Path) -> Iterator[tuple[str, str]]:
