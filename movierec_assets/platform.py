@@ -45,7 +45,9 @@ class Platform:
         return cls(
             settings=settings,
             landing_zone=LandingZone(path=str(root / "landing")),
-            chunk_archive=ChunkArchive(path=str(root / "chunks")),
+            chunk_archive=ChunkArchive(
+                path=str(root / "chunks"), object_store=settings.object_store
+            ),
             warehouse=Warehouse(path=str(root / "movierec.duckdb"), arm=settings.model),
             bundle_store=BundleStore(root=str(root)),
             published_models=PublishedModels(

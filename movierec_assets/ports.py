@@ -61,6 +61,17 @@ class ChunkArchive(Protocol):
     def declaration(self, source: str, name: str) -> Declaration:
         """Give what a source declared, by its digest; AlteredChunkError as `read`."""
 
+    def share(self, *, exactly: bool = False) -> int:
+        """Let the object store, if there is one, have what is here, `exactly` that or more; how
+        many files it had not.
+        """
+
+    def shared_names(self) -> set[tuple[str, str]]:
+        """Give (day, sha256) of every chunk that the object store has."""
+
+    def bring(self) -> int:
+        """Have here what only the object store has; how many files."""
+
     def remove(self, day: str, sha256: str) -> None:
         """Take a chunk and its receipt away, because of a person whom it names."""
 

@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from movierec_serving.bundle.object_store import Address
+from movierec_serving.bundle.objects import Address
 from movierec_serving.bundle.shard import Shard
 from movierec_serving.logs import LogFormat
 
@@ -68,8 +68,9 @@ class ServingSettings(BaseSettings):
         validation_alias="MOVIEREC_STORE",
         description="object store that pipeline and endpoints of several machines have in common, "
         "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
-        "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
-        "warehouse of this machine is all there is",
+        "the pipeline keeps a copy of the archive of chunks there, too; credentials are in the "
+        "variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the warehouse of this "
+        "machine is all there is",
     )
     shard: Annotated[Shard | None, NoDecode, BeforeValidator(_shard)] = Field(
         None,

@@ -128,6 +128,7 @@ def lineage_command(
     from movierec_assets.cli.lineage import show_lineage
     from movierec_assets.errors import LineageError
     from movierec_assets.settings import settings
+    from movierec_serving.bundle import StoreError
 
     try:
         sound = show_lineage(
@@ -138,7 +139,7 @@ def lineage_command(
             console=Console(highlight=False),
             events=events,
         )
-    except LineageError as error:
+    except (LineageError, StoreError) as error:
         typer.echo(f"lineage: {error}", err=True)
         raise typer.Exit(1) from error
     raise typer.Exit(0 if sound else 1)

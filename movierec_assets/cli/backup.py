@@ -17,6 +17,7 @@ def backup_command(
     """Write a consistent copy of the home into one file; the platform may run."""
     from movierec_assets.errors import MovierecError
     from movierec_assets.maintenance.backup import back_up
+    from movierec_assets.maintenance.disk import shared_in_words
     from movierec_assets.platform import wired
 
     platform = wired()
@@ -29,5 +30,7 @@ def backup_command(
     events = ["the events' PostgreSQL"] if platform.settings.events_url else []
     for place in (*platform.settings.kept_elsewhere, *events):
         typer.echo(f"{place} is not in it: back it up by its own means at the same time")
+    if shared := shared_in_words(platform):
+        typer.echo(f"{shared}, are as they are: this file has chunks and models of its own")
     if not with_secrets:
         typer.echo("no secret is in it: `movierec setup` writes a new token after a restore")

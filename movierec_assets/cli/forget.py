@@ -32,7 +32,7 @@ def forget_command(
     from movierec_assets.errors import ForgetError, MovierecError
     from movierec_assets.maintenance.backup import maintenance
     from movierec_assets.platform import wired
-    from movierec_serving.bundle import BundleError
+    from movierec_serving.bundle import BundleError, StoreError
 
     load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
     platform = wired()
@@ -45,6 +45,6 @@ def forget_command(
             journal = begin(platform, name, reason)
             with dg.DagsterInstance.get() as instance:
                 forget(platform, instance, journal, typer.echo)
-    except (MovierecError, BundleError, OSError) as error:
+    except (MovierecError, BundleError, StoreError, OSError) as error:
         typer.echo(f"forget: {error}", err=True)
         raise typer.Exit(1) from error

@@ -95,6 +95,9 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     journal.shred(warehouse)
     for place in platform.settings.kept_elsewhere:
         say(f"{place} was not searched: look there for the id yourself")
+    if store := platform.settings.object_store:
+        say(f"{store}: chunks are rewritten and models removed there, too")
+        say("a bucket that keeps old versions of objects holds the user still: delete those")
     say("backups made before hold the user still: delete them")
     say("downloads in warehouse/cache/, endpoints' own logs and other machines are yours to clean")
 

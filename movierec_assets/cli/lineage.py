@@ -42,6 +42,9 @@ def sources(
     with `rehash`.
     """
     files, there = [], archive.names()
+    named = {(day, version.partition("/")[0]) for day, version in bundle.manifest.partitions}
+    if not named <= there:
+        there |= archive.shared_names()
     for day, data_version in bundle.manifest.partitions:
         sha256 = data_version.partition("/")[0]
         problem = None if (day, sha256) in there else "not in the archive"
@@ -110,8 +113,10 @@ def show_lineage(
     console.print(_facts(version, bundle))
     console.print(_parents(version, bundle, chain))
     console.print(f"trained on, each at {archive.path}/<day>/<sha256>")
+    here = archive.names()
     for day, sha256, problem in files:
-        state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else "there"
+        place = "there" if (day, sha256) in here else "in the object store"
+        state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else place
         console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
     if events:
         for day, event_id in events_of(bundle, archive):

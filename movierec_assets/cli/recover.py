@@ -25,7 +25,7 @@ def recover_command(
     from movierec_assets.cli.up import exclusively
     from movierec_assets.errors import MovierecError
     from movierec_assets.platform import wired
-    from movierec_serving.bundle import BundleError
+    from movierec_serving.bundle import BundleError, StoreError
 
     load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
     if "MOVIEREC_DAGSTER_DIR" not in os.environ:
@@ -38,7 +38,7 @@ def recover_command(
                 with exclusively(platform.settings.warehouse):
                     recover(platform, instance, typer.echo)
             left = all_losses(platform, instance)
-    except (MovierecError, BundleError) as error:
+    except (MovierecError, BundleError, StoreError) as error:
         typer.echo(f"recover: {error}", err=True)
         raise typer.Exit(1) from error
     for loss in left:

@@ -50,7 +50,11 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
         if done:
             say(f"{what}: {len(done)}, {min(done)} to {max(done)}")
 
+    if brought := platform.chunk_archive.bring():
+        say(f"files of the archive brought from {platform.settings.object_store}: {brought}")
     told("days whose chunk is archived again", recovery.restore_chunks(platform))
+    if sent := platform.chunk_archive.share():
+        say(f"files of the archive sent to {platform.settings.object_store}: {sent}")
     _recover_ledger(platform, instance, say)
     told("bundles copied back, by day", recovery.restore_bundles(platform))
     numbers = recovery.restore_registry(platform)

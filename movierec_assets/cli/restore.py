@@ -29,3 +29,4 @@ def restore_command(
         raise typer.Exit(1) from error
     typer.echo(f"{home}: {count} files, each with the sha256 that the backup says")
     typer.echo("next, in that folder: `movierec setup`, `movierec status`, `movierec up`")
+    typer.echo("with MOVIEREC_STORE, `movierec recover --apply` brings the chunks of later days")

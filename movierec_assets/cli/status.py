@@ -14,7 +14,7 @@ from rich.table import Table
 
 from movierec_assets.cli.recovering import all_losses
 from movierec_assets.cli.renewal import renewal
-from movierec_assets.maintenance.disk import bytes_by_store, in_words
+from movierec_assets.maintenance.disk import bytes_by_store, in_words, shared_in_words
 from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.status import Status
 from movierec_assets.platform import wired
@@ -32,6 +32,8 @@ def show_status() -> bool:
     console = Console(highlight=False)
     console.print(_table(status))
     console.print(f"disk: {in_words(bytes_by_store(platform.settings.warehouse))}")
+    if shared := shared_in_words(platform):
+        console.print(shared, markup=False, soft_wrap=True)
     if note := renewal(platform):
         console.print(note, markup=False, soft_wrap=True)
     for line in status.disagreements:

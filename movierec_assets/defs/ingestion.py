@@ -21,6 +21,7 @@ from movierec_assets.resources.stores.chunk_archive import ChunkArchive, digest_
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
+from movierec_serving.bundle import StoreError
 
 LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end
 
@@ -97,9 +98,18 @@ def raw_ratings(
         return {day: _metadata(chunks[day], delivered[day]) for day in days}
 
     def check() -> dg.AssetCheckResult:
+        _share(context, chunk_archive)
         return refusals(context, "chunks_readable", warehouse.refused(unreadable=True))
 
     yield from each_day(context, ingest, describe, checks=[check])
+
+
+def _share(context: dg.AssetExecutionContext, chunk_archive: ChunkArchive) -> None:
+    """Send the chunks to the object store once for all days; a store that is away stops no day."""
+    try:
+        chunk_archive.share()
+    except StoreError as error:
+        context.log.error(f"{error}; the next run sends what is not there")
 
 
 def _check_size(path: Path, limit: int) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from movierec_assets.platform import Platform
+from movierec_serving.bundle import StoreError
+
 # In this order: a bundle's files have names in `mlflow` and `models`, too, where they cost nothing.
 STORES = ("landing", "chunks", "movierec.duckdb", "bundles", "twins", "models", "mlflow")
 
@@ -23,6 +26,20 @@ def in_words(sizes: dict[str, int]) -> str:
     ordered = sorted(sizes.items(), key=lambda item: -item[1])
     parts = [f"{name} {size / 1e6:,.1f} MB" for name, size in ordered if size >= 100_000]
     return ", ".join([f"{sum(sizes.values()) / 1e6:,.1f} MB in all", *parts])
+
+
+def shared_in_words(platform: Platform) -> str | None:
+    """`s3://…: 365 chunks, 28.1 MB, …`; None where there is no object store."""
+    shared, store = platform.chunk_archive.shared, platform.settings.object_store
+    if shared is None:
+        return None
+    try:
+        contents = shared.contents()
+    except StoreError as error:
+        return str(error)
+    size = sum(file.bytes for file in contents.files.values())
+    chunks = f"{len(contents.names)} archived chunks with their receipts, {size / 1e6:,.1f} MB"
+    return f"{store}: {chunks}, and the published versions"
 
 
 def _bytes(path: Path, seen: set[tuple[int, int]]) -> int:

@@ -38,12 +38,15 @@ LINES = (".jsonl", ".log", ".out", ".err", ".txt")  # files in which each line s
 
 
 def rewrite_chunks(platform: Platform, journal: Journal) -> None:
-    """Take the user's records out of every archived chunk and of the landing zone.
+    """Take the user's records out of every archived chunk, here and in the object store, and of the
+    landing zone.
 
     A rewritten chunk has another sha256, and an entry in the audit that says so. One that cannot be
     read, and names the user, is removed as a whole. The journal learns the days before a file goes.
     """
     root, archive = platform.settings.warehouse, platform.chunk_archive
+    archive.share()
+    archive.bring()  # chunks that only the object store has
     for receipt in archive.receipts.all():
         content = archive.read(receipt.day, receipt.sha256, altered=True)
         layout = _layout(read_by(platform, receipt))
@@ -65,6 +68,7 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
                 file.unlink()
             elif rest != content:
                 replace_file(file, rest)
+    archive.share(exactly=True)
 
 
 def _layout(declared: Declaration | None) -> Layout:

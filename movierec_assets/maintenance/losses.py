@@ -19,6 +19,7 @@ from movierec_assets.resources.registry.version_records import VersionRecord, pu
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.receipts import Receipt
 from movierec_assets.training.day_model import DayModel
+from movierec_serving.bundle import StoreError
 
 RECOVER = "`movierec recover --apply`"
 
@@ -41,6 +42,7 @@ def losses(platform: Platform) -> list[Loss]:
     parts = (
         _erasure(platform),
         _settings(platform),
+        _shared(platform),
         _chunks(platform),
         _ledger(platform),
         _registry(platform),
@@ -134,6 +136,30 @@ def _settings(platform: Platform) -> Iterator[Loss]:
             ".env",
             "MOVIEREC_RELOAD_TOKEN is not set, so nothing can be deployed",
             "run `movierec setup`, which writes one, and start the endpoints again",
+        )
+
+
+def _shared(platform: Platform) -> Iterator[Loss]:
+    """What the archive and its copy in the object store do not have in common."""
+    store, archive = platform.settings.object_store, platform.chunk_archive
+    if store is None:
+        return
+    try:
+        here, there = archive.names(), archive.shared_names()
+    except StoreError as error:
+        yield Loss("store", f"its chunks are not known: {error}", "see to it that it answers")
+        return
+    if alone := sorted(there - here):
+        yield Loss(
+            "chunks/",
+            f"{len(alone)} chunks of {store} are not here, {_days(alone)}",
+            f"{RECOVER} brings them; if they are another home's, set another MOVIEREC_STORE",
+        )
+    if alone := sorted(here - there):
+        yield Loss(
+            "store",
+            f"{len(alone)} archived chunks are not in {store}, {_days(alone)}",
+            f"the next run of raw_ratings sends them, {RECOVER} at once",
         )
 
 

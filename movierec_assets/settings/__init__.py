@@ -20,7 +20,7 @@ from movierec_assets.settings.entrance import EntranceSettings
 from movierec_assets.settings.keeping import KeepingSettings
 from movierec_assets.settings.promotion import PromotionSettings
 from movierec_assets.settings.training import TrainingSettings
-from movierec_serving.bundle.object_store import Address
+from movierec_serving.bundle.objects import Address
 
 SCHEMES = {
     "mlflow_tracking_uri": ("http://", "https://", "sqlite:///", "postgresql+psycopg2://"),
@@ -95,8 +95,9 @@ class Settings(
         validation_alias="MOVIEREC_STORE",
         description="object store that pipeline and endpoints of several machines have in common, "
         "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
-        "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
-        "warehouse of this machine is all there is",
+        "the pipeline keeps a copy of the archive of chunks there, too; credentials are in the "
+        "variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the warehouse of this "
+        "machine is all there is",
     )
     shards: int = Field(
         default=1,

@@ -39,3 +39,4 @@ from movierec_serving.bundle.weights import weight_of as weight_of
 from movierec_serving.bundle.writer import write_bundle as write_bundle
 from movierec_serving.errors import BundleError as BundleError
 from movierec_serving.errors import OptionError as OptionError
+from movierec_serving.errors import StoreError as StoreError

@@ -5,10 +5,11 @@ from pathlib import Path
 from movierec_serving.bundle.cutting import cut
 from movierec_serving.bundle.files import scratch_directory
 from movierec_serving.bundle.manifest import MANIFEST
-from movierec_serving.bundle.object_store import INDEX, Index, ObjectStore
+from movierec_serving.bundle.object_store import ObjectStore
 from movierec_serving.bundle.production import FILE, version_in
 from movierec_serving.bundle.publication import PublishedModel
 from movierec_serving.bundle.shard import Shard
+from movierec_serving.bundle.stored import INDEX, Index
 from movierec_serving.errors import BundleError
 
 FOLDER = "models"

@@ -16,9 +16,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from movierec_serving.bundle import BundleError, PublishedModel
-from movierec_serving.bundle.object_store import Address, Index, ObjectStore
+from movierec_serving.bundle.object_store import ObjectStore
+from movierec_serving.bundle.objects import Address
 from movierec_serving.bundle.publications import Publications
 from movierec_serving.bundle.shard import Shard
+from movierec_serving.bundle.stored import Index
 from movierec_serving.errors import ReloadRefusedError, StoreError
 from movierec_serving.model.cache import drop_removed
 from movierec_serving.model.pointer import Pointer

@@ -11,17 +11,21 @@ import dagster as dg
 from movierec_assets.errors import AlteredChunkError
 from movierec_assets.ratings.declaration import Declaration, digest
 from movierec_assets.resources.stores.receipts import Receipts, chunk_names
+from movierec_assets.resources.stores.shared_chunks import SharedChunks
+from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.files import replace_file
+from movierec_serving.bundle.object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
 
 class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Each chunk once, at `<path>/<day>/<sha256>`: what a model was trained on can always be read
-    again.
+    again. An object store may have a copy of all of it: see `SharedChunks`.
     """
 
     path: str
+    object_store: str | None = None  # its URL
 
     def store(self, day: str, content: bytes) -> str:
         """Keep `content` and return its sha256; keeping the same bytes twice changes nothing.
@@ -72,7 +76,7 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
         return set(chunk_names(Path(self.path)))
 
     def read(self, day: str, sha256: str, *, altered: bool = False) -> bytes:
-        """The chunk's bytes.
+        """The chunk's bytes; those of the store's copy where they are lost or altered here.
 
         Args:
             altered: give them also if they were changed.
@@ -81,15 +85,53 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
             FileNotFoundError: it is not in the archive.
             AlteredChunkError: its bytes no longer have this sha256.
         """
-        content = self.file(day, sha256).read_bytes()
-        if not altered and hashlib.sha256(content).hexdigest() != sha256:
-            raise AlteredChunkError(f"{self.file(day, sha256)}: the archived chunk was changed")
+        file = self.file(day, sha256)
+        content = file.read_bytes() if file.is_file() else None
+        if content is not None and hashlib.sha256(content).hexdigest() == sha256:
+            return content
+        if self._mended(day, sha256) or content is None:
+            return file.read_bytes()
+        if not altered:
+            raise AlteredChunkError(f"{file}: the archived chunk was changed")
         return content
 
     def remove(self, day: str, sha256: str) -> None:
         """Take a chunk and its receipt away; again it changes nothing."""
         self.file(day, sha256).unlink(missing_ok=True)
         self.receipts.remove(day, sha256)
+
+    def share(self, *, exactly: bool = False) -> int:
+        """Let the object store have what is here; how many files it had not. Without one: 0.
+
+        Args:
+            exactly: it has nothing else afterwards.
+
+        Raises:
+            StoreError: it did not take it; the next call goes on.
+        """
+        return self.shared.send(exactly=exactly) if self.shared else 0
+
+    def shared_names(self) -> set[tuple[str, str]]:
+        """(day, sha256) of every chunk that the object store has; StoreError as `share`."""
+        return self.shared.contents().names if self.shared else set()
+
+    def bring(self) -> int:
+        """Have here what only the object store has; how many files. StoreError as `share`."""
+        return self.shared.bring() if self.shared else 0
+
+    @property
+    def shared(self) -> SharedChunks | None:
+        """The copy in the object store; None where there is none."""
+        if not self.object_store:
+            return None
+        return SharedChunks(ObjectStore(self.object_store), Path(self.path))
+
+    def _mended(self, day: str, sha256: str) -> bool:
+        try:
+            return self.shared is not None and self.shared.mend(day, sha256)
+        except StoreError as error:
+            logger.warning("%s", error)
+            return False
 
     def file(self, day: str, sha256: str) -> Path:
         """Where a chunk is kept, if it is."""

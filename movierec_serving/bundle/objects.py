@@ -1,0 +1,164 @@
+"""Small objects of a store: read, written, created once, changed on a condition, taken away.
+
+An S3, Google or Azure bucket by obstore, or a folder that several machines mount. Credentials are
+obstore's, from the environment.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from movierec_serving.errors import StoreError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutMode, PutResult, UpdateVersion
+    from obstore.store import ObjectStore as Driver
+TIMEOUT = 10.0  # seconds for one request; a large file is read in many
+RETRIES = 3
+Mark: TypeAlias = "UpdateVersion"  # of one state of an object
+Address = Annotated[  # a folder is one, too
+    str,
+    BeforeValidator(lambda given: f"file://{given}" if str(given).startswith("/") else given),
+    Field(pattern=r"^(s3|gs|az|file)://[^@?#]+$"),  # credentials have no place in it,
+]
+
+
+class Objects:
+    """A bucket, or a part of it, by its URL. Made without a look at it: each process connects when
+    it first asks, since a connection does not outlive a fork.
+
+    Every method raises StoreError when the store does not do what it was asked.
+    """
+
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        self.url, self._timeout = url, timeout
+
+    def read(self, name: str) -> bytes | None:
+        """A small object's content; None where there is none."""
+        there = self.marked(name)
+        return there[0] if there else None
+
+    def size(self, name: str) -> int | None:
+        """How many bytes an object has; None where there is none."""
+        import obstore
+
+        with self._asked(name):
+            try:
+                return obstore.head(self._driver, name)["size"]
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make this a small object's content, whatever it was."""
+        import obstore
+
+        with self._asked(name):
+            obstore.put(self._driver, name, content, use_multipart=False)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a small object that must not be there; whether this content is there afterwards.
+
+        An answer that was lost, and a second try of the same, are no failure.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        with self._asked(name):
+            try:
+                obstore.put(self._driver, name, content, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return self.read(name) == content
+            return True
+
+    def marked(self, name: str) -> "tuple[bytes, Mark] | None":
+        """A small object's content, and the mark of this state of it; None where there is none."""
+        import obstore
+
+        with self._asked(name):
+            try:
+                there = obstore.get(self._driver, name)
+                return bytes(there.bytes()), _mark(there.meta)
+            except FileNotFoundError:
+                return None
+
+    def swap(self, name: str, content: bytes, mark: "Mark | None") -> bool:
+        """Write a small object if it still has this mark, or is not there still; whether this
+        content is there afterwards, read back.
+
+        A folder knows no such condition: its writers take turns by a lock of their own.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        folder = self.url.startswith("file://")
+        for _ in range(2):
+            with self._asked(name):
+                try:
+                    mode: PutMode = "create" if mark is None else "overwrite" if folder else mark
+                    put = obstore.put(self._driver, name, content, mode=mode, use_multipart=False)
+                except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+                    return self.read(name) == content  # the answer to a first try was lost
+            there = self.marked(name)
+            if there is not None and there[0] == content:
+                return True
+            mark = _mark(put)
+            if there is None or there[1] != mark:  # others went on from it
+                return False
+        raise StoreError(f"{self.url}/{name}: reads back as other bytes than were written")
+
+    def listed(self, name: str) -> set[str]:
+        """The objects of a folder as the store lists them, which may be an old list."""
+        import obstore
+
+        with self._asked(name):
+            return {found["path"] for page in obstore.list(self._driver, name) for found in page}
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Take objects away, whether they are there or not."""
+        import obstore
+
+        for name in sorted(names):
+            with self._asked(name), suppress(FileNotFoundError):  # a bucket does not say so
+                obstore.delete(self._driver, name)
+
+    @contextmanager
+    def _asked(self, name: str) -> Iterator[None]:
+        """Turn what obstore raises into a StoreError, without its lines of inner state."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError) as error:  # a folder cannot be made
+            first = str(error).partition("\n")[0]
+            raise StoreError(f"{self.url}/{name}: {first}") from error
+
+    @cached_property
+    def _driver(self) -> "Driver":
+        from obstore.store import from_url
+
+        if self.url.startswith("file://"):
+            return from_url(self.url, mkdir=True)
+        plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+        return from_url(
+            self.url,
+            client_options={"timeout": timedelta(seconds=self._timeout), "allow_http": plain},
+            retry_config={
+                "max_retries": RETRIES,
+                "retry_timeout": timedelta(seconds=RETRIES * self._timeout),
+            },
+        )
+
+
+def _mark(state: "PutResult | ObjectMeta") -> Mark:
+    """What tells this state of an object from others: an ETag, with Google a number."""
+    mark: Mark = {}
+    if state["e_tag"] is not None:
+        mark["e_tag"] = state["e_tag"]
+    if state["version"] is not None:
+        mark["version"] = state["version"]
+    return mark
