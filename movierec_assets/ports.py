@@ -61,9 +61,9 @@ class ChunkArchive(Protocol):
     def declaration(self, source: str, name: str) -> Declaration:
         """Give what a source declared, by its digest; AlteredChunkError as `read`."""
 
-    def share(self, *, exactly: bool = False) -> int:
-        """Let the object store, if there is one, have what is here, `exactly` that or more; how
-        many files it had not.
+    def share(self, *, without: Collection[tuple[str, str]] | None = None) -> int:
+        """Let the object store, if there is one, have what is here, and no byte of the removed
+        chunks `without`; how many files it had not.
         """
 
     def shared_names(self) -> set[tuple[str, str]]:

@@ -47,6 +47,7 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
     root, archive = platform.settings.warehouse, platform.chunk_archive
     archive.share()
     archive.bring()  # chunks that only the object store has
+    gone = set()
     for receipt in archive.receipts.all():
         content = archive.read(receipt.day, receipt.sha256, altered=True)
         layout = _layout(read_by(platform, receipt))
@@ -59,6 +60,7 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
         sha256 = _archive_rest(platform, receipt, rest) if rest is not None else None
         _audit(root, journal, receipt, sha256, count)
         archive.remove(receipt.day, receipt.sha256)
+        gone.add((receipt.day, receipt.sha256))
     for file in sorted(Path(platform.landing_zone.path).rglob("*")):
         if file.is_file() and not file.is_symlink() and file.name != "movies.csv":
             content = file.read_bytes()
@@ -68,7 +70,7 @@ def rewrite_chunks(platform: Platform, journal: Journal) -> None:
                 file.unlink()
             elif rest != content:
                 replace_file(file, rest)
-    archive.share(exactly=True)
+    archive.share(without=gone)
 
 
 def _layout(declared: Declaration | None) -> Layout:

@@ -20,11 +20,12 @@ from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
 from movierec_assets.ratings.declaration import PLAIN
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
-from movierec_assets.resources.stores.shared_chunks import FOLDER, INDEX, SharedChunks
+from movierec_assets.resources.stores.shared_chunks import FAILURES, FOLDER, INDEX, SharedChunks
 from movierec_assets.settings import settings
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.documents import seal
-from movierec_serving.bundle.object_store import ObjectStore
+from movierec_serving.bundle.object_store import AT_ONCE, ObjectStore
+from movierec_serving.bundle.objects import RETRIES
 from tests.conftest import ROOT, Platform
 from tests.support import homes
 from tests.support.bucket import Bucket, Fault, bucket
@@ -182,6 +183,7 @@ def test_two_writers_that_meet_have_both_what_they_wrote(
 ) -> None:
     one, two = filled(tmp_path / "one", url), filled(tmp_path / "two", url)
     one.share()
+    two.bring()
     first, second = (
         archive.store("1998-04-01", content)
         for archive, content in ((one, b"of one"), (two, b"of two"))
@@ -224,25 +226,71 @@ def test_what_is_taken_out_of_the_archive_leaves_no_byte_in_the_store(
     archive.remove(*gone)
     server.faults.append(Fault("500", "POST", times=LONG))
     with pytest.raises(StoreError):
-        archive.share(exactly=True)
+        archive.share(without=[gone])
     assert archive.shared_names() == archive.names()  # the index let go of it first
     server.faults.clear()
     server.faults.append(Fault("stale list", "GET", "list-type=2", times=LONG))
-    archive.share(exactly=True)
+    archive.share(without=[])
     assert store.size(f"{FOLDER}/{gone[1]}") is None
     server.faults.clear()
-    archive.share(exactly=True)
+    archive.share(without=[])
     there = {path.removeprefix(f"{FOLDER}/") for path in store.listed(FOLDER)}
     assert there == {"index.json", *(f.sha256 for f in archive.shared.contents().files.values())}
 
 
+def test_a_chunk_that_nobody_looked_into_is_neither_kept_nor_lost_in_silence(
+    url: str, tmp_path: Path
+) -> None:
+    archive = filled(tmp_path / "home", url)
+    archive.share()
+    first, *others = sorted(archive.names())
+    archive.remove(*first)
+    with pytest.raises(StoreError, match="1 of its chunks are not here"):
+        archive.share(without=[])
+    assert archive.shared_names() == {first, *others}
+
+
+def test_a_home_whose_every_chunk_was_rewritten_is_still_the_same_home(
+    url: str, tmp_path: Path
+) -> None:
+    archive = filled(tmp_path / "home", url)
+    archive.share()
+    for day, sha256 in (before := archive.names()):
+        archive.store(day, f"what is left of {sha256}".encode())
+        archive.remove(day, sha256)
+    archive.share()  # as after a kill
+    archive.bring()
+    assert before < archive.names()
+    for day, sha256 in before:
+        archive.remove(day, sha256)
+    archive.share(without=before)
+    assert archive.shared_names() == archive.names()
+
+
+def test_of_many_files_not_all_are_tried_at_a_store_that_is_away(
+    server: Bucket, url: str, tmp_path: Path
+) -> None:
+    archive = ChunkArchive(path=str(tmp_path / "home"))
+    for day in days_from("1998-04-01", 60):
+        archive.store(day, day.encode())
+    server.faults.append(away := Fault("500", "HEAD", times=LONG))
+    with pytest.raises(StoreError):
+        copy(url, tmp_path / "home").send()
+    assert LONG - away.times <= (FAILURES + AT_ONCE + 2) * (RETRIES + 1) < 60
+
+
 def test_another_homes_copy_is_left_alone(url: str, tmp_path: Path) -> None:
-    filled(tmp_path / "home", url).share()
+    archive = filled(tmp_path / "home", url)
+    archive.share()
     other = ChunkArchive(path=str(tmp_path / "other"), object_store=url)
     other.store(DAYS[0], b"another site's")
-    with pytest.raises(StoreError, match="none of its 3 chunks is here"):
+    with pytest.raises(StoreError, match="are another home's"):
         other.share()
-    assert len(other.shared_names()) == 3
+    other = filled(tmp_path / "third", f"{url}/third")
+    other.share()
+    with pytest.raises(StoreError, match="are another home's"):
+        SharedChunks(ObjectStore(url), tmp_path / "third").bring()
+    assert len(archive.shared_names()) == 3
 
 
 @pytest.mark.parametrize("path", ["../../.bashrc", "/etc/passwd", "1998-03-30/index.json", "a/b"])
@@ -268,7 +316,7 @@ def test_a_folder_that_is_mounted_is_a_store(tmp_path: Path) -> None:
     whole = files(tmp_path / "home")
     day, gone = sorted(archive.names())[0]
     archive.remove(day, gone)
-    archive.share(exactly=True)
+    archive.share(without=[(day, gone)])
     assert gone not in {path.name for path in (tmp_path / "a mount" / FOLDER).iterdir()}
     shutil.rmtree(tmp_path / "home")
     archive.bring()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import dagster as dg
@@ -100,16 +101,16 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
         self.file(day, sha256).unlink(missing_ok=True)
         self.receipts.remove(day, sha256)
 
-    def share(self, *, exactly: bool = False) -> int:
-        """Let the object store have what is here; how many files it had not. Without one: 0.
+    def share(self, *, without: Collection[tuple[str, str]] | None = None) -> int:
+        """Let the object store have what is here; how many files it had not. 0 if there is none.
 
         Args:
-            exactly: it has nothing else afterwards.
+            without: chunks that were removed here, and of which it has no byte afterwards.
 
         Raises:
-            StoreError: it did not take it; the next call goes on.
+            StoreError: it did not do so; the next call goes on.
         """
-        return self.shared.send(exactly=exactly) if self.shared else 0
+        return self.shared.send(without) if self.shared else 0
 
     def shared_names(self) -> set[tuple[str, str]]:
         """(day, sha256) of every chunk that the object store has; StoreError as `share`."""

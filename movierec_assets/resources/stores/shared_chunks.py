@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -21,12 +21,14 @@ from pydantic import Field
 
 from movierec_serving.bundle import BundleError, StoreError
 from movierec_serving.bundle.documents import Document
+from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.object_store import AT_ONCE, ObjectStore
 from movierec_serving.bundle.objects import Mark
 from movierec_serving.bundle.stored import Stored
 
 FOLDER = "chunks"
 INDEX = f"{FOLDER}/index.json"
+FAILURES = 8  # files that fail before the others are not tried: the store is away
 TRIES = 20  # changes of others that one change gives way to
 FILE = (  # a chunk, its receipt, a source's declaration; leads nowhere else
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{64}(\.json)?"
@@ -40,6 +42,7 @@ class Contents(Document):
 
     FORMATS: ClassVar = (1,)
 
+    home: str  # whose it is: `copy.id` in that archive's folder; "" before there is a copy
     files: Files
     leaving: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...]
 
@@ -52,10 +55,10 @@ class Contents(Document):
     def objects(self) -> set[str]:
         return {file.sha256 for file in self.files.values()}
 
-    def having(self, files: Files) -> Contents:
+    def having(self, files: Files, home: str) -> Contents:
         """The same copy with these files instead."""
         leaving = ({*self.leaving} | self.objects) - {file.sha256 for file in files.values()}
-        return Contents(format_version=1, files=files, leaving=tuple(sorted(leaving)))
+        return Contents(format_version=1, home=home, files=files, leaving=tuple(sorted(leaving)))
 
 
 class SharedChunks:
@@ -66,33 +69,35 @@ class SharedChunks:
     """
 
     def __init__(self, store: ObjectStore, folder: Path) -> None:
-        self.store, self._folder = store, folder
+        self.store, self._folder, self._id = store, folder, folder / "copy.id"
 
     def contents(self) -> Contents:
         """What the copy has."""
         return self._read()[0]
 
-    def send(self, *, exactly: bool = False) -> int:
+    def send(self, without: Collection[tuple[str, str]] | None = None) -> int:
         """Let the copy have every file that is here; how many it had not, or had otherwise.
 
         Args:
-            exactly: nothing else is in it afterwards, nor any byte of what was.
+            without: (day, sha256) of the chunks that were taken out here. No byte of them is in the
+                store afterwards, nor of anything that the index does not name.
         """
         with self._alone():
             known, here = self.contents(), self._here()
-            if known.names and known.names.isdisjoint(_chunks(here)) and _chunks(here):
+            self._claim(known)
+            if without is not None and (unseen := known.names - _chunks(here) - {*without}):
                 raise StoreError(
-                    f"{self.store.url}/{FOLDER}: none of its {len(known.names)} chunks is here: if "
-                    "they are this home's, run `movierec recover --apply`, else set another "
-                    "MOVIEREC_STORE"
+                    f"{self.store.url}/{FOLDER}: {len(unseen)} of its chunks are not here, so "
+                    "nobody looked whom they name; try again"
                 )
             new = dict(self._unknown(here, known))
             _at_once(self._put, new)
-            if new or known.leaving:
-                self._change(lambda files: {**files, **new})
-            if exactly:
-                self._change(lambda files: {path: files[path] for path in files if path in here})
-                # What killed writers left.
+            gone = {f"{day}/{name}{end}" for day, name in without or () for end in ("", ".json")}
+            if new or gone or known.leaving:
+                self._change(
+                    lambda files: {p: f for p, f in {**files, **new}.items() if p not in gone}
+                )
+            if without is not None:  # what killed writers left
                 named = {f"{FOLDER}/{name}" for name in self.contents().objects}
                 self.store.delete(self.store.listed(FOLDER) - named - {INDEX})
         return len(new)
@@ -100,8 +105,11 @@ class SharedChunks:
     def bring(self) -> int:
         """Have every file here that the copy has; how many were not. Those that are here stay."""
         with self._alone():
-            here = self._here()
-            lacking = {p: f for p, f in self.contents().files.items() if p not in here}
+            known, here = self.contents(), self._here()
+            if known.home and not self._id.exists():
+                replace_file(self._id, known.home.encode())
+            self._claim(known)
+            lacking = {p: f for p, f in known.files.items() if p not in here}
             documents = {path: file for path, file in lacking.items() if path.endswith(".json")}
             _at_once(self._get, documents)  # a chunk without its receipt would be guessed at
             _at_once(self._get, {p: f for p, f in lacking.items() if p not in documents})
@@ -114,10 +122,22 @@ class SharedChunks:
             self._get((f"{day}/{sha256}", Stored(sha256=sha256, bytes=size)))
         return size is not None
 
+    def _claim(self, known: Contents) -> str:
+        """This home's id, made when it is first needed; the copy must not be another home's."""
+        if not known.home and not self._id.exists():
+            replace_file(self._id, secrets.token_hex(16).encode())
+        own = self._id.read_text() if self._id.exists() else ""
+        if known.home not in ("", own):
+            raise StoreError(
+                f"{self.store.url}/{FOLDER}: the chunks there are another home's: set another "
+                "MOVIEREC_STORE; if this home lost its disk, run `movierec recover --apply`"
+            )
+        return own
+
     def _change(self, changed: Callable[[Files], Files]) -> None:
         for _ in range(TRIES):
             known, mark = self._read()
-            after = known.having(changed(known.files))
+            after = known.having(changed(known.files), self._claim(known))
             if after == known or self._write(after, mark):
                 break
         else:
@@ -132,7 +152,7 @@ class SharedChunks:
     def _read(self) -> tuple[Contents, Mark | None]:
         there = self.store.marked(INDEX)
         if there is None:
-            return Contents(format_version=1, files={}, leaving=()), None
+            return Contents(format_version=1, home="", files={}, leaving=()), None
         try:
             return Contents.from_json(there[0], f"{self.store.url}/{INDEX}"), there[1]
         except BundleError as error:
@@ -179,11 +199,23 @@ class SharedChunks:
 
 
 def _at_once(job: Callable[[tuple[str, Stored]], None], files: Files) -> None:
-    """Do it for all files, several at a time, whichever fail; then raise the first error."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = [pool.submit(job, file) for file in files.items()]
-    for future in done:
-        future.result()
+    """Do it for all files, several at a time, whichever fail, unless `FAILURES` do; then raise the
+    first error.
+    """
+    errors: list[StoreError] = []
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        for done in as_completed(pool.submit(job, file) for file in files.items()):
+            try:
+                done.result()
+            except StoreError as error:
+                errors.append(error)
+                if len(errors) == FAILURES:
+                    break
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if errors:
+        raise errors[0]
 
 
 def _chunks(paths: Mapping[str, object]) -> set[tuple[str, str]]:
