@@ -15,6 +15,7 @@ from movierec_assets.maintenance.losses import (
     recorded_chunks,
 )
 from movierec_assets.platform import Platform
+from movierec_serving.bundle import StoreError
 
 Say = Callable[[str], None]
 
@@ -50,11 +51,9 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
         if done:
             say(f"{what}: {len(done)}, {min(done)} to {max(done)}")
 
-    if brought := platform.chunk_archive.bring():
-        say(f"files of the archive brought from {platform.settings.object_store}: {brought}")
+    _exchange(platform.chunk_archive.bring, f"brought from {platform.settings.object_store}", say)
     told("days whose chunk is archived again", recovery.restore_chunks(platform))
-    if sent := platform.chunk_archive.share():
-        say(f"files of the archive sent to {platform.settings.object_store}: {sent}")
+    _exchange(platform.chunk_archive.share, f"sent to {platform.settings.object_store}", say)
     _recover_ledger(platform, instance, say)
     told("bundles copied back, by day", recovery.restore_bundles(platform))
     numbers = recovery.restore_registry(platform)
@@ -72,6 +71,17 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
     say(f"production is {f'version {production}' if production else 'none'}")
     for number in recovery.restore_publications(platform):
         say(f"version {number} is published")
+
+
+def _exchange(move: Callable[[], int], what: str, say: Say) -> None:
+    """Move what one side of the archive lacks; a store that is away keeps nothing else from being
+    made again.
+    """
+    try:
+        if count := move():
+            say(f"files of the archive {what}: {count}")
+    except StoreError as error:
+        say(str(error))
 
 
 def _recover_ledger(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:

@@ -325,11 +325,14 @@ def test_a_folder_that_is_mounted_is_a_store(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def stored(whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """The whole home, whose chunks are in a store, too; what `.env` says."""
+def stored(
+    whole: Home, home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Platform]:
+    """The whole home, whose chunks are in a store, too: a mounted folder, or what a test says."""
     shutil.rmtree(home)
     whole.copy(home)
-    (home / ".env").write_text(f"MOVIEREC_STORE={home}/mounted\n")
+    store = getattr(request, "param", home / "mounted")
+    (home / ".env").write_text(f"MOVIEREC_STORE={store}\n")
     with opened(home, monkeypatch) as platform:
         platform.chunk_archive.share()
         yield platform
@@ -339,8 +342,9 @@ def movierec(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "300"})
 
 
+@pytest.mark.parametrize("stored", ["s3://bucket/of-a-home"], indirect=True)
 def test_a_home_that_lost_its_disk_has_every_chunk_and_trains_the_same_models(
-    stored: Platform, whole: Home
+    server: Bucket, stored: Platform, whole: Home
 ) -> None:
     shutil.copy(stored.root / "landing" / "movies.csv", stored.home)
     for store in ("landing", "chunks", "bundles", "twins", "models", "mlflow", "versions"):
@@ -350,9 +354,9 @@ def test_a_home_that_lost_its_disk_has_every_chunk_and_trains_the_same_models(
     (stored.root / "landing").mkdir()
     shutil.move(stored.home / "movies.csv", stored.root / "landing")
     found = movierec("recover")
-    assert f"5 chunks of file://{stored.home}/mounted are not here" in found.output
+    assert "5 chunks of s3://bucket/of-a-home are not here" in found.output
     done = movierec("recover", "--apply")
-    assert f"brought from file://{stored.home}/mounted: 10" in done.output, done.output
+    assert "brought from s3://bucket/of-a-home: 10" in done.output, done.output
     chunks = "SELECT * EXCLUDE (received_at) FROM chunks ORDER BY ALL"
     assert stored.query(chunks) == whole.state["ledger"]
     rows = stored.query("SELECT * FROM validated_ratings ORDER BY ALL")
@@ -371,6 +375,9 @@ def test_a_store_that_is_away_stops_no_day_and_has_it_after_the_next(
     mounted.write_text("no folder")
     stored.deliver(first)
     assert stored.run(first, None, "raw_ratings", "validated_ratings").success
+    stored.chunk_archive.remove(*(lost := sorted(stored.chunk_archive.names())[0]))
+    assert movierec("recover", "--apply").exit_code == 1
+    assert lost in stored.chunk_archive.names()  # mended without the store
     assert "its chunks are not known" in movierec("recover").output
     mounted.unlink()
     (stored.home / "aside").rename(mounted)
