@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -87,7 +88,9 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
             AlteredChunkError: its bytes no longer have this sha256.
         """
         file = self.file(day, sha256)
-        content = file.read_bytes() if file.is_file() else None
+        content = None
+        with suppress(FileNotFoundError):
+            content = file.read_bytes()
         if content is not None and hashlib.sha256(content).hexdigest() == sha256:
             return content
         if self._mended(day, sha256) or content is None:
