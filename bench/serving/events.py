@@ -114,9 +114,10 @@ def ratio(figures: dict[str, list[tuple[float, ...]]], own: str, other: str, fig
 
 def main() -> bool:
     """Whether every goal is met."""
+    version = published("ml-100k")
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         home = Path(folder)
-        copy_version(published("ml-100k"), home / "warehouse" / "models", 1)
+        copy_version(version, home / "warehouse" / "models", 1)
         asked = list(dict.fromkeys(users(opened(home))))
         log = EventLog(home / "warehouse" / "events", home / "warehouse" / "sources")
         servers = {

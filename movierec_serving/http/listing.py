@@ -27,7 +27,8 @@ class Record:
     """What one request shows, until it is written; `began` is when the request did."""
 
     def __init__(self) -> None:
-        self.began, self.shown = time.perf_counter(), list[Impression]()
+        self.began = time.perf_counter()
+        self.shown: list[Impression] = []
 
     @property
     def milliseconds(self) -> float:

@@ -46,6 +46,15 @@ def test_a_client_that_does_not_end_its_request_is_told_and_dropped(
     assert endpoint.client.get("/recommend/u1").status_code == 200
 
 
+def test_an_answer_arrives_in_one_piece(endpoint: EndpointProcess) -> None:
+    asked = b"GET /recommend/u1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connected(endpoint, asked) as connection:
+        for _ in range(20):
+            header, _, body = connection.recv(1 << 16).partition(b"\r\n\r\n")
+            assert f"content-length: {len(body)}".encode() in header
+            connection.sendall(asked)
+
+
 def read_timeout(connection: socket.socket) -> None:
     assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
     assert connection.recv(100) == b""
