@@ -35,7 +35,7 @@ class Record:
         return _thousandths(1000 * (time.perf_counter() - self.began))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen: that costs more, for each request
 class Listing:
     """Lists by one model, for users of one arm.
 

@@ -24,7 +24,7 @@ from movierec_serving.model.lately import Lately
 LEAST_SCORE = 1e-6  # below it we look whether anything speaks for a list
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs more, for each request
 class Ranking:
     """Movies for one list, best first.
 

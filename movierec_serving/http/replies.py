@@ -15,6 +15,7 @@ from movierec_serving.errors import OptionError, OtherShardError
 
 logger = logging.getLogger(__name__)
 
+INTERNAL = "internal error"
 SHARD_HEADER = "X-Movierec-Shard"
 
 

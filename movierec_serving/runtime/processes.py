@@ -3,7 +3,6 @@
 What a connection may do is `connections.py`'s; LitServe itself starts and replaces the workers.
 """
 
-import copy
 import logging
 import multiprocessing
 import socket
@@ -15,6 +14,7 @@ from typing import Any
 
 import litserve as ls  # type: ignore[import-untyped]
 import uvicorn
+from starlette.types import ASGIApp
 
 from movierec_serving.model.holder import ModelHolder
 from movierec_serving.runtime.connections import (
@@ -32,6 +32,7 @@ class LastingServer(ls.LitServer):  # type: ignore[misc]
     """LitServe, with API processes that are replaced when they die, as its workers are."""
 
     holder: ModelHolder
+    served: ASGIApp  # the app within its middleware
 
     def _start_server(
         self,
@@ -43,10 +44,9 @@ class LastingServer(ls.LitServer):  # type: ignore[misc]
         **options: Any,
     ) -> dict[int, ForkProcess]:
         def start(index: int) -> ForkProcess:
-            # LitServe finds the queue of a process by its copy of the app.
-            self.app.response_queue_id = index
+            self.app.response_queue_id = index  # by it the process finds its queue, once forked
             config = uvicorn.Config(
-                copy.copy(self.app),
+                self.served,
                 http=PatientProtocol,
                 log_level=log_level,
                 log_config=None,  # as all else: logs.py

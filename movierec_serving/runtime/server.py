@@ -62,7 +62,8 @@ def build_server(settings: ServingSettings) -> LastingServer:
     ]
     # LitServe compresses: for ten movies that takes longer than to find them; a proxy may do it.
     app.user_middleware.clear()
-    complete(app, settings, server.holder, by_workers(server, api, server.holder), DEADLINE)
+    route = by_workers(server, api, server.holder)
+    server.served = complete(app, settings, server.holder, route, DEADLINE)
     return server
 
 

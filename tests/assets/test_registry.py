@@ -238,6 +238,7 @@ model = mlflow.pyfunc.load_model(sys.argv[1])
 asked = pd.DataFrame({"user_id": ["u1", "nobody"]})
 print(model.predict(asked, params={"n": 3}).to_csv(index=False))
 assert "movierec_assets" not in sys.modules and "implicit" not in sys.modules
+assert "reader.zip" in sys.modules["movierec_serving"].__file__
 """
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import movierec_serving
 from movierec_serving.bundle import Bundle, Manifest
@@ -52,11 +54,12 @@ def log_bundle(
         warnings.filterwarnings(
             "ignore", message=".*(type hint|input example)", category=UserWarning
         )
+        reader = Path(staged) / "reader.zip"
+        reader.write_bytes(_reading_code())
         model = mlflow.pyfunc.log_model(
             name="bundle",
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-            artifacts={"bundle": str(bundle.path)},
-            code_paths=[str(_reading_code(Path(staged)))],
+            artifacts={"bundle": str(bundle.path), "reader": str(reader)},
             pip_requirements=REQUIREMENTS,
             signature=signature(),
         )
@@ -69,16 +72,18 @@ def log_bundle(
     return model
 
 
-def _reading_code(staged: Path) -> Path:
-    """The package that reads a bundle, without the endpoint's pages, which MLflow would copy to
-    every model.
+@cache
+def _reading_code() -> bytes:
+    """The part of the endpoint that reads a bundle, as one file that Python imports from.
+
+    As a folder MLflow would copy each of its files three times, for every model.
     """
-    package = Path(movierec_serving.__file__).parent
-    return Path(
-        shutil.copytree(
-            package, staged / package.name, ignore=shutil.ignore_patterns("static", "__pycache__")
-        )
-    )
+    package, content = Path(movierec_serving.__file__).parent, BytesIO()
+    with ZipFile(content, "w", ZIP_DEFLATED) as archive:
+        for file in (*package.glob("*.py"), *sorted((package / "bundle").rglob("*.py"))):
+            if file.parent != package or file.name in ("__init__.py", "errors.py"):
+                archive.write(file, file.relative_to(package.parent))
+    return content.getvalue()
 
 
 def _log_dataset(client: MlflowClient, run_id: str, manifest: Manifest) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from movierec_serving import metrics
+from movierec_serving.http.replies import INTERNAL, problem
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,10 @@ class Observed:
 
         try:
             await self._app(scope, receive_noting, send_named)
+        except Exception:
+            if not status:  # else FastAPI has answered
+                await problem(500, INTERNAL).response()(scope, receive, send_named)
+            raise
         finally:
             route: Any = scope.get("route")
             method = scope["method"]

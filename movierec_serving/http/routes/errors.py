@@ -12,7 +12,14 @@ from movierec_serving.errors import (
     PageGoneError,
 )
 from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
-from movierec_serving.http.replies import invalid, misdirected, not_kept, problem, wrong_option
+from movierec_serving.http.replies import (
+    INTERNAL,
+    invalid,
+    misdirected,
+    not_kept,
+    problem,
+    wrong_option,
+)
 
 
 def add_error_replies(app: FastAPI) -> None:
@@ -49,4 +56,4 @@ def add_error_replies(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def internal(_: Request, error: Exception) -> Response:
-        return problem(500, "internal error").response()
+        return problem(500, INTERNAL).response()
