@@ -162,8 +162,9 @@ class PublishedModel:
     @cached_property
     def unrated(self) -> Unrated | None:
         """Vectors of the movies that nobody has rated; None in a family without factors."""
-        has_factors = self.bundle.family.has_factors
-        return Unrated(self.bundle, self.catalogue) if has_factors else None
+        if not self.bundle.family.has_factors:
+            return None
+        return Unrated.prepared(self.bundle.path, self.bundle, self.catalogue)
 
     def card(self, row: int) -> dict[str, Any]:
         """A movie as answers show it; made once, since answers are mostly of the same few."""

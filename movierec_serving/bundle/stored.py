@@ -36,11 +36,9 @@ class Index(Document):
 
     @classmethod
     def of(cls, folder: Path) -> "Index":
-        """What a local folder holds."""
-        return cls(
-            format_version=1,
-            files={path.name: Stored.of(path) for path in sorted(folder.iterdir())},
-        )
+        """What a local folder holds, without what an endpoint prepared there (`.…`)."""
+        paths = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
+        return cls(format_version=1, files={path.name: Stored.of(path) for path in paths})
 
     def fits(self, folder: Path) -> bool:
         """Whether a local folder has these files: all sizes, and the documents' every byte."""

@@ -4,15 +4,20 @@ They follow from a version's items and the catalogue published with it, so a mov
 another training, and the model's identity stays. What is listed by them is `likeness.py`'s.
 """
 
+import io
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.catalogue import Catalogue
+from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.model import Model
 
 PENALTY = 10.0  # of the ridge; 1 does nearly as well on MovieLens 100k
 PRIOR = 1.0  # ratings at which a movie's vector counts half
 SAMPLE = 20_000  # users whose mean is everybody's taste
+PREPARED = ".unrated.npy"  # follows from the rest of the folder, so no copy of it needs this
 
 
 class Unrated:
@@ -23,19 +28,26 @@ class Unrated:
     are unrated, G genres are known.
     """
 
-    def __init__(self, model: Model, catalogue: Catalogue) -> None:
+    def __init__(
+        self, model: Model, catalogue: Catalogue, made: NDArray[np.float32] | None = None
+    ) -> None:
+        made = fitted(model, catalogue) if made is None else made
         self._catalogue, self.first = catalogue, len(model.item_ids)
-        said = _said(catalogue)
-        rated, trust = said[: self.first], model.popularity / (model.popularity + PRIOR)
-        weighted = (rated * trust[:, None]).T
-        ridge = PENALTY * np.eye(said.shape[1])
-        effects = np.linalg.solve(weighted @ rated + ridge, weighted @ model.item_vectors)
-        self.vectors = (said[self.first :] @ effects).astype(np.float32)  # (U, F)
-        every = len(model.user_ids) // SAMPLE + 1
-        self.everybody: NDArray[np.float32] = (  # (F,) the mean of the users' vectors
-            model.user_vectors(range(0, len(model.user_ids), every)).mean(axis=0)
-        )
-        self._of_genres = effects[: len(catalogue.genre_names)]  # (G, F)
+        unrated = len(catalogue) - self.first
+        self.vectors = made[:unrated]  # (U, F)
+        self.everybody = made[unrated]  # (F,) the mean of the users' vectors
+        self._of_genres = made[unrated + 1 :]  # (G, F)
+
+    @classmethod
+    def prepared(cls, folder: Path, model: Model, catalogue: Catalogue) -> "Unrated":
+        """What `prepare` left in a version's folder; fitted where it did not."""
+        shape = (len(catalogue) - len(model.item_ids) + 1 + len(catalogue.genre_names),)
+        try:
+            made = np.lib.format.open_memmap(folder / PREPARED, mode="r").view(np.ndarray)
+        except (OSError, ValueError):
+            return cls(model, catalogue)
+        fits = made.shape == shape + model.item_vectors.shape[1:] and made.dtype == np.float32
+        return cls(model, catalogue, made if fits else None)
 
     def genres_for(self, row: int, vector: NDArray[np.float32]) -> list[str]:
         """The genres of the catalogue's row that add to its product with a (F,) vector, the most
@@ -44,6 +56,30 @@ class Unrated:
         added = np.where(self._catalogue.item_genres[row], self._of_genres @ vector, 0.0)
         telling = np.argsort(-added, kind="stable")[: (added > 0).sum()]
         return [self._catalogue.genre_names[genre] for genre in telling.tolist()]
+
+
+def prepare(folder: Path, model: Model, catalogue: Catalogue) -> None:
+    """Leave the vectors in a version's folder, for every process that opens it.
+
+    Raises:
+        OSError: they could not be written; each process fits them itself.
+    """
+    file = io.BytesIO()
+    np.save(file, fitted(model, catalogue), allow_pickle=False)
+    replace_file(folder / PREPARED, file.getvalue())
+
+
+def fitted(model: Model, catalogue: Catalogue) -> NDArray[np.float32]:
+    """(U + 1 + G, F): the unrated movies' vectors, the mean of the users', the genres' effects."""
+    said, first = _said(catalogue), len(model.item_ids)
+    rated, trust = said[:first], model.popularity / (model.popularity + PRIOR)
+    weighted = (rated * trust[:, None]).T
+    ridge = PENALTY * np.eye(said.shape[1])
+    effects = np.linalg.solve(weighted @ rated + ridge, weighted @ model.item_vectors)
+    every = len(model.user_ids) // SAMPLE + 1
+    everybody = model.user_vectors(range(0, len(model.user_ids), every)).mean(axis=0)
+    of_genres = effects[: len(catalogue.genre_names)]
+    return np.vstack([said[first:] @ effects, everybody, of_genres]).astype(np.float32)
 
 
 def _said(catalogue: Catalogue) -> NDArray[np.float32]:

@@ -8,7 +8,10 @@ import pytest
 
 from movierec_serving.bundle import Movie, OptionError, PublishedModel, likeness, publish
 from movierec_serving.bundle.selection import Slice
+from movierec_serving.bundle.stored import Index
+from movierec_serving.bundle.unrated import PREPARED
 from movierec_serving.http.rankings import Rankings
+from movierec_serving.model.cache import make_ready
 from tests.support import sample_models as models
 
 HORROR, LOVE = np.float32([2, 0, 1]), np.float32([0, 2, 1])
@@ -88,3 +91,31 @@ def test_a_family_without_factors_says_so(tmp_path: Path) -> None:
     row = model.catalogue.row("fear")
     assert row is not None
     assert likeness.similar(model, row, Slice(3)) == []
+
+
+def test_a_reload_prepares_the_vectors_before_it_commits(tmp_path: Path) -> None:
+    fitted = published(tmp_path).unrated
+    store = tmp_path / "models"
+    published_files = Index.of(store / "1")
+    make_ready(store, 1, None)
+    prepared = np.load(store / "1" / PREPARED)
+    assert fitted is not None
+    np.testing.assert_array_equal(prepared[: len(fitted.vectors)], fitted.vectors)
+    np.save(store / "1" / PREPARED, prepared + 1)  # to tell what is read from what is fitted
+    opened = PublishedModel.open(store, 1).unrated
+    assert opened is not None
+    np.testing.assert_array_equal(opened.vectors, fitted.vectors + 1)
+    np.testing.assert_array_equal(opened.everybody, fitted.everybody + 1)
+    assert Index.of(store / "1") == published_files  # no part of what is published
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", None])
+def test_what_was_not_prepared_well_is_fitted(tmp_path: Path, content: bytes | None) -> None:
+    model = published(tmp_path)
+    path = tmp_path / "models" / "1" / PREPARED
+    np.save(path, np.zeros((2, 2), np.float32))
+    if content is not None:
+        path.write_bytes(content)
+    assert model.unrated is not None
+    assert model.unrated.vectors.shape == (len(model.catalogue) - model.unrated.first, 3)
+    assert model.unrated.vectors.any()
