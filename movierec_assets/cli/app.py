@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 from datetime import datetime
 from typing import Annotated
 
@@ -54,6 +56,15 @@ def main() -> None:
         raise SystemExit(2) from None
     except OSError as error:  # another user's home, a full disk: it names the file
         typer.echo(f"movierec: {error}", err=True)
+        raise SystemExit(1) from None
+    except Exception as error:  # SQLAlchemy wraps what SQLite says, of a full disk for example
+        cause = getattr(error, "orig", error)
+        if not isinstance(cause, sqlite3.Error):
+            raise
+        from movierec_assets.settings import settings
+
+        free = f"{shutil.disk_usage(settings().warehouse).free / 1e6:.1f} MB of its disk are free"
+        typer.echo(f"movierec: a database cannot be used: {cause}; {free}", err=True)
         raise SystemExit(1) from None
 
 

@@ -43,5 +43,5 @@ def recover_command(
         raise typer.Exit(1) from error
     for loss in left:
         typer.echo(str(loss))
-    typer.echo("nothing is lost" if not left else f"{len(left)} losses are left")
+    typer.echo("nothing is lost" if not left else f"lost: {len(left)}")
     raise typer.Exit(1 if left else 0)

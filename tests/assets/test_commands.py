@@ -117,6 +117,22 @@ def test_a_file_that_cannot_be_used_is_named(
     assert str(home / ".env") in said
 
 
+def test_a_database_that_cannot_be_used_is_named_and_how_full_its_disk_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a full disk SQLite cannot read either; its own traceback does not name the disk."""
+    set_up(home)
+    for database in Path(os.environ["MOVIEREC_DAGSTER_DIR"]).rglob("*.db"):
+        database.write_bytes(b"no database " * 100)
+    monkeypatch.setattr("sys.argv", ["movierec", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("movierec: a database cannot be used: file is not a database; ")
+    assert said.endswith(" MB of its disk are free")
+
+
 def test_settings_that_are_no_text_are_named(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
