@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,21 +16,26 @@ from demo.gameday.breaks import BREAKS, Break
 from demo.gameday.site import Site, site
 from demo.processes import wait_until
 
-TOLD_S, WELL_S = 150.0, 180.0  # seconds of patience
+TOLD_S, WELL_S, MEND_S = 150.0, 180.0, 3600.0  # seconds of patience
 NEVER = "never"
 
 
 def main() -> None:
+    console = Console(highlight=False, soft_wrap=True)
     asked = argparse.ArgumentParser(prog="gameday", description=__doc__)
     asked.add_argument("--mend", action="store_true", help="by the runbook's steps, unattended")
     asked.add_argument("--only", type=int, nargs="*", help="numbers of the breaks, from 1")
     given = asked.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # so that what was started is stopped
-    console = Console(highlight=False, soft_wrap=True)
+    console.print("a small platform is made first: that takes two minutes")
     with tempfile.TemporaryDirectory() as folder, site(Path(folder) / "home") as made:
         wait_until(lambda: not wrong(made), "all is well at first", WELL_S)
+        (made.home / ".venv").symlink_to(
+            sys.prefix
+        )  # the runbook's commands are typed word for word
         console.print(f"home: {made.home}\nDagster: {made.api.url}\nendpoints: {made.urls}")
+        console.print(f"type the runbook's commands in another terminal, after: cd {made.home}")
         rows = [
             play(number, broken, made, console, mend=given.mend)
             for number, broken in enumerate(BREAKS, 1)
@@ -51,7 +57,7 @@ def play(number: int, broken: Break, made: Site, console: Console, *, mend: bool
         console.print(f"   {line}", markup=False)
     console.print(f"   runbook: {broken.entry}")
     began = time.monotonic()
-    broken.mend(made) if mend else input("   mend it, then press Enter ")
+    broken.mend(made) if mend else _mended_by_hand(made, console)
     mended = time.monotonic() - began
     well = _seconds_until(lambda: not wrong(made), WELL_S)
     if well == NEVER:
@@ -59,6 +65,15 @@ def play(number: int, broken: Break, made: Site, console: Console, *, mend: bool
     row = f"| {broken.name} | `{broken.told}` | {told} | {mended:.0f} | {well} |"
     console.print(row, markup=False)
     return row
+
+
+def _mended_by_hand(made: Site, console: Console) -> None:
+    """Wait for Enter; without a terminal until no alert is on and `movierec status` is content."""
+    if sys.stdin.isatty():
+        input("   mend it, then press Enter ")
+    else:
+        console.print("   mend it; it goes on when all is well")
+        wait_until(lambda: not (made.alerts() or wrong(made)), "it is mended", MEND_S, every_s=2)
 
 
 def _seconds_until(done: Callable[[], bool], patience: float) -> str:
