@@ -84,6 +84,14 @@ class ServingSettings(BaseSettings):
         description="share of the users of whom it is written down what they were shown, always "
         "the same ones; 0: nothing is written",
     )
+    explore_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of the places of a user's list that go to movies that nobody has rated, "
+        "by the user's taste; it is written down which, so only where lists are; "
+        "0: no place does",
+    )
     events_url: SecretStr | None = Field(
         None,
         description="`postgresql://` address of the store of events, for several endpoints; empty: "

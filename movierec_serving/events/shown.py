@@ -40,6 +40,14 @@ class Drafted(TypedDict):
 
 
 @with_config(ConfigDict(extra="forbid"))
+class Explored(TypedDict):
+    """Places of one list that went to movies that nobody has rated."""
+
+    share: float  # the probability with which each place was drawn
+    places: list[int]  # from 1 on in this list
+
+
+@with_config(ConfigDict(extra="forbid"))
 class Impression(TypedDict):
     """One list that was shown; what is usual is left out."""
 
@@ -55,6 +63,7 @@ class Impression(TypedDict):
     arm: NotRequired[str]  # of the experiment under way
     arm_failed: NotRequired[bool]  # the arm could not answer, so production did
     drafted: NotRequired[list[Drafted]]  # of an interleaved list, the control's part first
+    explored: NotRequired[Explored]  # where MOVIEREC_EXPLORE_SHARE is above 0
 
 
 _LINE: TypeAdapter[Impression] = TypeAdapter(Impression)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from movierec_serving import metrics
 from movierec_serving.bundle import Evidence
-from movierec_serving.events.shown import Drafted, Impression
+from movierec_serving.events.shown import Drafted, Explored, Impression
 from movierec_serving.http.rankings import Ranking, Rankings
 from movierec_serving.http.schemas.answers import FallbackReason
 from movierec_serving.http.schemas.requests import NewUser
@@ -44,6 +44,7 @@ class Listing:
         explained: whether each movie says which liked ones speak for it.
         record: what is shown is added to it; None: it is not kept.
         arm: the users', of the experiment under way.
+        explore: share of the places that go to movies that nobody has rated; in no experiment.
     """
 
     rankings: Rankings
@@ -51,10 +52,11 @@ class Listing:
     explained: bool
     record: Record | None
     arm: InArm | None = None
+    explore: float = 0.0
 
     def for_users(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order."""
-        return [self.of(ranking) for ranking in self.ranked(asked)]
+        return [self._explored(ranking) for ranking in self.ranked(asked)]
 
     def ranked(self, asked: Sequence[str | NewUser]) -> list[Ranking]:
         """One ranking a user, by the arm."""
@@ -64,6 +66,24 @@ class Listing:
 
     def of(self, ranking: Ranking) -> dict[str, Any]:
         return self.answered(self.items(ranking), ranking.source, ranking.about)
+
+    def _explored(self, ranking: Ranking) -> dict[str, Any]:
+        """A user's list, some places of which go to movies that nobody has rated; which ones
+        follows from the list's id.
+        """
+        about, model = ranking.about, self.rankings.model
+        usual = self.arm is None and "user_id" in about and "fallback_reason" not in about
+        if not (self.explore and usual and self.record is not None) or model.unrated is None:
+            return self.of(ranking)
+        user, token = about["user_id"], secrets.token_hex(12)
+        new = self.items(self.rankings.without_seen(user).unrated_for(user))
+        items = self.items(ranking)
+        drawn = np.random.default_rng(int(token, 16)).random(len(items)) < self.explore
+        places = np.flatnonzero(drawn)[: len(new)].tolist()
+        for place, item in zip(places, new, strict=False):
+            items[place] = item
+        explored: Explored = {"share": self.explore, "places": [place + 1 for place in places]}
+        return self.answered(items, ranking.source, about, token=token, explored=explored)
 
     def items(self, ranking: Ranking) -> Items:
         """The movies of a ranking as an answer has them."""
@@ -82,21 +102,31 @@ class Listing:
         return items
 
     def answered(
-        self, items: Items, source: str, about: dict[str, str], drafted: Sequence[Drafted] = ()
+        self,
+        items: Items,
+        source: str,
+        about: dict[str, str],
+        drafted: Sequence[Drafted] = (),
+        token: str | None = None,
+        explored: Explored | None = None,
     ) -> dict[str, Any]:
         """A list of these movies, which is written down.
 
         Args:
             drafted: what each arm gave to it, where it is of two.
+            token: of the list's id; None: a new one.
+            explored: which places went to movies that nobody has rated.
         """
         if not items:
             about = {"fallback_reason": "nothing_left", **about}
         metrics.count_list(about.get("fallback_reason"))
-        id_ = f"{self.rankings.model.version}-{secrets.token_hex(12)}"
+        id_ = f"{self.rankings.model.version}-{token or secrets.token_hex(12)}"
         if self.record is not None:
             shown = self._impression(self.record, id_, source, items, about)
             if drafted:
                 shown["drafted"] = list(drafted)
+            if explored is not None:
+                shown["explored"] = explored
             self.record.shown.append(shown)
         return {
             "recommendation_id": id_,

@@ -155,7 +155,8 @@ class Recommender:
         offset = self._place.offset if self._place else self._options.offset
         part = Slice(self._options.n, offset, out)
         rankings = Rankings(model, part, self._holder.lately, self._explained)
-        return Listing(rankings, blocked, self._explained, self._record)
+        explore = self._holder.explore
+        return Listing(rankings, blocked, self._explained, self._record, explore=explore)
 
     def _answer(self, ranking: Ranking) -> Reply:
         return self._page(self._listing, self._listing.of(ranking))

@@ -63,6 +63,7 @@ class ModelHolder:
         lately: Lately | None = None,
         object_store: ObjectStore | None = None,
         shard: Shard | None = None,
+        explore: float = 0.0,
     ) -> None:
         log = TakedownLog(object_store) if object_store else None
         # where versions come from; None: they are put into the folder
@@ -75,6 +76,7 @@ class ModelHolder:
         self._store, self._give_up, self._patience = store, give_up, patience
         self.shown = shown  # where it is written down what was answered; None: nowhere
         self.lately = lately  # what users did; None: nobody keeps it
+        self.explore = explore  # share of places for movies that nobody has rated
         self._lock = threading.Lock()
         self._model: PublishedModel | None = None
         self._earlier: dict[int, PublishedModel] = {}

@@ -83,6 +83,7 @@ def holder_of(settings: ServingSettings) -> ModelHolder:
         lately=lately,
         object_store=remote,
         shard=settings.shard,
+        explore=settings.explore_share,
     )
 
 

@@ -217,7 +217,8 @@ def test_a_list_is_explained_from_the_files_and_from_the_table(platform: Platfor
     )
     (items,), _ = recommend(bundle, [bundle.user_row(user)], 3)
     movies = [bundle.item_id(int(item)) for item in items]
-    best = listed(user, DAYS[1], 9, *movies, version=1)
+    explored = {"share": 0.1, "places": [2]}
+    best = listed(user, DAYS[1], 9, *movies, version=1, explored=explored)
     shown(platform, DAYS[1], best)
     before = printed(platform, best["recommendation_id"])
     assert f"to {user}: als, by version 1" in before
@@ -225,6 +226,8 @@ def test_a_list_is_explained_from_the_files_and_from_the_table(platform: Platfor
     platform.landing_zone.deliver(DAYS[1], as_csv(ratings))
     assert platform.run(DAYS[1]).success
     platform.wired.shown_files.remove("2000-01-01")  # the table has it now
+    places = "explored->>'share', explored->>'$.places[0]'"
+    assert platform.query(f"SELECT {places} FROM recommendation_log") == [("0.1", "2")]
     after = printed(platform, best["recommendation_id"])
     for text in (before, after):
         rows = [line.split("│") for line in text.splitlines() if line.startswith("│")]

@@ -1,7 +1,9 @@
 """Movies that nobody has rated get vectors from what the catalogue says."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,12 @@ from movierec_serving.bundle import Movie, OptionError, PublishedModel, likeness
 from movierec_serving.bundle.selection import Slice
 from movierec_serving.bundle.stored import Index
 from movierec_serving.bundle.unrated import PREPARED
+from movierec_serving.events.shown import ShownLog, days_shown, read_shown
 from movierec_serving.http.rankings import Rankings
+from movierec_serving.http.recommender import Recommender
+from movierec_serving.http.schemas.requests import Options
 from movierec_serving.model.cache import make_ready
+from movierec_serving.model.holder import ModelHolder
 from tests.support import sample_models as models
 
 HORROR, LOVE = np.float32([2, 0, 1]), np.float32([0, 2, 1])
@@ -119,3 +125,41 @@ def test_what_was_not_prepared_well_is_fitted(tmp_path: Path, content: bytes | N
     assert model.unrated is not None
     assert model.unrated.vectors.shape == (len(model.catalogue) - model.unrated.first, 3)
     assert model.unrated.vectors.any()
+
+
+def test_a_share_of_places_goes_to_new_movies_as_the_lists_id_says(tmp_path: Path) -> None:
+    model = published(tmp_path)
+    store, log = tmp_path / "models", ShownLog(tmp_path / "shown", 1.0, lambda lost: None)
+
+    def lists(explore: float, **options: Any) -> list[dict[str, Any]]:
+        holder = ModelHolder(store, store / ".serving-1", shown=log, explore=explore)
+        holder.pointer.store(1)
+        asked = Recommender(holder, Options(**{"n": 10, **options})), model.bundle.user_id(0)
+        return [json.loads(asked[0].for_user(asked[1]).body) for _ in range(40)]
+
+    def new(content: dict[str, Any]) -> list[int]:
+        items = enumerate(content["items"], 1)
+        return [place for place, item in items if item["source"] == "content"]
+
+    (plain, *_), (unseen, *_) = lists(0.0), lists(0.5, shown=False)
+    assert not new(plain)
+    assert not new(unseen)
+    explored = lists(0.3)
+    (day,) = days_shown(tmp_path / "shown")
+    lines = [line for _, ones, torn in read_shown(tmp_path / "shown", day) for line in ones]
+    said = {line["recommendation_id"]: line.get("explored") for line in lines}
+    assert said[plain["recommendation_id"]] is None
+    for content in explored:
+        id_ = content["recommendation_id"]
+        drawn = np.random.default_rng(int(id_.split("-")[1], 16)).random(10) < 0.3
+        places = (np.flatnonzero(drawn)[:3] + 1).tolist()  # there are three new movies
+        assert new(content) == places
+        assert said[id_] == {"share": 0.3, "places": places}
+        for place, (item, usual) in enumerate(
+            zip(content["items"], plain["items"], strict=True), start=1
+        ):
+            assert place in places or item == usual
+    assert {len(new(content)) for content in explored} > {1, 2}
+    first = next(content for content in explored if new(content))
+    item = first["items"][new(first)[0] - 1]
+    assert (item["movie_id"], item["because_of_genres"]) == ("fear", ["Horror", "Short"])

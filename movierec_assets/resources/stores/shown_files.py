@@ -25,6 +25,7 @@ COLUMNS = {  # of the table, by the name in the files
     "ms": "ms",
     "movies": "movies",
     "drafted": "drafted",
+    "explored": "explored",
 }
 
 
@@ -66,7 +67,8 @@ def _frame(shown: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(shown, columns=list(COLUMNS)).rename(columns=COLUMNS)
     frame["shown_at"] = pd.to_datetime(frame["shown_at"].astype("float64"), unit="s").dt.round("ms")
     frame["arm_failed"] = frame["arm_failed"].astype("boolean").fillna(False).astype(bool)
-    drafted = [orjson.dumps(one["drafted"]).decode() if "drafted" in one else None for one in shown]
-    frame["drafted"] = pd.Series(drafted, dtype="string")
+    for name in ("drafted", "explored"):
+        said = [orjson.dumps(one[name]).decode() if name in one else None for one in shown]
+        frame[name] = pd.Series(said, dtype="string")
     frame["skipped"] = frame["skipped"].fillna(0).astype("int64")
     return frame.drop_duplicates("recommendation_id")

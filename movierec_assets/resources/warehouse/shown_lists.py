@@ -14,7 +14,7 @@ from movierec_serving.bundle.experiment import INTERLEAVED
 
 LOG = (
     "recommendation_id, user_id, version, arm, arm_failed, shown_at, source, reason, skipped, ms, "
-    "movies, drafted"
+    "movies, drafted, explored"
 )
 # What `events.shown.Drafted` is, as a type of SQL.
 DRAFTED = (
