@@ -59,7 +59,7 @@ def running_digests(
     partitions: Sequence[tuple[str, str]], days: Sequence[str], window_days: int | None
 ) -> dict[str, str | None]:
     """`partitions_digest` of what each of `days` (ascending) is trained on, None where that is
-    nothing.
+    nothing. The partitions are ascending by day; of one day they may be in any order.
 
     Without a window one pass over the partitions: 5,000 days would hash 12 million of them
     otherwise.
@@ -72,10 +72,10 @@ def running_digests(
             within = partitions[bisect_right(keys, since) : bisect_right(keys, day)]
             digests[day] = partitions_digest(within) if within else None
         return digests
-    running, position = hashlib.sha256(b"["), 0
+    running, position, ordered = hashlib.sha256(b"["), 0, sorted(partitions)
     for day in days:
-        while position < len(partitions) and partitions[position][0] <= day:
-            running.update(b"," * (position > 0) + _json(partitions[position]))
+        while position < len(ordered) and ordered[position][0] <= day:
+            running.update(b"," * (position > 0) + _json(ordered[position]))
             position += 1
         ended = running.copy()
         ended.update(b"]")

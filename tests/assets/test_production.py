@@ -182,10 +182,15 @@ def test_the_check_follows_training_in_the_daily_job(platform: Platform) -> None
 
 
 PARTITIONS = [(day, f"sha of {day}/1") for day in DAYS]
+# A day's chunks are in the order of their sources, which need not be that of their versions.
+TWO_A_DAY = [(day, f"{sha} of {day}/1") for day in DAYS for sha in ("z", "a")]
 
 
+@pytest.mark.parametrize("partitions", [PARTITIONS, TWO_A_DAY])
 @pytest.mark.parametrize("window", [None, 1, 3, 100])
-def test_running_digests_are_those_of_each_day(window: int | None) -> None:
+def test_running_digests_are_those_of_each_day(
+    window: int | None, partitions: list[tuple[str, str]]
+) -> None:
     days = days_from("1998-03-26", 12)  # some before the first partition, some after the last
     expected = {
         day: partitions_digest(within) if within else None
@@ -193,12 +198,12 @@ def test_running_digests_are_those_of_each_day(window: int | None) -> None:
         for within in [
             [
                 one
-                for one in PARTITIONS
+                for one in partitions
                 if one[0] <= day and (window is None or one[0] > days_before(day, window))
             ]
         ]
     }
-    assert running_digests(PARTITIONS, days, window) == expected
+    assert running_digests(partitions, days, window) == expected
 
 
 def days_before(day: str, count: int) -> str:
