@@ -89,12 +89,18 @@ class ShownLog:
         self._file: _File | None = None
         self._turn = threading.Lock()  # pages are made by threads, other lists by the event loop
 
+    def keeps(self, key: str) -> bool:
+        """Whether the lists of a user are written; without a user a list's id decides."""
+        return (
+            self._below > 0xFFFFFFFF or zlib.crc32(key.encode(errors="surrogatepass")) < self._below
+        )
+
     def write(self, shown: Sequence[Impression]) -> None:
         """One request's lists, at the end of the newest file."""
         lines = [
             orjson.dumps(impression, option=orjson.OPT_APPEND_NEWLINE)
             for impression in shown
-            if self._below > 0xFFFFFFFF or self._sampled(impression)
+            if self.keeps(impression.get("user_id") or impression["recommendation_id"])
         ]
         if not lines:
             return
@@ -111,10 +117,6 @@ class ShownLog:
             self._begin(len(content), now)
         if self._file is not None:
             self._file.append(content)
-
-    def _sampled(self, impression: Impression) -> bool:
-        key = impression.get("user_id") or impression["recommendation_id"]
-        return zlib.crc32(key.encode(errors="surrogatepass")) < self._below
 
     def _begin(self, least: int, now: int) -> None:
         if self._file is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from movierec_serving import metrics
 from movierec_serving.bundle import Evidence
-from movierec_serving.events.shown import Drafted, Explored, Impression
+from movierec_serving.events.shown import Drafted, Explored, Impression, ShownLog
 from movierec_serving.http.rankings import Ranking, Rankings
 from movierec_serving.http.schemas.answers import FallbackReason
 from movierec_serving.http.schemas.requests import NewUser
@@ -26,8 +26,8 @@ for _reason in get_args(FallbackReason):
 class Record:
     """What one request shows, until it is written; `began` is when the request did."""
 
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
+    def __init__(self, log: ShownLog) -> None:
+        self.began, self.log = time.perf_counter(), log
         self.shown: list[Impression] = []
 
     @property
@@ -76,6 +76,8 @@ class Listing:
         if not (self.explore and usual and self.record is not None) or model.unrated is None:
             return self.of(ranking)
         user, token = about["user_id"], secrets.token_hex(12)
+        if not self.record.log.keeps(user):
+            return self.of(ranking)
         new = self.items(self.rankings.without_seen(user).unrated_for(user))
         items = self.items(ranking)
         drawn = np.random.default_rng(int(token, 16)).random(len(items)) < self.explore

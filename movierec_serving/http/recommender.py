@@ -48,7 +48,7 @@ class Recommender:
     ) -> None:
         self._holder, self._options, self._asked, self._place = holder, options, asked, place
         self._explained = isinstance(options, Options) and options.explain
-        self._record = Record() if options.shown and holder.shown is not None else None
+        self._record = Record(holder.shown) if options.shown and holder.shown is not None else None
         self._about: dict[str, str] = {}
         self.model = holder.at(place.version) if place else holder.current()
         self._listing = self._listing_by(self.model)

@@ -131,7 +131,7 @@ def test_a_share_of_places_goes_to_new_movies_as_the_lists_id_says(tmp_path: Pat
     model = published(tmp_path)
     store, log = tmp_path / "models", ShownLog(tmp_path / "shown", 1.0, lambda lost: None)
 
-    def lists(explore: float, **options: Any) -> list[dict[str, Any]]:
+    def lists(explore: float, log: ShownLog = log, **options: Any) -> list[dict[str, Any]]:
         holder = ModelHolder(store, store / ".serving-1", shown=log, explore=explore)
         holder.pointer.store(1)
         asked = Recommender(holder, Options(**{"n": 10, **options})), model.bundle.user_id(0)
@@ -141,9 +141,11 @@ def test_a_share_of_places_goes_to_new_movies_as_the_lists_id_says(tmp_path: Pat
         items = enumerate(content["items"], 1)
         return [place for place, item in items if item["source"] == "content"]
 
-    (plain, *_), (unseen, *_) = lists(0.0), lists(0.5, shown=False)
+    nobodys = ShownLog(tmp_path / "nobodys", 0.0, lambda lost: None)
+    (plain, *_), (unseen, *_), unkept = lists(0.0), lists(0.5, shown=False), lists(0.5, nobodys)
     assert not new(plain)
     assert not new(unseen)
+    assert not any(map(new, unkept))
     explored = lists(0.3)
     (day,) = days_shown(tmp_path / "shown")
     lines = [line for _, ones, torn in read_shown(tmp_path / "shown", day) for line in ones]
