@@ -45,4 +45,5 @@ def test_a_certificate_that_ends_and_a_proxy_that_is_gone_are_told(tmp_path: Pat
             os.kill(main, signal.SIGHUP)
             wait("over", "CertificateEnds", renewed)
         wait("now", "ProxyDown")
-    assert f"{address} opens no TLS connection" in told.messages[-1][3]
+    texts = [text for _, _, alert, text in told.messages if alert == "ProxyDown"]
+    assert f"{address} opens no TLS connection" in texts[0]

@@ -112,7 +112,9 @@ def watched(folder: Path, targets: dict[str, list[str]], hook: str) -> Iterator[
     _shortened(folder, hook)
     ports = {name: free_port() for name in ("prometheus", "alertmanager", "node", "blackbox")}
     here = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
-    named = {**targets, "alertmanager": [here["alertmanager"]], "node": [here["node"]]}
+    nobody: dict[str, list[str]] = {"endpoint": [], "pipeline": []}  # else what runs here by itself
+    own = {"alertmanager": [here["alertmanager"]], "node": [here["node"]]}
+    named = {**nobody, **targets, **own}
     asked = named.pop("tls", [])
     _write_targets(folder, {name: [{"targets": found}] for name, found in named.items()})
     labels = [{"__param_target": address, "instance": address} for address in asked]
