@@ -153,7 +153,13 @@ def shown_lists(people: int) -> pd.DataFrame:
     ids = [f"u{number}" for number in range(people)]
     same = {"version": 1, "arm": "popular", "arm_failed": False, "source": "popular"}
     more = {"skipped": 0, "ms": 1.0, "shown_at": pd.Timestamp(DAYS[0]), "movies": [["m1"]] * people}
-    who = {"recommendation_id": ids, "user_id": ids, "reason": None, "drafted": None}
+    who = {
+        "recommendation_id": ids,
+        "user_id": ids,
+        "reason": None,
+        "drafted": None,
+        "explored": None,
+    }
     return pd.DataFrame({**who, **same, **more})
 
 
