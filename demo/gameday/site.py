@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from demo.processes import free_port, running, wait_until
 from demo.stream import served_at
 from movierec_assets.partitions import RANGE_END, RANGE_START
 from movierec_assets.resources.stores.landing_zone import LandingZone
-from tests.support.endpoint_process import descendants
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 from tests.support.http_server import serving
 from tests.support.monitoring import Prometheus, watched
@@ -108,12 +107,13 @@ class Site:
             stack.close()
 
     def signal(self, word: str, number: signal.Signals) -> None:
-        """A signal to each process of the platform whose command line has the word."""
-        family = descendants(self._running["up"][0].pid)
-        for pid in sorted(family):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            if any(Path(part).name == word for part in words):
-                os.kill(pid, number)
+        """A signal to each process of the home that the word names, whoever started it."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended meanwhile, or is another user's
+                words = (process / "cmdline").read_bytes().decode().split("\0")
+                ours = f"DAGSTER_HOME={self.home}\0".encode() in (process / "environ").read_bytes()
+                if ours and any(Path(part).name == word for part in words):
+                    os.kill(int(process.name), number)
 
     def ended(self, name: str) -> None:
         """Wait until a process has ended by itself."""
