@@ -40,7 +40,7 @@ def address(server: Bucket) -> Iterator[str]:
 def endpoint(folder: Path, address: str, lease: float = 60) -> Blocklist:
     """The blocklist of an endpoint with a folder of its own, after its first look."""
     (folder / "models").mkdir(parents=True, exist_ok=True)
-    found = Blocklist(folder / "models", TakedownLog(ObjectStore(address, 0.3), lease))
+    found = Blocklist(folder / "models", TakedownLog(ObjectStore(address, 0.8), lease))
     found.follow()
     return found
 
