@@ -30,7 +30,7 @@ from tests.support.bucket import Bucket, Fault, bucket
 from tests.support.endpoint_process import ROOT
 
 LONG = 1000  # times: for as long as anybody tries
-TIMEOUT = 0.8  # seconds
+TIMEOUT = 2.0  # seconds
 
 
 @pytest.fixture(scope="module")
