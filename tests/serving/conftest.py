@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from movierec_serving.events.shown import ShownLog
+from movierec_serving.model.holder import ModelHolder
 from tests.support import sample_models as models
 from tests.support.endpoint_process import EndpointProcess
 
@@ -37,3 +39,13 @@ def store(tmp_path: Path) -> Path:
     store = tmp_path / "warehouse" / "models"
     models.publish_version(store, 3)
     return store
+
+
+@pytest.fixture
+def holder(store: Path, tmp_path: Path) -> ModelHolder:
+    """Version 3 is production, 2 another one."""
+    models.publish_version(store, 2)
+    log = ShownLog(tmp_path / "shown", 1.0, lambda lost: None)
+    holder = ModelHolder(store, store / ".serving-1", shown=log)
+    holder.pointer.store(3)
+    return holder

@@ -18,7 +18,7 @@ import pytest
 from movierec_serving.bundle import Ranking
 from movierec_serving.bundle.experiment import Arm, Experiment
 from movierec_serving.bundle.ranking import Ranker
-from movierec_serving.events.shown import ShownLog, days_shown, read_shown
+from movierec_serving.events.shown import days_shown, read_shown
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.schemas.requests import Options
 from movierec_serving.model.holder import ModelHolder
@@ -44,16 +44,6 @@ def asked(one: Experiment) -> dict[str, Any]:
     body = json.loads(one.model_dump_json())
     del body["format_version"]
     return body
-
-
-@pytest.fixture
-def holder(store: Path, tmp_path: Path) -> ModelHolder:
-    """Version 3 is production, 2 another one."""
-    models.publish_version(store, 2)
-    log = ShownLog(tmp_path / "shown", 1.0, lambda lost: None)
-    holder = ModelHolder(store, store / ".serving-1", shown=log)
-    holder.pointer.store(3)
-    return holder
 
 
 def answer(holder: ModelHolder, user: str, **options: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from movierec_serving.events.shown import ShownLog, days_shown, read_shown
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.schemas.requests import Options
 from movierec_serving.model.holder import ModelHolder
-from tests.support import sample_models as models
 
 PAIR = (Arm(name="production"), Arm(name="other", version=2))
 USERS = [f"u{number}" for number in range(10)]
@@ -24,16 +23,6 @@ USERS = [f"u{number}" for number in range(10)]
 def interleaved(arms: tuple[Arm, ...] = PAIR, share: float = 0.5) -> Experiment:
     shares = {arm.name: share for arm in arms}
     return Experiment.of("test", "salt of a test", arms, shares, interleave=True)
-
-
-@pytest.fixture
-def holder(store: Path, tmp_path: Path) -> ModelHolder:
-    """Version 3 is production, 2 another one."""
-    models.publish_version(store, 2)
-    log = ShownLog(tmp_path / "shown", 1.0, lambda lost: None)
-    holder = ModelHolder(store, store / ".serving-1", shown=log)
-    holder.pointer.store(3)
-    return holder
 
 
 def answer(holder: ModelHolder, user: str, **options: Any) -> dict[str, Any]:
