@@ -97,6 +97,13 @@ class ServingSettings(BaseSettings):
         description="`postgresql://` address of the store of events, for several endpoints; empty: "
         "SQLite in the warehouse",
     )
+    trace_share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of the requests that are traced, where `OTEL_EXPORTER_OTLP_ENDPOINT` "
+        "names a collector; a request with `traceparent` is traced if its caller's trace is kept",
+    )
     log_format: LogFormat = Field(
         "auto",
         description="`json`: a JSON object a line; `text`: for a person; `auto`: text at a "

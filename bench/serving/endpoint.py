@@ -78,13 +78,14 @@ class Server:
         self.process.wait()
 
 
-def ours(home: Path) -> Server:
+def ours(home: Path, **environment: str) -> Server:
     return Server(
         [sys.executable, "-m", "movierec_serving", "--port", "{port}"],
         home,
         MOVIEREC_SERVING_WORKERS=os.environ.get(
             "BENCH_WORKERS", "2"
         ),  # as many as the others have processes
+        **environment,
     )
 
 

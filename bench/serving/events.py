@@ -46,6 +46,20 @@ slots.folder = without
 sys.argv[1:] = ["--port", "{port}"]
 it.main()
 """
+# Whoever collects traces: it reads them, and keeps none.
+COLLECTOR = """
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Collector(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+ThreadingHTTPServer(("127.0.0.1", {port}), Collector).serve_forever()
+"""
 NUMBER = itertools.count()
 
 
@@ -78,6 +92,7 @@ def measure(servers: dict[str, Server], asked: list[str]) -> dict[str, list[tupl
     figures: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     lists = {
         "GET without": ("without", [get(f"/recommend/{user}") for user in rest]),
+        "GET traced": ("traced", [get(f"/recommend/{user}") for user in rest]),
         "GET": ("ours", [get(f"/recommend/{user}") for user in rest]),
         "GET lately": ("ours", [get(f"/recommend/{user}") for user in fresh]),
     }
@@ -120,7 +135,10 @@ def main() -> bool:
         copy_version(version, home / "warehouse" / "models", 1)
         asked = list(dict.fromkeys(users(opened(home))))
         log = EventLog(home / "warehouse" / "events", home / "warehouse" / "sources")
+        collector = Server([sys.executable, "-c", COLLECTOR], home)
         servers = {
+            "collector": collector,
+            "traced": ours(home, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}"),
             "ours": ours(home),
             "without": Server([sys.executable, "-c", WITHOUT], home),
             "fastapi": Server(
@@ -128,7 +146,7 @@ def main() -> bool:
             ),
         }
         with running(*servers.values()):
-            for who in ("ours", "without"):
+            for who in ("ours", "traced", "without"):
                 reload(servers[who].port, 1)
             _do_something(log, home, asked[:LATELY])
             few = measure(servers, asked)
@@ -158,6 +176,7 @@ def main() -> bool:
             goal("events_p99_over_one_a_transaction", ratio(few, "one", "one a transaction", 1), 1),
             goal("get_cpu_over_without", ratio(few, "GET", "GET without", 2), 1.15),
             goal("get_lately_cpu_over_without", ratio(few, "GET lately", "GET without", 2), 3),
+            goal("get_traced_cpu_over_untraced", ratio(few, "GET traced", "GET", 2), 1.1),
             goal("cpu_with_a_million_users", slower, 1.2),
         ]
     )

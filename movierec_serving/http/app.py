@@ -80,4 +80,4 @@ def _within_middleware(
     if settings.api_keys:
         app = ApiKeys(app, Accepted.of(settings))
     app = Observed(app)
-    return Traced(app) if tracing.on() else app
+    return Traced(app, settings.trace_share) if tracing.on() else app

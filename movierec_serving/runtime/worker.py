@@ -10,6 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from typing import Any
 
 import litserve as ls  # type: ignore[import-untyped]
@@ -62,7 +63,7 @@ class RecommendAPI(ls.LitAPI):  # type: ignore[misc]
 
     def predict(self, body: bytes) -> Reply:
         parent, body = tracing.unpacked(body)
-        with tracing.span("worker", parent):
+        with tracing.span("worker", parent) if parent else nullcontext():
             return answer(self._holder, read(body))
 
     def encode_response(self, output: Reply) -> Reply:

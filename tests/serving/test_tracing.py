@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,11 +10,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from movierec_serving import tracing
+from movierec_serving.http.middleware.traced import Traced
 from tests.conftest import ROOT, Platform
 from tests.support.endpoint_process import TOKEN, EndpointProcess, wait_for
 from tests.support.http_server import serving
@@ -47,6 +52,19 @@ def collector() -> Iterator[tuple[dict[str, str], dict[bytes, Span]]]:
         yield named, spans
 
 
+@contextmanager
+def tracing_here(named: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process traces, as its environment says."""
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    tracing.on.cache_clear()
+    try:
+        yield
+    finally:
+        tracing.on.cache_clear()
+        tracing._tracer.cache_clear()
+
+
 def path(spans: dict[bytes, Span], name: str) -> list[str] | None:
     """The names from the top of its trace to the newest span of a name; None: it has not come."""
     found = [one for one in list(spans.values()) if one.name == name]
@@ -64,11 +82,13 @@ def test_a_request_is_followed_to_the_worker_and_a_reload_to_each_process(tmp_pa
     store.mkdir(parents=True)
     publish_version(store, 1)
     with collector() as (named, spans):
-        endpoint = EndpointProcess(tmp_path, **named).start()
+        endpoint = EndpointProcess(tmp_path, MOVIEREC_TRACE_SHARE="0", **named).start()
         try:
+            users = {"users": [f"u{number}" for number in range(300)]}
+            assert endpoint.reload(1).is_success
+            assert endpoint.client.post("/recommend", json=users).is_success  # is no span anywhere
             endpoint.client.headers["traceparent"] = CALLER
             assert endpoint.reload(1).is_success
-            users = {"users": [f"u{number}" for number in range(300)]}
             assert endpoint.client.post("/recommend", json=users).is_success
             wait_for(lambda: path(spans, "open"), "a process opened the version")
             for expected in (["POST /reload", "reload"], ["POST /recommend", "worker"]):
@@ -78,6 +98,7 @@ def test_a_request_is_followed_to_the_worker_and_a_reload_to_each_process(tmp_pa
     trace, caller = (bytes.fromhex(part) for part in CALLER.split("-")[1:3])
     tops = [one for one in spans.values() if one.name.startswith("POST")]
     assert {(one.trace_id, one.parent_span_id) for one in tops} == {(trace, caller)}
+    assert {one.trace_id for one in spans.values() if one.name == "worker"} == {trace}
     opened = [one for one in spans.values() if one.name == "open"]
     assert {one.attributes[0].value.int_value for one in opened} == {1}
     texts = "".join(map(str, spans.values()))
@@ -85,20 +106,34 @@ def test_a_request_is_followed_to_the_worker_and_a_reload_to_each_process(tmp_pa
     assert TOKEN not in texts
 
 
+def test_the_share_decides_for_callers_who_trace_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("")(scope, receive, send)
+
+    lost, kept = CALLER[:-2] + "00", CALLER
+    with collector() as (named, spans), tracing_here(named, monkeypatch):
+        for method, share, caller in [
+            ("GET", 0.0, None),
+            ("HEAD", 1.0, lost),
+            ("PUT", 0.0, kept),
+            ("POST", 1.0, None),
+        ]:
+            headers = {} if caller is None else {"traceparent": caller}
+            client = httpx.AsyncClient(transport=httpx.ASGITransport(Traced(app, share)))
+            asyncio.run(client.request(method, "http://endpoint/", headers=headers))  # type: ignore[arg-type]
+        wait_for(lambda: path(spans, "POST"), "the last one")
+        assert {one.name for one in spans.values()} == {"PUT", "POST"}
+
+
 def test_the_stages_of_a_day_are_one_trace_by_the_runs_id(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.deliver(DAY, ratings=600)
-    with collector() as (named, spans):
-        for name, value in named.items():
-            monkeypatch.setenv(name, value)
-        tracing.on.cache_clear()
-        try:
-            run = platform.run(DAY, DAY, "raw_ratings", "validated_ratings")
-            wait_for(lambda: len(spans) == 4, "all spans are sent")
-        finally:
-            tracing.on.cache_clear()
-            tracing._tracer.cache_clear()
+    with collector() as (named, spans), tracing_here(named, monkeypatch):
+        run = platform.run(DAY, DAY, "raw_ratings", "validated_ratings")
+        wait_for(lambda: len(spans) == 4, "all spans are sent")
     assert {one.trace_id.hex() for one in spans.values()} == {run.run_id.replace("-", "")}
     assert sorted(one.name for one in spans.values()) == [
         *("day", "day", "raw_ratings", "validated_ratings")
