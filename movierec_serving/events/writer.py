@@ -4,12 +4,13 @@ A transaction costs a wait for the disk, whatever is in it. A request waits for 
 transaction longer than if it had the disk to itself.
 """
 
+import asyncio
 import logging
 import os
 import queue
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 
 from movierec_serving.errors import EventStoreError
 from movierec_serving.events.event import Event
@@ -19,27 +20,38 @@ from movierec_serving.events.store import Status
 logger = logging.getLogger(__name__)
 
 MOST = 5000  # events of one transaction, unless one request has more
+Result = asyncio.Future[list[Status]]
 
 
 class Writer:
-    """One thread of this process that appends to a log."""
+    """One thread of this process that appends to a log, for the requests of event loops."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._waiting: queue.SimpleQueue[tuple[Sequence[Event], Future[list[Status]]]]
+        self._waiting: queue.SimpleQueue[tuple[Sequence[Event], Result]]
         self._started: int | None = None
         self._lock = threading.Lock()
 
-    def append(self, events: Sequence[Event]) -> Future[list[Status]]:
-        """What `EventLog.append` returns, or its EventStoreError, when they are on the disk.
+    async def append(self, events: Sequence[Event], within: float) -> list[Status]:
+        """What `EventLog.append` returns, when they are on the disk.
 
-        Who no longer waits cannot cancel it: an answer to a cancelled one would end the thread.
+        Who no longer waits takes nothing back: the events are kept as soon as they can be.
+
+        Args:
+            within: seconds that they may take.
+
+        Raises:
+            EventStoreError: they are not known to be kept.
         """
         self._start()
-        done: Future[list[Status]] = Future()
-        done.set_running_or_notify_cancel()
-        self._waiting.put((events, done))
-        return done
+        loop = asyncio.get_running_loop()
+        result: Result = loop.create_future()
+        late = loop.call_later(within, _give_up, result, within)
+        self._waiting.put((events, result))
+        try:
+            return await result
+        finally:
+            late.cancel()
 
     def _start(self) -> None:
         """With the first event: the process may have been forked since the writer was made."""
@@ -59,19 +71,39 @@ class Writer:
                     gathered.append(self._waiting.get_nowait())
                 except queue.Empty:
                     break
-            self._commit(gathered)
+            answers = self._commit([events for events, _ in gathered])
+            told = list(zip((result for _, result in gathered), answers, strict=True))
+            for loop in {result.get_loop() for result, _ in told}:
+                with suppress(RuntimeError):  # it was closed meanwhile
+                    # Once for all: to wake a loop for each request costs more than the rest.
+                    loop.call_soon_threadsafe(_tell, loop, told)
 
-    def _commit(self, gathered: list[tuple[Sequence[Event], Future[list[Status]]]]) -> None:
-        together = [event for events, _ in gathered for event in events]
+    def _commit(self, gathered: Sequence[Sequence[Event]]) -> Sequence[list[Status] | Exception]:
+        """Append in one transaction; what became of each request's events."""
+        together = [event for events in gathered for event in events]
         try:
             statuses = iter(self._log.append(together))
+            return [[next(statuses) for _ in events] for events in gathered]
         except EventStoreError as error:
-            for _, done in gathered:
-                done.set_exception(error)
+            return [error] * len(gathered)
         except Exception as error:
             logger.exception("%d events were not kept", len(together))
-            for _, done in gathered:
-                done.set_exception(EventStoreError(f"the store of events: {error!r}"))
+            return [EventStoreError(f"the store of events: {error!r}")] * len(gathered)
+
+
+def _give_up(result: Result, within: float) -> None:
+    if not result.done():
+        result.set_exception(EventStoreError(f"the disk took more than {within:g} s"))
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, told: Sequence[tuple[Result, list[Status] | Exception]]
+) -> None:
+    """Answer the requests of one loop that still wait."""
+    for result, answer in told:
+        if result.get_loop() is not loop or result.done():
+            continue
+        if isinstance(answer, Exception):
+            result.set_exception(answer)
         else:
-            for events, done in gathered:
-                done.set_result([next(statuses) for _ in events])
+            result.set_result(answer)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from fastapi import Response
+from starlette.types import Send
 
 from movierec_serving.errors import OptionError, OtherShardError
 
@@ -28,6 +29,14 @@ class Reply(NamedTuple):
 
     def response(self) -> Response:
         return Response(self.body, self.status, self.headers, "application/json")
+
+    async def sent(self, send: Send) -> None:
+        """Send it without a `Response`, which costs a tenth of a plain answer."""
+        length = str(len(self.body))
+        headers = {"content-length": length, "content-type": "application/json", **self.headers}
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def reply(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:

@@ -21,6 +21,7 @@ from movierec_serving.events import Event, EventStore, open_store
 from movierec_serving.events.fresh_users import FreshUsers
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.opening import FILE
+from movierec_serving.events.store import Status
 from movierec_serving.events.trouble import Trouble
 from movierec_serving.events.types import FILE as TYPES_FILE
 from movierec_serving.events.types import read_types
@@ -232,9 +233,14 @@ def test_a_full_disk_and_a_foreign_lock_are_errors_and_lose_nothing(tmp_path: Pa
 def test_what_came_while_the_disk_was_busy_is_one_transaction(tmp_path: Path) -> None:
     log = EventLog(tmp_path, tmp_path)
     writer = Writer(log)
-    with FreshUsers(tmp_path / "fresh-users").turn():  # so the writer waits
-        results = [writer.append([did(number)]) for number in range(50)]
-    assert [result.result(10) for result in results] == [["kept"]] * 50
+
+    async def at_once() -> list[list[Status]]:
+        with FreshUsers(tmp_path / "fresh-users").turn():  # so the writer waits
+            tasks = [asyncio.create_task(writer.append([did(n)], within=10)) for n in range(50)]
+            await asyncio.wait(tasks, timeout=0)
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(at_once()) == [["kept"]] * 50
     received = {one.received_at for one in log.store.of_user("u1")}
     assert len(received) <= 2
     # Each transaction writes at least one page of each table and index.
@@ -246,15 +252,13 @@ def test_who_no_longer_waits_for_the_disk_takes_nobody_elses_events(tmp_path: Pa
     log = EventLog(tmp_path, tmp_path)
     writer = Writer(log)
 
-    async def given_up() -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await asyncio.wrap_future(writer.append([did(1)]))
-
     with FreshUsers(tmp_path / "fresh-users").turn():  # so the disk takes its time
-        asyncio.run(given_up())
-    assert writer.append([did(2)]).result(10) == ["kept"]
-    assert [kept.event for kept in log.store.of_user("u1")] == [did(1), did(2)]
+        with pytest.raises(EventStoreError, match=r"took more than 0\.01 s"):
+            asyncio.run(writer.append([did(1)], within=0.01))
+        with pytest.raises(TimeoutError):  # a caller who hangs up
+            asyncio.run(asyncio.wait_for(writer.append([did(3)], within=10), timeout=0.01))
+    assert asyncio.run(writer.append([did(2)], within=10)) == ["kept"]
+    assert [kept.event for kept in log.store.of_user("u1")] == [did(1), did(3), did(2)]
 
 
 def test_a_mark_is_seen_by_another_process_and_outlives_a_renewal(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
 from movierec_serving.http.replies import Reply, problem
 
 PATH = "/events"
+BY_BROWSERS = (b"sec-fetch-site", b"origin")  # programs need not wait while `Headers` looks
 FOREIGN = "a page of another site sent this without a key; nothing was kept"
 Keep = Callable[[bytes], Awaitable[Reply]]
 
@@ -30,8 +31,10 @@ class EarlyEvents:
             await self._app(scope, receive, send)
             return
         scope["route"] = self._route
-        if from_another_page(Headers(scope=scope)):
-            await problem(403, FOREIGN).response()(scope, receive, send)
+        if any(name in BY_BROWSERS for name, _ in scope["headers"]) and from_another_page(
+            Headers(scope=scope)
+        ):
+            await problem(403, FOREIGN).sent(send)
             return
         try:
             body = await _read(receive)
@@ -41,7 +44,7 @@ class EarlyEvents:
         else:
             hung_up = problem(CLIENT_CLOSED_REQUEST, "the client hung up")  # nobody reads it
             reply = hung_up if body is None else await self._keep(body)
-        await reply.response()(scope, receive, send)
+        await reply.sent(send)
 
 
 async def _read(receive: Receive) -> bytes | None:

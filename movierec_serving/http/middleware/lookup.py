@@ -45,11 +45,7 @@ class PlainLookup:
             await self._app(scope, receive, send)
             return
         scope["route"] = self._route
-        length = str(len(reply.body))
-        headers = {"content-length": length, "content-type": "application/json", **reply.headers}
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
-        await send({"type": "http.response.body", "body": reply.body})
+        await reply.sent(send)
 
     def _reply(self, scope: Scope) -> Reply | None:
         path, query = scope["path"], scope["query_string"]

@@ -1,8 +1,7 @@
 """What users did: kept when it is acknowledged, and known to every list from then on."""
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
 import orjson
@@ -143,7 +142,8 @@ async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> 
                 return invalid([{"loc": (), "msg": str(error), "type": "value_error"}], "body")
             results.append({"index": index, "error": str(error)})
     acknowledged = [result for result in results if "event_id" in result]
-    for result, status in zip(acknowledged, await _kept(writer, good), strict=True):
+    statuses = await writer.append(good, DEADLINE) if good else []
+    for result, status in zip(acknowledged, statuses, strict=True):
         if status != "another":
             result["status"] = status
         elif alone:
@@ -152,17 +152,6 @@ async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> 
             del result["event_id"]
             result["error"] = f"event_id: {ANOTHER}"
     return reply({"results": results})
-
-
-async def _kept(writer: Writer, events: Sequence[Event]) -> Sequence[str]:
-    """Raises EventStoreError if they are not known to be on the disk within the deadline."""
-    if not events:
-        return []
-    try:
-        async with asyncio.timeout(DEADLINE):
-            return await asyncio.wrap_future(writer.append(events))
-    except TimeoutError:
-        raise EventStoreError(f"the disk took more than {DEADLINE:g} s") from None
 
 
 def _event(sent: Any, types: Mapping[str, EventType], now: int) -> Event:
