@@ -6,6 +6,7 @@ What differs between SQLite and PostgreSQL is `sqlite.py`'s and `postgresql.py`'
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import Literal
 
 from movierec_serving.events.database import Database, Transaction
@@ -216,8 +217,7 @@ class EventStore:
         return last, [user for (user,) in users]
 
 
-def _row(event: Event) -> tuple[object, ...]:
-    return tuple(getattr(event, name) for name in COLUMNS.split(", "))
+_row: Callable[[Event], tuple[object, ...]] = attrgetter(*COLUMNS.split(", "))
 
 
 def _deliver_again(change: Transaction, where: str, values: Sequence[object]) -> None:
