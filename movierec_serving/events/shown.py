@@ -86,21 +86,20 @@ class ShownLog:
     def __init__(self, folder: Path, share: float, lost: Callable[[int], None]) -> None:
         self._folder, self._lost = folder, lost
         self._below = round(share * 2**32)
+        self._all = self._below > 0xFFFFFFFF
         self._file: _File | None = None
         self._turn = threading.Lock()  # pages are made by threads, other lists by the event loop
 
     def keeps(self, key: str) -> bool:
         """Whether the lists of a user are written; without a user a list's id decides."""
-        return (
-            self._below > 0xFFFFFFFF or zlib.crc32(key.encode(errors="surrogatepass")) < self._below
-        )
+        return self._all or zlib.crc32(key.encode(errors="surrogatepass")) < self._below
 
     def write(self, shown: Sequence[Impression]) -> None:
         """One request's lists, at the end of the newest file."""
         lines = [
             orjson.dumps(impression, option=orjson.OPT_APPEND_NEWLINE)
             for impression in shown
-            if self.keeps(impression.get("user_id") or impression["recommendation_id"])
+            if self._all or self.keeps(impression.get("user_id") or impression["recommendation_id"])
         ]
         if not lines:
             return

@@ -50,6 +50,7 @@ class LastingServer(ls.LitServer):  # type: ignore[misc]
                 http=PatientProtocol,
                 log_level=log_level,
                 log_config=None,  # as all else: logs.py
+                proxy_headers=False,  # nobody asks for whom a proxy speaks
                 timeout_graceful_shutdown=self.uvicorn_graceful_timeout,
                 **options,
             )
