@@ -4,6 +4,7 @@
 the lines is the pipeline's business.
 """
 
+import asyncio
 import logging
 import mmap
 import os
@@ -88,6 +89,7 @@ class ShownLog:
         self._below = round(share * 2**32)
         self._all = self._below > 0xFFFFFFFF
         self._file: _File | None = None
+        self._waiting: list[Impression] = []  # of one step of the event loop
         self._turn = threading.Lock()  # pages are made by threads, other lists by the event loop
 
     def keeps(self, key: str) -> bool:
@@ -95,7 +97,25 @@ class ShownLog:
         return self._all or zlib.crc32(key.encode(errors="surrogatepass")) < self._below
 
     def write(self, shown: Sequence[Impression]) -> None:
-        """One request's lists, at the end of the newest file."""
+        """One request's lists, at the end of the newest file.
+
+        On an event loop, together with those of other requests, before the loop sends anything
+        that is handed to it after this.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread, or a worker
+            self._write(shown)
+            return
+        if not self._waiting:
+            loop.call_soon(self._write_waiting)
+        self._waiting += shown
+
+    def _write_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._write(waiting)
+
+    def _write(self, shown: Sequence[Impression]) -> None:
         lines = [
             orjson.dumps(impression, option=orjson.OPT_APPEND_NEWLINE)
             for impression in shown

@@ -42,6 +42,7 @@ class Joined:
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop, self._parts = transport, loop, list[Any]()
+        self._closing = False
 
     def write(self, data: Any) -> None:
         if not self._parts:
@@ -54,8 +55,15 @@ class Joined:
             self._transport.write(b"".join(parts))
 
     def close(self) -> None:
-        self._send()
-        self._transport.close()
+        """In its turn, as all that is sent: a list is written down before."""
+        if self._parts:
+            self._closing = True
+            self._loop.call_soon(self._transport.close)
+        else:
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
 
     def abort(self) -> None:
         self._parts = []

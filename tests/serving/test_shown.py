@@ -1,5 +1,6 @@
 """What people were shown can be known afterwards: every list, once. No answer suffers for it."""
 
+import asyncio
 import os
 import resource
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from movierec_serving.events.shown import SIZE, Impression, ShownLog, days_shown, read_shown
+from movierec_serving.runtime.connections import Joined
 from tests.support import sample_models as models
 from tests.support.endpoint_process import EndpointProcess, parent_of, wait_for
 
@@ -37,6 +39,19 @@ def shown(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+class Transport:
+    """Notes what was shown before each thing that it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.noted = folder, list[tuple[str, int]]()
+
+    def write(self, data: bytes) -> None:
+        self.noted.append((data.decode(), len(shown(self.folder))))
+
+    def close(self) -> None:
+        self.noted.append(("closed", len(shown(self.folder))))
+
+
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[EndpointProcess]:
     process = EndpointProcess(tmp_path)
@@ -46,6 +61,26 @@ def endpoint(tmp_path: Path) -> Iterator[EndpointProcess]:
         yield process
     finally:
         process.close()
+
+
+def test_lists_of_one_step_are_written_together_and_before_any_answer(tmp_path: Path) -> None:
+    written, transport = log(tmp_path), Transport(tmp_path)
+
+    async def answers() -> None:
+        loop = asyncio.get_running_loop()
+        kept, closed = (Joined(transport, loop) for _ in range(2))  # type: ignore[arg-type]
+        for number, connection in enumerate((kept, closed)):
+            written.write([impression(number)])
+            connection.write(b"an answer")
+        closed.close()
+        assert closed.is_closing()
+        assert not transport.noted
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+
+    asyncio.run(answers())
+    assert transport.noted == [("an answer", 2), ("an answer", 2), ("closed", 2)]
 
 
 def test_every_way_to_a_list_is_written_down_once(endpoint: EndpointProcess) -> None:
