@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
@@ -112,6 +113,33 @@ def test_an_error_rolls_everything_back(warehouse: Warehouse) -> None:
     with pytest.raises(FullDiskError):
         fill()
     assert rows(warehouse) == 10
+
+
+def test_a_unit_that_failed_leaves_nothing_to_the_next(warehouse: Warehouse) -> None:
+    def failing() -> None:
+        with warehouse.connect() as connection:
+            connection.execute("CREATE TEMP TABLE mine AS SELECT 1")
+            connection.create_function("mine", lambda text: text, ["VARCHAR"], "VARCHAR")
+            raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            failing()
+    with warehouse.connect() as connection:
+        assert not connection.execute("SELECT * FROM duckdb_tables() WHERE temporary").fetchall()
+
+
+def test_units_of_threads_wait_for_each_other(warehouse: Warehouse) -> None:
+    def add(number: int) -> int:
+        with warehouse.connect() as connection:
+            connection.execute(
+                "INSERT INTO movies BY NAME SELECT ? AS movie_id, 'T' AS title, [] AS genres",
+                [str(number)],
+            )
+        return len(warehouse.movies())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert max(pool.map(add, range(12))) == 12
 
 
 def test_a_kill_in_the_middle_of_a_transaction_leaves_the_old_rows(warehouse: Warehouse) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import date, timedelta
 from functools import cache
@@ -16,6 +16,7 @@ import duckdb
 import tenacity
 
 from movierec_assets.errors import NewerWarehouseError, WarehouseHeldError
+from movierec_assets.resources.warehouse.attached import attached
 
 MIGRATIONS = Path(__file__).parents[3] / "warehouse" / "migrations"
 LOCK_DEADLINE_S = (
@@ -28,7 +29,7 @@ _unit: ContextVar[tuple[str, duckdb.DuckDBPyConnection] | None] = ContextVar("un
 def _conflict(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, duckdb.Error) and (
-        "Could not set lock" in text or "different configuration" in text
+        "Could not set lock" in text or "Unique file handle conflict" in text
     )
 
 
@@ -53,8 +54,7 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         """One short connection, always closed; a write is one transaction, rolled back on any
         error.
 
-        Inside another one's block it is that one: opening costs 20 ms, and what belongs together is
-        one unit.
+        Inside another one's block it is that one: what belongs together is one unit.
 
         Raises:
             WarehouseHeldError: another process held the file for `wait_s`; it is named.
@@ -64,24 +64,21 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         if outer is not None and outer[0] == self.path:
             yield outer[1]
             return
-        connection = self.open(read_only=read_only and Path(self.path).exists())
-        try:
+        with ExitStack() as opened:
+            existing = Path(self.path).exists()
+            connection = opened.enter_context(self.open(read_only=read_only and existing))
             if _schema(connection) != _known_schema():
-                connection.close()
-                connection = self.open(read_only=False)
-                _migrate(connection)
-                if read_only:
-                    connection.close()
-                    connection = self.open(read_only=True)
+                opened.close()
+                with self.open(read_only=False) as old:
+                    _migrate(old)
+                connection = opened.enter_context(self.open(read_only=read_only))
             connection.begin()
             token = _unit.set((self.path, connection))
             try:
                 yield connection
             finally:
                 _unit.reset(token)
-            connection.commit()
-        finally:
-            connection.close()  # without a commit this rolls back
+            connection.commit()  # without one, closing rolls back
 
     def snapshot(self, target: Path) -> None:
         """Copy the tables and views, as they are at one moment, into a new DuckDB file.
@@ -100,8 +97,9 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         if _unit.get() is None:
             connection.execute("DETACH fresh")  # a unit of work's end does it, after its commit
 
-    def open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        """A connection as soon as the file is free, which the caller closes.
+    @contextmanager
+    def open(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection as soon as the file is free, to the end of the block.
 
         Raises:
             WarehouseHeldError: another process held it for `wait_s`.
@@ -114,14 +112,18 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
             before_sleep=_say_who_holds_it,
             reraise=True,
         )
-        try:
-            return waiting(duckdb.connect, self.path, read_only=read_only)
-        except duckdb.Error as error:
-            if _conflict(error):
-                raise WarehouseHeldError(
-                    f"the warehouse is in use for {self.wait_s:.0f} s: {error}"
-                ) from error
-            raise
+        with ExitStack() as opened:
+            try:
+                connection = waiting(
+                    lambda: opened.enter_context(attached(self.path, read_only=read_only))
+                )
+            except duckdb.Error as error:
+                if _conflict(error):
+                    raise WarehouseHeldError(
+                        f"the warehouse is in use for {self.wait_s:.0f} s: {error}"
+                    ) from error
+                raise
+            yield connection
 
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a query."""

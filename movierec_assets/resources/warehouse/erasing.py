@@ -50,6 +50,7 @@ class Erasing(DuckDBFile):
                             WHERE contains("{column}", ?) AND masked("{column}") <> "{column}" """,
                         [user_id],
                     )
+            connection.remove_function("masked")
 
     def compact(self) -> None:
         """Write the file anew and put it in place of the old one, whose free blocks hold deleted
@@ -57,15 +58,13 @@ class Erasing(DuckDBFile):
         """
         fresh = Path(self.path).with_name(f".{Path(self.path).name}.compact")
         fresh.unlink(missing_ok=True)
-        connection = self.open(read_only=False)
         try:
-            connection.execute(
-                "CHECKPOINT"
-            )  # no write-ahead log is left that the new file is not of
-            self._copy(connection, fresh)
-            fresh.replace(self.path)  # under the old file's lock: nobody wrote in between
+            with self.open(read_only=False) as connection:
+                # No write-ahead log is left that the new file is not of.
+                connection.execute("CHECKPOINT")
+                self._copy(connection, fresh)
+                fresh.replace(self.path)  # under the old file's lock: nobody wrote in between
         finally:
-            connection.close()
             fresh.unlink(missing_ok=True)
 
 
