@@ -29,8 +29,9 @@ def main() -> bool:
     planned = _planned()
     met = [_alike(planned), *_planted(planned), *_mismatched()]
     met += _interleaved()
-    with tempfile.TemporaryDirectory(prefix="movierec-experiment-") as folder:
-        met += _disturbed(Path(folder))
+    for interleave in (False, True):
+        with tempfile.TemporaryDirectory(prefix="movierec-experiment-") as folder:
+            met += _disturbed(Path(folder), interleave)
     return all(met)
 
 
@@ -194,14 +195,16 @@ def _people() -> None:
     print()
 
 
-def _disturbed(home: Path) -> list[bool]:
-    seen = disturbed(home, kills=KILLS, reloads=RELOADS)
+def _disturbed(home: Path, interleave: bool) -> list[bool]:
+    seen = disturbed(home, kills=KILLS, reloads=RELOADS, interleave=interleave)
+    how = "interleaved" if interleave else "split"
     print(
-        f"\n{seen.kills} kills and {seen.reloads} reloads under load: {seen.answers:,} answers to "
-        f"{seen.users} users, {seen.lines:,} lists written down"
+        f"\n{how}: {seen.kills} kills and {seen.reloads} reloads under load: {seen.answers:,} "
+        f"answers to {seen.users} users, {seen.lines:,} lists written down"
     )
     return [
-        goal("changed_arm", seen.changed, 0, digits=0),
-        goal("answers_not_written_down", seen.lost, 0, digits=0),
-        goal("written_down_twice", seen.twice, 0, digits=0),
+        goal(f"{how}_changed_arm", seen.changed, 0, digits=0),
+        goal(f"{how}_answers_not_written_down", seen.lost, 0, digits=0),
+        goal(f"{how}_written_down_twice", seen.twice, 0, digits=0),
+        goal(f"{how}_one_version_gave_two_lists", seen.redrafted, 0, digits=0),
     ]

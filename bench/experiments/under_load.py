@@ -18,11 +18,12 @@ from bench.serving.client import reload
 from bench.serving.endpoint import TOKEN, ours, running, tree
 from bench.serving.published import copy_version, published
 from movierec_serving.bundle import PublishedModel
-from movierec_serving.bundle.experiment import Arm, Experiment
+from movierec_serving.bundle.experiment import INTERLEAVED, Arm, Experiment
 from movierec_serving.events.shown import days_shown, read_shown
 
 CALLERS, ASKED = 4, 200  # users that are asked for again and again
 SHARES = {"production": 0.4, "popular": 0.2, "other": 0.4}
+BOTH = {"production": 0.5, "popular": 0.5}  # interleaved
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,21 @@ class Seen:
     changed: int
     lost: int
     twice: int
+    redrafted: int  # users to whom one version gave two lists, though they did nothing
 
 
-def disturbed(home: Path, *, kills: int, reloads: int) -> Seen:
+def disturbed(home: Path, *, kills: int, reloads: int, interleave: bool = False) -> Seen:
     source = published("ml-100k")
     for version in (1, 2, 3):
         copy_version(source, home / "warehouse" / "models", version)
     bundle = PublishedModel.open(home / "warehouse" / "models", 1).bundle
     users = [bundle.user_id(row) for row in range(ASKED)]
-    arms = [Arm(name=name, version=3 if name == "other" else None) for name in SHARES]
-    experiment = Experiment.of("bench", "salt of the bench", arms, SHARES)
+    shares = BOTH if interleave else SHARES
+    arms = [Arm(name=name, version=3 if name == "other" else None) for name in shares]
+    experiment = Experiment.of("bench", "salt of the bench", arms, shares, interleave)
     server, done = ours(home), threading.Event()
     arms_seen: dict[str, set[str]] = defaultdict(set)
+    lists: dict[tuple[str, int], set[tuple[str, ...]]] = defaultdict(set)
     answered: list[str] = []
 
     def call(number: int) -> None:
@@ -59,6 +63,8 @@ def disturbed(home: Path, *, kills: int, reloads: int) -> Seen:
                     connection.request("GET", f"/recommend/{user}")
                     answer = json.loads(connection.getresponse().read())
                     arms_seen[user].add(answer["arm"])
+                    movies = tuple(item["movie_id"] for item in answer["items"])
+                    lists[user, answer["model_version"]].add(movies)
                     answered.append(answer["recommendation_id"])
             connection.close()
 
@@ -82,7 +88,10 @@ def disturbed(home: Path, *, kills: int, reloads: int) -> Seen:
         for line in shown
     )
     expected = {user: experiment.arm_of(user) for user in users}
-    named = {user: {arm.name} if arm else set() for user, arm in expected.items()}
+    named = {
+        user: {INTERLEAVED if interleave else arm.name} if arm else set()
+        for user, arm in expected.items()
+    }
     return Seen(
         kills=kills,
         reloads=reloads,
@@ -92,6 +101,7 @@ def disturbed(home: Path, *, kills: int, reloads: int) -> Seen:
         changed=sum(arms_seen[user] != named[user] for user in users),
         lost=len(set(answered) - lines.keys()),
         twice=sum(count > 1 for count in lines.values()),
+        redrafted=sum(len(given) > 1 for given in lists.values()),
     )
 
 
