@@ -55,7 +55,7 @@ def left_out(
     Raises:
         OptionError: as `unlike`.
     """
-    if wish == NO_WISH and not len(blocked) and not catalogue.bounded:
+    if wish is NO_WISH and not len(blocked) and not catalogue.bounded:
         return None
     out = catalogue.closed(day).copy()
     out[blocked] = True

@@ -1,5 +1,6 @@
 """A ranking as it is answered: with titles, reasons and an id, and the record of what was shown."""
 
+import random
 import secrets
 import time
 from collections.abc import Sequence
@@ -78,10 +79,11 @@ class Listing:
         user, token = about["user_id"], secrets.token_hex(12)
         if not self.record.log.keeps(user):
             return self.of(ranking)
-        new = self.items(self.rankings.without_seen(user).unrated_for(user))
         items = self.items(ranking)
-        drawn = np.random.default_rng(int(token, 16)).random(len(items)) < self.explore
-        places = np.flatnonzero(drawn)[: len(new)].tolist()
+        draw = random.Random(int(token, 16)).random  # noqa: S311 - no secret; numpy's costs more
+        places = [place for place in range(len(items)) if draw() < self.explore]
+        new = self.items(self.rankings.without_seen(user).unrated_for(user)) if places else []
+        places = places[: len(new)]
         for place, item in zip(places, new, strict=False):
             items[place] = item
         explored: Explored = {"share": self.explore, "places": [place + 1 for place in places]}

@@ -1,6 +1,7 @@
 """Movies that nobody has rated get vectors from what the catalogue says."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,8 @@ def test_a_share_of_places_goes_to_new_movies_as_the_lists_id_says(tmp_path: Pat
     assert said[plain["recommendation_id"]] is None
     for content in explored:
         id_ = content["recommendation_id"]
-        drawn = np.random.default_rng(int(id_.split("-")[1], 16)).random(10) < 0.3
+        draw = random.Random(int(id_.split("-")[1], 16)).random
+        drawn = np.array([draw() < 0.3 for _ in range(10)])
         places = (np.flatnonzero(drawn)[:3] + 1).tolist()  # there are three new movies
         assert new(content) == places
         assert said[id_] == {"share": 0.3, "places": places}
