@@ -9,6 +9,7 @@ import dagster as dg
 
 from movierec_assets.defs import (
     arms,
+    arrivals,
     automation,
     deployment,
     events,
@@ -94,6 +95,7 @@ def assemble(platform: Platform) -> dg.Definitions:
             automation.landing_zone_watch,
             automation.retrain_stale,
             tables.table_watch,
+            arrivals.landing_bucket_watch,
             deployment.deploy_production,
             notices.after_failure,
             notices.refused_days,

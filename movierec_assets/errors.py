@@ -8,6 +8,7 @@ caller that expects an error of this page does not swallow a typo.
     ├── ChunkError             a delivered file cannot be read as a whole
     ├── DeclarationError       a source's declaration says something that cannot be
     ├── TableError             a source's table cannot be read, or not be trusted
+    ├── LandingBucketError     files cannot be brought from the bucket in which they arrive
     ├── MissingChunkError      a file should lie in the landing zone and does not
     ├── AlteredChunkError      an archived chunk no longer has its sha256
     ├── UnavailableError       a copy of a data set cannot be had now
@@ -74,6 +75,10 @@ class DeclarationError(MovierecError):
 
 class TableError(MovierecError):
     """A source's table cannot be read, or not be trusted; the message never holds the URL."""
+
+
+class LandingBucketError(MovierecError):
+    """Files cannot be brought from the bucket in which they arrive; the message names them."""
 
 
 class MissingChunkError(MovierecError, FileNotFoundError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
+from tests.support.bucket import Bucket, bucket
 from tests.support.generate import as_csv, catalogue, ratings_of_day
 
 ROOT = Path(__file__).parents[1]
@@ -157,3 +159,18 @@ def platform(home: Path) -> Iterator[Platform]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: processes that share the files then end at about the same time."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Bucket]:
+    """An object store, which the environment names."""
+    with bucket() as state:
+        yield state
+
+
+@pytest.fixture
+def url(server: Bucket) -> Iterator[str]:
+    """A part of the object store for one test."""
+    yield f"s3://bucket/{uuid.uuid4().hex}"
+    server.faults.clear()
+    server.hit.clear()

@@ -99,6 +99,11 @@ class Settings(
         "variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the warehouse of this "
         "machine is all there is",
     )
+    landing_bucket: Address | None = Field(
+        default=None,
+        description="where daily files arrive if not in `warehouse/landing` itself, as "
+        "`s3://bucket/folder`, `gs://…` or `az://…`; they are brought from there every minute",
+    )
     shards: int = Field(
         default=1,
         ge=1,
@@ -130,6 +135,7 @@ class Settings(
         "mlflow_tracking_uri",
         "dagster_database",
         "object_store",
+        "landing_bucket",
         "reload_token",
         "webhook",
         "events_url",

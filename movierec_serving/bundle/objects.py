@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -26,6 +26,13 @@ Address = Annotated[  # a folder is one, too
     BeforeValidator(lambda given: f"file://{given}" if str(given).startswith("/") else given),
     Field(pattern=r"^(s3|gs|az|file)://[^@?#]+$"),  # credentials have no place in it,
 ]
+
+
+class Listed(NamedTuple):
+    """An object as a list has it: its bytes, and a mark that changes when it does."""
+
+    size: int
+    mark: str
 
 
 class Objects:
@@ -118,6 +125,25 @@ class Objects:
         with self._asked(name):
             return {found["path"] for page in obstore.list(self._driver, name) for found in page}
 
+    def states(self) -> "dict[str, Listed]":
+        """All objects by their names, as the store lists them, which may be an old list."""
+        import obstore
+
+        with self._asked(""):
+            pages = obstore.list(self._driver)
+            return {one["path"]: Listed(one["size"], _state(one)) for page in pages for one in page}
+
+    def whole(self, name: str) -> tuple[bytes, str] | None:
+        """An object's content, and its mark as `states` has it; None where there is none."""
+        import obstore
+
+        with self._asked(name):
+            try:
+                there = obstore.get(self._driver, name)
+                return bytes(there.bytes()), _state(there.meta)
+            except FileNotFoundError:
+                return None
+
     def delete(self, names: Iterable[str]) -> None:
         """Take objects away, whether they are there or not."""
         import obstore
@@ -162,3 +188,8 @@ def _mark(state: "PutResult | ObjectMeta") -> Mark:
     if state["version"] is not None:
         mark["version"] = state["version"]
     return mark
+
+
+def _state(meta: "ObjectMeta") -> str:
+    """What tells this state of an object from others, the same in a list and with the object."""
+    return meta["e_tag"] or f"{meta['last_modified'].isoformat()} {meta['size']}"

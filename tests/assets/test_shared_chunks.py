@@ -9,7 +9,6 @@ import json
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,27 +27,13 @@ from movierec_serving.bundle.object_store import AT_ONCE, ObjectStore
 from movierec_serving.bundle.objects import RETRIES
 from tests.conftest import ROOT, Platform
 from tests.support import homes
-from tests.support.bucket import Bucket, Fault, bucket
+from tests.support.bucket import Bucket, Fault
 from tests.support.generate import days_from
 from tests.support.homes import Home, opened
 
 LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 DAYS = ("1998-03-30", "1998-03-31")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Bucket]:
-    with bucket() as state:
-        yield state
-
-
-@pytest.fixture
-def url(server: Bucket) -> Iterator[str]:
-    """A part of the bucket for one test."""
-    yield f"s3://bucket/{uuid.uuid4().hex}"
-    server.faults.clear()
-    server.hit.clear()
 
 
 def filled(folder: Path, url: str | None = None) -> ChunkArchive:

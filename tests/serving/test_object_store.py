@@ -7,8 +7,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import obstore
@@ -26,25 +24,16 @@ from movierec_serving.model.cache import drop_removed
 from movierec_serving.model.pointer import Pointer
 from movierec_serving.model.reload import begin_on_production, reload
 from tests.support import sample_models as models
-from tests.support.bucket import Bucket, Fault, bucket
+from tests.support.bucket import Bucket, Fault
 from tests.support.endpoint_process import ROOT
 
 LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Bucket]:
-    with bucket() as state:
-        yield state
-
-
 @pytest.fixture
-def shared(server: Bucket) -> Iterator[Publications]:
-    """A part of the bucket for one test."""
-    yield Publications(ObjectStore(f"s3://bucket/{uuid.uuid4().hex}", TIMEOUT))
-    server.faults.clear()
-    server.hit.clear()
+def shared(url: str) -> Publications:
+    return Publications(ObjectStore(url, TIMEOUT))
 
 
 def sound(shared: Publications, version: int, folder: Path) -> bool:

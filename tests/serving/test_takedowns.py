@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,64 +17,50 @@ from movierec_serving.errors import BlocklistError, StoreError
 from movierec_serving.model.blocklist import Blocklist
 from movierec_serving.model.takedowns import TakedownLog
 from tests.support import sample_models as models
-from tests.support.bucket import Bucket, Fault, bucket
+from tests.support.bucket import Bucket, Fault
 from tests.support.endpoint_process import TOKEN, EndpointProcess, descendants, wait_for
 
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Bucket]:
-    with bucket() as state:
-        yield state
-
-
-@pytest.fixture
-def address(server: Bucket) -> Iterator[str]:
-    yield f"s3://bucket/{uuid.uuid4().hex}"
-    server.faults.clear()
-
-
-def endpoint(folder: Path, address: str, lease: float = 60) -> Blocklist:
+def endpoint(folder: Path, url: str, lease: float = 60) -> Blocklist:
     """The blocklist of an endpoint with a folder of its own, after its first look."""
     (folder / "models").mkdir(parents=True, exist_ok=True)
-    found = Blocklist(folder / "models", TakedownLog(ObjectStore(address, 0.8), lease))
+    found = Blocklist(folder / "models", TakedownLog(ObjectStore(url, 0.8), lease))
     found.follow()
     return found
 
 
 def test_who_has_not_looked_since_an_acknowledgement_answers_nothing(
-    address: str, tmp_path: Path
+    url: str, tmp_path: Path
 ) -> None:
-    here, there = (endpoint(tmp_path / name, address, lease=0.01) for name in "ab")
+    here, there = (endpoint(tmp_path / name, url, lease=0.01) for name in "ab")
     assert here.set("m1", blocked=True)
     with pytest.raises(BlocklistError, match="not known which movies others have taken off"):
         there.ids()
-    patient = endpoint(tmp_path / "b", address)
+    patient = endpoint(tmp_path / "b", url)
     assert patient.ids() == {"m1"}
     patient.forget_looks()  # as a machine that was started again
     with pytest.raises(BlocklistError):
         patient.ids()
     assert not there.set("m1", blocked=True)
     assert there.set("m1", blocked=False)
-    assert endpoint(tmp_path / "a", address).ids() == frozenset()
+    assert endpoint(tmp_path / "a", url).ids() == frozenset()
     assert json.loads((tmp_path / "a" / "blocklist.json").read_text()) == []
 
 
-def test_of_many_at_once_none_is_lost_and_a_newcomer_knows_all(
-    address: str, tmp_path: Path
-) -> None:
-    ten = [endpoint(tmp_path / str(number), address, lease=0.01) for number in range(10)]
+def test_of_many_at_once_none_is_lost_and_a_newcomer_knows_all(url: str, tmp_path: Path) -> None:
+    ten = [endpoint(tmp_path / str(number), url, lease=0.01) for number in range(10)]
     with ThreadPoolExecutor(10) as pool:
         done = pool.map(lambda n: ten[n].set(f"m{n}", blocked=True), range(10))
         assert all(done)
-    assert endpoint(tmp_path / "new", address).ids() == {f"m{number}" for number in range(10)}
+    assert endpoint(tmp_path / "new", url).ids() == {f"m{number}" for number in range(10)}
 
 
 def test_what_the_store_did_not_keep_is_not_acknowledged(
-    server: Bucket, address: str, tmp_path: Path
+    server: Bucket, url: str, tmp_path: Path
 ) -> None:
-    one = endpoint(tmp_path, address, lease=0.01)
+    one = endpoint(tmp_path, url, lease=0.01)
     server.faults.append(Fault("500", "PUT", times=1000))
     with pytest.raises(StoreError):
         one.set("m1", blocked=True)
@@ -86,37 +70,37 @@ def test_what_the_store_did_not_keep_is_not_acknowledged(
     with pytest.raises(StoreError, match="too many others"):  # the log seems to be gone
         one.set("m2", blocked=True)
     server.faults.clear()
-    assert endpoint(tmp_path, address).ids() == {"m1"}
+    assert endpoint(tmp_path, url).ids() == {"m1"}
 
 
 def test_takedowns_of_before_the_store_and_of_a_lost_log_are_in_it(
-    address: str, tmp_path: Path
+    url: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a" / "models"
     folder.mkdir(parents=True)
     Blocklist(folder).set("old", blocked=True)
-    one = endpoint(tmp_path / "a", address, lease=0.01)
-    assert endpoint(tmp_path / "b", address).ids() == {"old"}
+    one = endpoint(tmp_path / "a", url, lease=0.01)
+    assert endpoint(tmp_path / "b", url).ids() == {"old"}
     one.set("new", blocked=True)
-    driver = ObjectStore(address)._driver
+    driver = ObjectStore(url)._driver
     for number in (1, 2):
         obstore.delete(driver, f"takedowns/{number}")
     one.follow()
-    assert endpoint(tmp_path / "b", address).ids() == {"old", "new"}
-    moved = endpoint(tmp_path / "a", f"{address}-moved")  # another store, another log
+    assert endpoint(tmp_path / "b", url).ids() == {"old", "new"}
+    moved = endpoint(tmp_path / "a", f"{url}-moved")  # another store, another log
     assert moved.ids() == {"old", "new"}
 
 
 def test_endpoints_come_up_empty_and_no_takedown_is_missed_by_one_that_cannot_look(
-    address: str, tmp_path: Path
+    url: str, tmp_path: Path
 ) -> None:
     source = tmp_path / "pipeline" / "models"
-    shared = Publications(ObjectStore(address))
+    shared = Publications(ObjectStore(url))
     for version in (1, 2):
         models.publish_version(source, version)
         shared.publish(source, version)
     shared.name_production(1)
-    few = {"MOVIEREC_STORE": address, "MOVIEREC_SERVING_API_PROCESSES": "1"}
+    few = {"MOVIEREC_STORE": url, "MOVIEREC_SERVING_API_PROCESSES": "1"}
     a, b = (EndpointProcess(tmp_path / name, **few) for name in "ab")
     try:
         for one in (a, b):

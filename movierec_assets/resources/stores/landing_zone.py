@@ -1,8 +1,6 @@
 """The landing zone: the folder in which ratings arrive, one file a day."""
 
-import datetime
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,16 +9,11 @@ import dagster as dg
 from movierec_assets.errors import ChunkError, DeclarationError, MissingChunkError
 from movierec_assets.ratings.chunks import SUFFIXES
 from movierec_assets.ratings.declaration import Declaration, parse_declaration
+from movierec_assets.ratings.file_names import MOVIES, check_day, day_of, is_source, nearly
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE
 from movierec_serving.bundle.files import replace_file
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_NEARLY = re.compile(  # 2026-1-5.csv, 2026_01_05.csv, 20260105.CSV, 2026-02-30.csv
-    r"([0-9]{4})[-_. ]?([0-9]{1,2})[-_. ]?([0-9]{1,2})(\.(?:csv|jsonl|parquet)(?:\.gz)?)",
-    re.IGNORECASE | re.ASCII,
-)
 NO_FILE = "is no file: a folder, a pipe or a link to nothing"
-_SOURCE = re.compile(r"(?!movies$)[a-z0-9][a-z0-9_-]{0,63}")  # a folder's name
 
 
 class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -41,7 +34,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
     def sources(self) -> list[str]:
         """List the sources by name: the default one, then those that are declared."""
         declared = {file.stem for file in self.declared_in.glob("*.toml")}
-        names = sorted(name for name in declared if _SOURCE.fullmatch(name))
+        names = sorted(name for name in declared if is_source(name))
         return [DEFAULT_SOURCE, *(name for name in names if name != DEFAULT_SOURCE)]
 
     def declaration(self, source: str) -> Declaration | None:
@@ -83,19 +76,13 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         for source in self.sources():
             chunks = {path for _, path in self._chunks(source)}
             for path in sorted({*_files(self._folder(source))} - chunks):
-                near = _NEARLY.fullmatch(path.name)
-                if _day_of(path.name):
+                if day_of(path.name):
                     odd.append(f"{path.name} is not read, it {NO_FILE}")
-                elif near:
-                    year, month, day, suffix = near.groups()
-                    meant = f"{year}-{month:0>2}-{day:0>2}"
-                    hint = f"is it {meant}{suffix.lower()}?" if _is_day(meant) else "it is no day."
-                    odd.append(
-                        f"{path.name} is not read, {hint} Expected YYYY-MM-DD.csv or .parquet"
-                    )
+                elif hint := nearly(path.name):
+                    odd.append(hint)
         for folder in sorted(_files(Path(self.path))):
             if folder.name not in self.sources() and any(
-                _day_of(file.name) for file in _files(folder)
+                day_of(file.name) for file in _files(folder)
             ):
                 expected = self.declared_in / f"{folder.name}.toml"
                 odd.append(
@@ -123,7 +110,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
             MissingChunkError: no file for the day.
             ChunkError: two files for the day, or a link out of the landing zone.
         """
-        _check_day(day)
+        check_day(day)
         expected = [self._folder(source) / f"{day}{suffix}" for suffix in SUFFIXES]
         files = [path for path in expected if path.is_file()]
         if not files:
@@ -151,7 +138,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Give the path of the catalogue of movies, None if there is none; a link out raises
         ChunkError.
         """
-        path = Path(self.path) / "movies.csv"
+        path = Path(self.path) / MOVIES
         return self._inside(path) if path.is_file() else None
 
     def read_movies(self) -> tuple[Path, bytes]:
@@ -174,7 +161,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
             ValueError: `day` is not YYYY-MM-DD.
             ChunkError: the day has a file of another format.
         """
-        _check_day(day)
+        check_day(day)
         for suffix in SUFFIXES:
             rival = self._folder(source) / f"{day}{suffix}"
             if suffix != ".csv" and rival.exists():
@@ -182,6 +169,14 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
                     rival.name, f"is there already: {day}.csv would make two files of one day"
                 )
         return _write(self._folder(source) / f"{day}.csv", content)
+
+    def receive(self, name: str, content: bytes) -> bool:
+        """Put a file that came from elsewhere where its name says, as `deliver` does a day.
+
+        Args:
+            name: of a file that `deliverable` knows.
+        """
+        return _write(Path(self.path) / name, content)
 
     def declare(self, source: str, text: str) -> None:
         """Declare a source that has no declaration."""
@@ -191,7 +186,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def deliver_movies(self, content: bytes) -> bool:
         """Put the catalogue of movies where it belongs, as `deliver` does a day."""
-        return _write(Path(self.path) / "movies.csv", content)
+        return _write(Path(self.path) / MOVIES, content)
 
     def fingerprints(self) -> dict[str, str]:
         """Map each day to a text that changes when a file of it does, or what its source declares:
@@ -221,7 +216,7 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _chunks(self, source: str) -> Iterator[tuple[str, Path]]:
         for path in _files(self._folder(source)):
-            day = _day_of(path.name)
+            day = day_of(path.name)
             if day is not None and os.path.isfile(path):  # noqa: PTH113 - False on any error
                 yield day, path
 
@@ -236,27 +231,6 @@ def _files(folder: Path) -> list[Path]:
         return [Path(entry.path) for entry in os.scandir(folder)]
     except (FileNotFoundError, NotADirectoryError):  # nothing has been delivered yet
         return []
-
-
-def _day_of(name: str) -> str | None:
-    """The day that a file's name says, None if it is no chunk's name."""
-    day, suffix = name[:10], name[10:]
-    return day if suffix in SUFFIXES and _is_day(day) else None
-
-
-def _is_day(text: str) -> bool:
-    if not _DAY.fullmatch(text):
-        return False
-    try:
-        datetime.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_day(day: str) -> None:
-    if not _is_day(day):
-        raise ValueError(f"{day!r} is not a day: expected YYYY-MM-DD")
 
 
 def _write(path: Path, content: bytes) -> bool:

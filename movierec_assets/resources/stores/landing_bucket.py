@@ -1,0 +1,135 @@
+"""Files that arrive in an object store, brought into the landing zone, where all else looks.
+
+A bucket is less than a folder: its list may be an old one, a request may fail or hang. So a file is
+in the landing zone as a whole or not at all, what could not be brought is tried again the next
+time, and what a list lacks is taken away from nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from movierec_assets.errors import LandingBucketError
+from movierec_assets.ratings.file_names import MOVIES, day_of, is_source, nearly
+from movierec_assets.resources.stores.landing_zone import LandingZone
+from movierec_serving.bundle import StoreError
+from movierec_serving.bundle.files import replace_file
+from movierec_serving.bundle.objects import Listed, Objects
+
+FAILURES = 3  # objects that fail before the others are not tried: the store is away
+MOST = 500  # files that one look brings; the next one goes on
+WAIT_S = 5.0  # for another look that is under way
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What one look at the bucket did.
+
+    Attributes:
+        files: that are in the landing zone now, and were not, or were otherwise.
+        odd: sentences about objects that are not brought.
+    """
+
+    files: tuple[str, ...]
+    odd: tuple[str, ...]
+
+
+class LandingBucket:
+    """Part of a bucket that is laid out as the landing zone: `<source>/YYYY-MM-DD.csv`, and
+    `movies.csv`.
+
+    Args:
+        record: the file that says which state of each object was brought. Without it all are
+            brought again, which changes no file that has the same bytes.
+        max_bytes: of one object.
+    """
+
+    def __init__(self, store: Objects, zone: LandingZone, record: Path, max_bytes: int) -> None:
+        self._store, self._zone, self._record = store, zone, record
+        self._max_bytes = max_bytes
+
+    @classmethod
+    def at(cls, url: str, zone: LandingZone, record: Path, max_bytes: int) -> LandingBucket:
+        return cls(Objects(url), zone, record, max_bytes)
+
+    def bring(self) -> Brought:
+        """Bring what is new or changed, and what the landing zone no longer has.
+
+        Raises:
+            LandingBucketError: the bucket cannot be listed, or some objects could not be brought;
+                the others were.
+        """
+        try:
+            listed = self._store.states()
+        except StoreError as error:
+            raise LandingBucketError(str(error)) from error
+        files, failed = [], []
+        odd = [self._not_brought(name, state) for name, state in listed.items()]
+        with self._alone():
+            known = self._known()
+            for name in self._news(listed, known)[:MOST]:
+                try:
+                    changed, known[name] = self._fetch(name, listed[name])
+                    files += [name] if changed else []
+                except (StoreError, OSError) as error:
+                    failed.append(str(error))
+                    if len(failed) == FAILURES:
+                        break
+            replace_file(self._record, json.dumps(known).encode())
+        if failed:
+            raise LandingBucketError("; ".join(failed))
+        return Brought(tuple(files), tuple(sorted(filter(None, odd))))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._record.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(f"{self._record}.lock", timeout=WAIT_S):
+                yield
+        except Timeout as error:
+            raise LandingBucketError("another look at the bucket is under way") from error
+
+    def _news(self, listed: Mapping[str, Listed], known: Mapping[str, str]) -> list[str]:
+        """What is in another state than was brought, and what the landing zone no longer has."""
+        zone = Path(self._zone.path)
+        return [
+            name
+            for name, state in sorted(listed.items())
+            if self._not_brought(name, state) is None
+            and not (known.get(name) == state.mark and (zone / name).is_file())
+        ]
+
+    def _not_brought(self, name: str, state: Listed) -> str | None:
+        """Why an object is left where it is; None if it is brought, "" if that is nobody's news."""
+        folder, _, file = name.rpartition("/")
+        if name != MOVIES and not (is_source(folder) and day_of(file)):
+            return (nearly(file) or "") if is_source(folder) else ""
+        if state.size > self._max_bytes:
+            return (
+                f"{name} is not brought: it has {state.size:,} bytes, and MOVIEREC_MAX_CHUNK_MB "
+                f"allows {self._max_bytes:,}"
+            )
+        return None
+
+    def _fetch(self, name: str, state: Listed) -> tuple[bool, str]:
+        """Whether an object was news, and the mark of the state that was brought."""
+        there = self._store.whole(name)
+        if there is None:
+            raise StoreError(f"{self._store.url}/{name}: listed, and not there")
+        content, mark = there
+        if mark == state.mark and len(content) != state.size:
+            raise StoreError(f"{self._store.url}/{name}: {len(content)} of {state.size} bytes came")
+        return self._zone.receive(name, content), mark
+
+    def _known(self) -> dict[str, str]:
+        try:
+            known = json.loads(self._record.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
