@@ -33,33 +33,13 @@ Arguments = ParamSpec("Arguments")
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds
 
 
-class _OwnSlot:
-    """The slot of the process that counts; after a fork that is another process, with its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory, self._pid = directory, os.getpid()
-        self.number = slots.claim(directory)
-
-    def __call__(self) -> int:
-        """Asked at each count.
-
-        Raises:
-            OSError: this process has none.
-        """
-        if self._pid != os.getpid():
-            self._pid, self.number = os.getpid(), slots.claim(self._directory)
-        if self.number is None:
-            raise OSError("no slot for the counts of this process")
-        return self.number
-
-
 def _choose_place() -> None:
     """Where values lie, which prometheus-client wants to know before the first is made.
 
     In the slots, or in this process alone where there are none.
     """
     directory = os.environ.get(slots.DIRECTORY)
-    slot = _OwnSlot(Path(directory)) if directory else None
+    slot = slots.OwnSlot(Path(directory)) if directory else None
     if slot is None or slot.number is None:
         values.ValueClass = values.MutexValue
     else:

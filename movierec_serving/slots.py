@@ -123,3 +123,23 @@ def _sweep(places: Iterable[Path]) -> None:
                 lock = _locked(directory)
                 shutil.rmtree(directory, ignore_errors=True)
                 os.close(lock)
+
+
+class OwnSlot:
+    """The slot of the process that counts; after a fork that is another process, with its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self._pid = directory, os.getpid()
+        self.number = claim(directory)
+
+    def __call__(self) -> int:
+        """Asked at each count.
+
+        Raises:
+            OSError: this process has none.
+        """
+        if self._pid != os.getpid():
+            self._pid, self.number = os.getpid(), claim(self._directory)
+        if self.number is None:
+            raise OSError("no slot for the counts of this process")
+        return self.number

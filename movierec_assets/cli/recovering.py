@@ -9,11 +9,8 @@ import dagster as dg
 from movierec_assets.cli.runs import replay, run_catalogue, run_days
 from movierec_assets.defs.shared.production import reconcile_production, reported_production
 from movierec_assets.maintenance import recovery
-from movierec_assets.maintenance.losses import (
-    Loss,
-    losses,
-    recorded_chunks,
-)
+from movierec_assets.maintenance.known import recorded_chunks
+from movierec_assets.maintenance.losses import Loss, losses
 from movierec_assets.platform import Platform
 from movierec_serving.bundle import StoreError
 

@@ -14,7 +14,7 @@ import dagster as dg
 from movierec_assets.definitions import assemble, resources
 from movierec_assets.defs.ingestion import raw_ratings
 from movierec_assets.defs.validation import validated_ratings
-from movierec_assets.maintenance.losses import read_by
+from movierec_assets.maintenance.known import read_by
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
 from movierec_assets.platform import Platform, wired
 from movierec_assets.resources.stores.receipts import Receipt

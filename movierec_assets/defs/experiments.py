@@ -6,19 +6,16 @@ The arms of a day are `arms.py`'s, what a day says of one is `monitoring/experim
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from movierec_assets.defs.shared.actions import actions_since
 from movierec_assets.defs.shared.arms import ArmStores
 from movierec_assets.defs.shared.challengers import Gate
+from movierec_assets.defs.shared.experiment_plan import Start, described, planned
 from movierec_assets.defs.shared.header import OWNERS, POOL
-from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.production import reconcile_production
-from movierec_assets.monitoring.experiments import history, wrong_metric, wrong_shares
-from movierec_assets.monitoring.outcomes import K
-from movierec_assets.monitoring.power import Plan, plan, plan_interleaved
+from movierec_assets.monitoring.experiments import wrong_metric, wrong_shares
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.experiments import Trial
 from movierec_assets.settings import Settings
@@ -27,27 +24,7 @@ from movierec_assets.training.trainers import TRAINERS
 from movierec_serving.bundle import Ranking
 from movierec_serving.bundle.experiment import POPULAR, PRODUCTION, Arm, Experiment
 
-PAST_DAYS = 28  # of the log, that a plan is made from
 UNPLANNED = 10_000.0  # information of an error of 0.01, where nothing is known
-
-
-class Start(dg.Config):
-    """An experiment, or larger shares of the one under way, by its name and the same question.
-
-    `shares` are of all users, production's among them. `day` is the first whose lists count; today
-    if none is given. With `interleave` users of either of two arms get one list, drafted from both.
-    With `only_plan` nothing is started.
-    """
-
-    name: str
-    shares: dict[str, float]
-    reason: str
-    metric: str = "hit_rate"
-    effect: float = 0.05
-    days: int = PAST_DAYS
-    day: str | None = None
-    interleave: bool = False
-    only_plan: bool = False
 
 
 class End(dg.Config):
@@ -83,8 +60,8 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
         wrong = f"{config.name} ended: {trials[config.name].conclusion}; give this one another name"
     if wrong:
         raise dg.Failure(wrong, allow_retries=False)
-    planned = _planned(platform, config, day)
-    context.add_output_metadata(_described(planned, config))
+    plan = planned(platform, config, day)
+    context.add_output_metadata(described(plan, config))
     if config.only_plan:
         return
     if running is not None:
@@ -102,8 +79,8 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
             metric=config.metric,
             effect=config.effect,
             days=config.days,
-            information=planned.information if planned else UNPLANNED,
-            power=float(planned.power[-1]) if planned else None,
+            information=plan.information if plan else UNPLANNED,
+            power=float(plan.power[-1]) if plan else None,
             reason=config.reason,
             started=day,
             grown=day,
@@ -192,40 +169,6 @@ def _ranking(settings: Settings, arm: str) -> Ranking | None:
 def _ordered(shares: Mapping[str, float]) -> list[str]:
     """The arms, the control first."""
     return [PRODUCTION, *sorted(set(shares) - {PRODUCTION})]
-
-
-def _planned(platform: Platform, config: Start, day: str) -> Plan | None:
-    """From what users did in the days before; None where nobody was shown anything."""
-    last = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
-    first = (date.fromisoformat(day) - timedelta(days=min(config.days, PAST_DAYS))).isoformat()
-    events = actions_since(platform, first)
-    within = platform.settings.outcome_days
-    past = history(
-        platform.warehouse.user_days(first, last, events, within=within, k=K), config.metric
-    )
-    if past is None:
-        return None
-    if config.interleave:
-        return plan_interleaved(past, config.effect, sum(config.shares.values()))
-    plans = [
-        plan(past, config.effect, (config.shares[PRODUCTION], share))
-        for arm, share in config.shares.items()
-        if arm != PRODUCTION
-    ]
-    return min(plans, key=lambda plan: float(plan.power[-1]))
-
-
-def _described(planned: Plan | None, config: Start) -> Metadata:
-    if planned is None:
-        return {"plan": "nobody was shown a list in the days before: there is nothing to plan by"}
-    power, days = float(planned.power[-1]), len(planned.power)
-    findable = f"after {planned.days} days" if planned.days else f"not in {days} days"
-    return {
-        "plan": f"{config.effect:.0%} of {config.metric} is found with probability 0.8 {findable}; "
-        f"with {planned.users:,} users and {days} days with probability {power:.2f}",
-        "power": round(power, 3),
-        "users": planned.users,
-    }
 
 
 def _under_way(platform: Platform) -> Trial:

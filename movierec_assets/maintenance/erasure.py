@@ -20,7 +20,7 @@ from pathlib import Path
 from movierec_assets.errors import ChunkError
 from movierec_assets.maintenance.contents import DATABASE, databases_of
 from movierec_assets.maintenance.journal import ID_FILE, Journal
-from movierec_assets.maintenance.losses import kept_records, read_by
+from movierec_assets.maintenance.known import kept_records, read_by
 from movierec_assets.maintenance.prune import finish_removals
 from movierec_assets.maintenance.scrub import scrub_sqlite
 from movierec_assets.maintenance.traces import Traces, same_id

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from movierec_assets.errors import RegistryLostError
 from movierec_assets.maintenance.journal import ID_FILE
-from movierec_assets.maintenance.retention import compared_next
+from movierec_assets.maintenance.known import (
+    kept_records,
+    lost_bundles,
+    lost_twins,
+    recorded_chunks,
+    unrecorded_models,
+)
 from movierec_assets.platform import Platform
-from movierec_assets.ratings.declaration import Declaration
 from movierec_assets.resources.registry.version_records import VersionRecord, published
-from movierec_assets.resources.stores.bundle_store import BundleStore
-from movierec_assets.resources.stores.receipts import Receipt
-from movierec_assets.training.day_model import DayModel
 from movierec_serving.bundle import StoreError
 
 RECOVER = "`movierec recover --apply`"
@@ -52,63 +54,6 @@ def losses(platform: Platform) -> list[Loss]:
         _publications(platform, kept),
     )
     return [loss for part in parts for loss in part]
-
-
-def kept_records(platform: Platform) -> dict[int, VersionRecord]:
-    """The records of the versions whose files were not removed, by number."""
-    records = platform.model_registry.records.all()
-    return {number: record for number, record in records.items() if record.removed is None}
-
-
-def read_by(platform: Platform, receipt: Receipt) -> Declaration | None:
-    """What an archived chunk's source declared when it came; today's where no receipt says it."""
-    source = Path(receipt.path).parts[0]
-    if not receipt.declared:
-        return platform.landing_zone.declaration(source)
-    if receipt.declaration is None:
-        return None
-    return platform.chunk_archive.declaration(source, receipt.declaration)
-
-
-def recorded_chunks(platform: Platform) -> set[tuple[str, str]]:
-    """(day, sha256) of every chunk in the ledger."""
-    ledger = platform.warehouse.chunks()
-    return {(chunk.day, chunk.sha256) for chunks in ledger.values() for chunk in chunks}
-
-
-def unrecorded_models(
-    platform: Platform, kept: dict[int, VersionRecord]
-) -> dict[str, VersionRecord]:
-    """The newest version of each day that has no model in the warehouse."""
-    known = platform.warehouse.models()
-    by_day = {record.tags.get("partition"): record for record in kept.values()}
-    return {day: record for day, record in sorted(by_day.items()) if day and day not in known}
-
-
-def lost_twins(platform: Platform) -> list[str]:
-    """The days to be trained again for the twins that the next model and its verdict need."""
-    models = list(platform.warehouse.models().values())
-    needed = set(compared_next(platform.model_registry.versions()))
-    trained = [model.identity for model in models if model.identity is not None]
-    needed |= set(trained[-1:])
-    store = platform.bundle_store
-    gone = sorted(identity for identity in needed if not store.twin(identity).is_dir())
-    return sorted({day for identity in gone for day in chain_to(store, models, identity)})
-
-
-def chain_to(store: BundleStore, models: Sequence[DayModel], identity: str) -> list[str]:
-    """The days to be trained again for a model, from the first of its chain that is incomplete.
-
-    The model before that is whole, or there is none: so each is made again from what it was made
-    from, and no other model takes its place.
-    """
-    days = {model.identity: model for model in reversed(models) if model.identity is not None}
-    chain: list[str] = []
-    at: str | None = identity
-    while at is not None and at in days and not store.complete(at):
-        chain.append(days[at].day)
-        at = days[at].parent
-    return sorted(chain)
 
 
 def _erasure(platform: Platform) -> Iterator[Loss]:
@@ -214,16 +159,6 @@ def _bundles(platform: Platform, kept: dict[int, VersionRecord]) -> Iterator[Los
             f"{RECOVER} takes them from MLflow or from what was published; a day that has neither "
             "is named, to be trained again",
         )
-
-
-def lost_bundles(platform: Platform, kept: dict[int, VersionRecord]) -> list[VersionRecord]:
-    """The versions whose served bundle is not in its store."""
-    store = platform.bundle_store
-    return [
-        record
-        for record in kept.values()
-        if record.identity and not store.served(record.identity).is_dir()
-    ]
 
 
 def _twins(platform: Platform) -> Iterator[Loss]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from movierec_assets.maintenance.losses import kept_records
+from movierec_assets.maintenance.known import kept_records
 from movierec_assets.maintenance.retention import compared_next, kept_versions, with_parents
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.version import Version

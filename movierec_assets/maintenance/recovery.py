@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from movierec_assets.errors import RecoveryError, RegistryLostError
-from movierec_assets.maintenance.losses import (
+from movierec_assets.maintenance.known import (
     chain_to,
     kept_records,
     lost_bundles,

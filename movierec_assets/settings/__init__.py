@@ -19,8 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from movierec_assets.settings.entrance import EntranceSettings
 from movierec_assets.settings.keeping import KeepingSettings
 from movierec_assets.settings.promotion import PromotionSettings
+from movierec_assets.settings.stores import StoreSettings
 from movierec_assets.settings.training import TrainingSettings
-from movierec_serving.bundle.objects import Address
 
 SCHEMES = {
     "mlflow_tracking_uri": ("http://", "https://", "sqlite:///", "postgresql+psycopg2://"),
@@ -35,7 +35,12 @@ def default_home() -> Path:
 
 
 class Settings(
-    EntranceSettings, TrainingSettings, PromotionSettings, KeepingSettings, BaseSettings
+    EntranceSettings,
+    TrainingSettings,
+    PromotionSettings,
+    StoreSettings,
+    KeepingSettings,
+    BaseSettings,
 ):
     """Read from the environment (prefix `MOVIEREC_`), then from the home's `.env`."""
 
@@ -89,27 +94,6 @@ class Settings(
         default_factory=lambda known: (f"http://127.0.0.1:{known['serving_port']}",),
         description="base URLs of the endpoints to reload, separated by commas; by itself the one "
         "that `movierec up` runs",
-    )
-    object_store: Address | None = Field(
-        default=None,
-        validation_alias="MOVIEREC_STORE",
-        description="object store that pipeline and endpoints of several machines have in common, "
-        "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
-        "the pipeline keeps a copy of the archive of chunks there, too; credentials are in the "
-        "variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the warehouse of this "
-        "machine is all there is",
-    )
-    landing_bucket: Address | None = Field(
-        default=None,
-        description="where daily files arrive if not in `warehouse/landing` itself, as "
-        "`s3://bucket/folder`, `gs://…` or `az://…`; they are brought from there every minute",
-    )
-    shards: int = Field(
-        default=1,
-        ge=1,
-        le=1024,
-        description="number of parts that versions in `MOVIEREC_STORE` are cut into, by users, for "
-        "endpoints with `MOVIEREC_SHARD`; 1: they are not cut",
     )
     reload_token: SecretStr | None = Field(
         default=None,

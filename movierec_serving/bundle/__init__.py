@@ -20,7 +20,7 @@ from movierec_serving.bundle.production import name_production as name_productio
 from movierec_serving.bundle.production import named_production as named_production
 from movierec_serving.bundle.publication import TOP_N as TOP_N
 from movierec_serving.bundle.publication import PublishedModel as PublishedModel
-from movierec_serving.bundle.publication import publish as publish
+from movierec_serving.bundle.publishing import publish as publish
 from movierec_serving.bundle.questions import questions as questions
 from movierec_serving.bundle.ranking import Ranker as Ranker
 from movierec_serving.bundle.ranking import Ranking as Ranking

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt, model_validator
 
 from movierec_serving.bundle import catalogue, files
-from movierec_serving.bundle.array_files import FileEntry, open_array, write_array
+from movierec_serving.bundle.array_files import FileEntry, open_array
 from movierec_serving.bundle.bundle import Bundle
-from movierec_serving.bundle.catalogue import Catalogue, Movie
-from movierec_serving.bundle.catalogue_writer import catalogue_of
+from movierec_serving.bundle.catalogue import Catalogue
 from movierec_serving.bundle.documents import Document, Strict
-from movierec_serving.bundle.manifest import MANIFEST
 from movierec_serving.bundle.orders import Orders
 from movierec_serving.bundle.ranking import Lists, Ranker, Ranking
 from movierec_serving.bundle.shard import Shard
@@ -203,57 +201,3 @@ class PublishedModel:
             raise BundleError(f"{where}: top_items: an item after the end of a list")
         if not np.array_equal(left, np.isfinite(self.top_scores)):
             raise BundleError(f"{where}: top_scores: not finite exactly where there is an item")
-
-
-def publish(
-    bundle_path: Path,
-    store: Path,
-    version: int,
-    movies: Mapping[str, Movie],
-    ranking: Ranking = PLAIN,
-) -> Path:
-    """Put the bundle into the store as `version`; a sound publication of it there is left
-    untouched.
-
-    Raises:
-        BundleError: the bundle is not sound, or the version belongs to another model.
-    """
-    if version < 1:
-        raise ValueError(f"a version is at least 1, not {version}")
-    bundle = Bundle.open(bundle_path, verify=True)
-    identity = bundle.manifest.identity
-    final = Path(store) / str(version)
-    if (published := _sound_identity(Path(store), version)) is not None:
-        if published != identity:
-            raise BundleError(
-                f"{final}: version {version} is the model {published}, not {identity}"
-            )
-        return final
-    known = catalogue_of(bundle.item_ids, movies)
-    ranker = Ranker(bundle, ranking, known.item_genres, known.withdrawn)
-    items, scores = ranker.of_users(np.arange(len(bundle.user_ids)), TOP_N)
-    arrays = {"top_items": items, "top_scores": scores, **known.arrays()}
-    with files.staged_directory(final) as staged:
-        for name in (*bundle.manifest.files, MANIFEST):
-            files.link_file(Path(bundle_path) / name, staged / name)
-        document = Publication(
-            format_version=Publication.FORMATS[-1],
-            version=version,
-            identity=identity,
-            genres=known.genre_names,
-            columns=known.columns,
-            ranking=ranking,
-            files={
-                f"{name}.npy": write_array(staged, f"{name}.npy", array)
-                for name, array in arrays.items()
-            },
-        )
-        files.write_file(staged / PUBLICATION, document.to_json().encode())
-    return final
-
-
-def _sound_identity(store: Path, version: int) -> str | None:
-    try:
-        return PublishedModel.open(store, version, verify=True).bundle.manifest.identity
-    except BundleError:
-        return None

@@ -6,11 +6,11 @@ What differs between SQLite and PostgreSQL is `sqlite.py`'s and `postgresql.py`'
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from operator import attrgetter
 from typing import Literal
 
 from movierec_serving.events.database import Database, Transaction
 from movierec_serving.events.event import Event, KeptEvent
+from movierec_serving.events.rows import known_events, marks, row_of, what
 from movierec_serving.events.seen import SeenRatings
 from movierec_serving.events.tables import COLUMNS, SOURCE, count
 
@@ -49,7 +49,7 @@ class EventStore:
         new: list[Event] = []
         with self._database.transaction() as change:
             count(change, 0)  # waits for whoever is writing
-            known = _known(change, [event.event_id for event in events])
+            known = known_events(change, [event.event_id for event in events])
             for event in events:
                 said = known.get(event.event_id)
                 if said is None:
@@ -57,13 +57,13 @@ class EventStore:
                     new.append(event)
                     statuses.append("kept")
                 else:
-                    statuses.append("known" if _what(said) == _what(event) else "another")
+                    statuses.append("known" if what(said) == what(event) else "another")
             last = count(change, len(new))
             now = int(self._clock())
             change.insert(
                 f"events ({COLUMNS}, received_at, change)",
                 [
-                    (*_row(event), now, last - len(new) + place)
+                    (*row_of(event), now, last - len(new) + place)
                     for place, event in enumerate(new, 1)
                 ],
             )
@@ -205,8 +205,8 @@ class EventStore:
         ]
         users = self._database.read(
             f"SELECT DISTINCT user_id FROM events WHERE change > ? AND change <= ? "
-            f"AND type NOT IN ({_marks(types)}) "
-            f"AND (removed = 1 OR delivery IS NULL OR delivery NOT IN ({_marks(days)}))",
+            f"AND type NOT IN ({marks(types)}) "
+            f"AND (removed = 1 OR delivery IS NULL OR delivery NOT IN ({marks(days)}))",
             (since, last, *types, *days),
         )
         for day, source, version, change in chunks:
@@ -217,9 +217,6 @@ class EventStore:
         return last, [user for (user,) in users]
 
 
-_row: Callable[[Event], tuple[object, ...]] = attrgetter(*COLUMNS.split(", "))
-
-
 def _deliver_again(change: Transaction, where: str, values: Sequence[object]) -> None:
     """Note that the chunks with these events have to be made anew."""
     change.execute(
@@ -227,28 +224,3 @@ def _deliver_again(change: Transaction, where: str, values: Sequence[object]) ->
         f"(SELECT delivery FROM events WHERE {where})",
         values,
     )
-
-
-def _known(change: Transaction, ids: Sequence[str]) -> dict[str, Event]:
-    """The events that the store has, by id."""
-    known: dict[str, Event] = {}
-    for start in range(0, len(ids), 500):
-        part = ids[start : start + 500]
-        rows = change.execute(
-            f"SELECT {COLUMNS} FROM events WHERE event_id IN ({_marks(part)})", part
-        )
-        for row in rows:
-            known[row[0]] = Event.model_construct(
-                **dict(zip(COLUMNS.split(", "), row, strict=True))
-            )
-    return known
-
-
-def _what(event: Event) -> tuple[object, ...]:
-    """What an event says; not when, which is filled in where its sender names no time."""
-    return event.user_id, event.movie_id, event.type, event.value
-
-
-def _marks(values: Sequence[object]) -> str:
-    # Nothing is NOT IN (NULL), not even what is nowhere: an empty text stands for no value.
-    return ", ".join("?" * len(values)) or "''"
