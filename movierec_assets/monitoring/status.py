@@ -86,9 +86,12 @@ class Status:
         wanted = None if self.production is None else self.production.number
         if endpoint.version == wanted:
             return self._of_identity(endpoint)
+        said = f"{endpoint.url} serves {endpoint.version or 'nothing'}, production is"
+        if wanted is None:
+            return f"{said} none: it serves on until a version is promoted"
         return (
-            f"{endpoint.url} serves {endpoint.version or 'nothing'}, production is "
-            f"{wanted or 'none'}: is the daemon running?"
+            f"{said} {wanted}: the ticks of the sensor deploy_production say why; without ticks "
+            "start the daemon"
         )
 
     def _of_identity(self, endpoint: EndpointState) -> str | None:

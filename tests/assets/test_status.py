@@ -64,10 +64,14 @@ def test_where_all_stages_agree_nothing_is_said() -> None:
         ),
         (
             {"endpoints": [EndpointState(URL)]},
-            f"{URL} serves nothing, production is 2: is the daemon running?",
+            f"{URL} serves nothing, production is 2: the ticks of the sensor deploy_production say "
+            "why; without ticks start the daemon",
         ),
         ({"endpoints": [EndpointState(URL, problem="a is down")]}, "a is down"),
-        ({"production": None}, f"{URL} serves 2, production is none: is the daemon running?"),
+        (
+            {"production": None},
+            f"{URL} serves 2, production is none: it serves on until a version is promoted",
+        ),
     ],
 )
 def test_each_disagreement_is_a_sentence(changed: dict[str, object], line: str) -> None:
