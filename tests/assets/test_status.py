@@ -33,6 +33,9 @@ def test_where_all_stages_agree_nothing_is_said() -> None:
     assert AGREED.disagreements == []
 
 
+TICKS = "the ticks of the sensor deploy_production say why; without ticks start the daemon"
+
+
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
@@ -64,8 +67,7 @@ def test_where_all_stages_agree_nothing_is_said() -> None:
         ),
         (
             {"endpoints": [EndpointState(URL)]},
-            f"{URL} serves nothing, production is 2: the ticks of the sensor deploy_production say "
-            "why; without ticks start the daemon",
+            f"{URL} serves nothing, production is 2: {TICKS}",
         ),
         ({"endpoints": [EndpointState(URL, problem="a is down")]}, "a is down"),
         (

@@ -248,6 +248,21 @@ def test_what_cannot_be_shown_is_explained(
     assert answer.headers["Content-Type"].startswith("text/html")
 
 
+def test_who_is_new_does_not_become_somebody_who_is_known(client: httpx.Client) -> None:
+    def as_new(user: str) -> httpx.Response:
+        return client.post("/app/come", data={"user": user, "new": "1"}, headers=HERE)
+
+    assert as_new("u-fresh").status_code == 303
+    event = {"user_id": "u-fresh", "movie_id": "m1", "type": "rating", "value": 4}
+    assert client.post("/events", json=event).is_success
+    client.cookies.clear()
+    for known in ("u1", "u-fresh"):
+        answer = as_new(known)
+        assert (answer.status_code, dict(answer.cookies)) == (409, {})
+        assert "Somebody here has this name" in answer.text
+    assert as_new("").status_code == 303  # a name is made up
+
+
 def test_whoever_did_not_come_is_asked_first(client: httpx.Client) -> None:
     for path in ("/app/movie?id=m1", "/app/search?query=a", "/app/rated", "/app/genre?name=Drama"):
         answer = client.get(path)

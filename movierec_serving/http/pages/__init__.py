@@ -20,7 +20,7 @@ from movierec_serving.settings import ServingSettings
 def add_app(app: FastAPI, settings: ServingSettings, holder: ModelHolder) -> None:
     """The pages are not in the document, which is for programs."""
     router = APIRouter(prefix="/app", include_in_schema=False, route_class=PageRoute)
-    add_entrance(router, Accepted.of(settings))
+    add_entrance(router, Accepted.of(settings), holder)
     add_lists(router, holder)
     add_acts(router, holder)
     add_status(router, settings, holder)

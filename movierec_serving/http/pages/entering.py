@@ -17,16 +17,20 @@ from movierec_serving.http.pages.visitor import (
     remember_key,
     visitor,
 )
+from movierec_serving.model.holder import ModelHolder
 
 Sent = Annotated[Fields, Depends(fields)]
 
 
-def add_entrance(router: APIRouter, accepted: Accepted) -> None:
+def add_entrance(router: APIRouter, accepted: Accepted, holder: ModelHolder) -> None:
     @router.post("/come")
     def post_come(request: Request, form: Sent) -> Response:
-        user = dict(form).get("user", "").strip() or new_name()
+        given = dict(form)
+        user = given.get("user", "").strip() or new_name()
         if not is_id(user):
             raise PageError(422, "name")
+        if "new" in given and _is_taken(holder, user):
+            raise PageError(409, "taken")
         answer = elsewhere(request, url())
         remember(answer, user, secure(request))
         return answer
@@ -49,6 +53,13 @@ def add_entrance(router: APIRouter, accepted: Accepted) -> None:
         answer = elsewhere(request, url())
         remember_key(answer, value, secure(request))
         return answer
+
+
+def _is_taken(holder: ModelHolder, user: str) -> bool:
+    """Whether somebody of this name is known: the ratings of both would be mixed."""
+    model = holder.current()
+    known = model.user_row(user) is not None
+    return known or (holder.lately is not None and holder.lately.of(model, user) is not None)
 
 
 def secure(request: Request) -> bool:
