@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving import metrics
-from movierec_serving.bundle import Evidence
+from movierec_serving.bundle import Evidence, PublishedModel
 from movierec_serving.events.shown import Drafted, Explored, Impression, ShownLog
 from movierec_serving.http.rankings import Ranking, Rankings
 from movierec_serving.http.schemas.answers import FallbackReason
@@ -33,7 +33,7 @@ class Record:
 
     @property
     def milliseconds(self) -> float:
-        return _thousandths(1000 * (time.perf_counter() - self.began))
+        return thousandths(1000 * (time.perf_counter() - self.began))
 
 
 @dataclass(eq=False)  # not frozen: that costs more, for each request
@@ -91,11 +91,7 @@ class Listing:
 
     def items(self, ranking: Ranking) -> Items:
         """The movies of a ranking as an answer has them."""
-        card, source = self.rankings.model.card, ranking.source
-        items = [
-            {**card(row), "score": round(score, 6), "source": source}
-            for row, score in ranking.movies
-        ]
+        items = cards(self.rankings.model, ranking.movies, ranking.source)
         evidence = ranking.evidence
         if self.explained and evidence is not None and items and len(evidence.rows):
             shares = evidence.shares(np.array([row for row, _ in ranking.movies]))
@@ -149,16 +145,8 @@ class Listing:
         about: dict[str, str],
     ) -> Impression:
         """What is kept of a list that somebody is shown."""
-        shown: Impression = {
-            "recommendation_id": id_,
-            "at": _thousandths(time.time()),
-            "version": self.rankings.model.version,
-            "source": source,
-            "movies": [item["movie_id"] for item in items],
-            "ms": record.milliseconds,
-        }
-        if "user_id" in about:
-            shown["user_id"] = about["user_id"]
+        version, user = self.rankings.model.version, about.get("user_id")
+        shown = kept(id_, version, source, items, record.milliseconds, user)
         if "fallback_reason" in about:
             shown["reason"] = about["fallback_reason"]
         if self.rankings.part.offset:
@@ -186,6 +174,29 @@ class Listing:
         ]
 
 
-def _thousandths(value: float) -> float:
+def cards(model: PublishedModel, movies: Iterable[tuple[int, float]], source: str) -> Items:
+    """Movies as an answer has them."""
+    card = model.card
+    return [{**card(row), "score": round(score, 6), "source": source} for row, score in movies]
+
+
+def kept(
+    id_: str, version: int, source: str, items: Items, ms: float, user: str | None
+) -> Impression:
+    """What is written down of every list that somebody is shown."""
+    shown: Impression = {
+        "recommendation_id": id_,
+        "at": thousandths(time.time()),
+        "version": version,
+        "source": source,
+        "movies": [item["movie_id"] for item in items],
+        "ms": ms,
+    }
+    if user is not None:
+        shown["user_id"] = user
+    return shown
+
+
+def thousandths(value: float) -> float:
     """Cut to three digits; `round` takes three times as long, for each list."""
     return int(value * 1000) / 1000

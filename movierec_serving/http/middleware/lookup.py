@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from movierec_serving.bundle import MAX_ID_LENGTH
 from movierec_serving.errors import ModelUnavailableError, OtherShardError
 from movierec_serving.http.paging import question
+from movierec_serving.http.plain import plain_list
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import Reply, misdirected, problem
 from movierec_serving.http.schemas.requests import Options
@@ -50,16 +51,19 @@ class PlainLookup:
     def _reply(self, scope: Scope) -> Reply | None:
         path, query = scope["path"], scope["query_string"]
         user = path[len(PREFIX) :]
-        plain = PLAIN.fullmatch(query)
+        asked = PLAIN.fullmatch(query)
         if not path.startswith(PREFIX) or not 0 < len(user) <= MAX_ID_LENGTH or "\0" in user:
             return None
-        if plain is None:
+        if asked is None:
             return None
-        number, unseen = plain.groups()
+        number, unseen = asked.groups()
         options = _options(int(number) if number else None, not unseen)
         try:
-            asked = question(path, options)
-            return Recommender(self._holder, options, asked=asked).for_user(user)
+            reply = plain_list(self._holder, user, path, options)
+            if reply is None:
+                of = question(path, options)
+                reply = Recommender(self._holder, options, asked=of).for_user(user)
+            return reply
         except ModelUnavailableError as error:
             return problem(503, str(error))
         except OtherShardError as error:
