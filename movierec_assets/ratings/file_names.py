@@ -41,6 +41,12 @@ def day_of(name: str) -> str | None:
     return day if suffix in SUFFIXES and is_day(day) else None
 
 
+def is_file(name: str) -> bool:
+    """Whether a path below the landing zone is that of a chunk or of the catalogue."""
+    folder, _, file = name.rpartition("/")
+    return name == MOVIES or (is_source(folder) and day_of(file) is not None)
+
+
 def nearly(name: str) -> str | None:
     """What a name that is nearly a chunk's should be; None for any other."""
     near = _NEARLY.fullmatch(name)

@@ -132,6 +132,21 @@ def test_names_that_lead_elsewhere_and_large_files_stay_where_they_are(
     )
 
 
+def test_nothing_is_written_through_a_link_that_leads_out(
+    store: Objects, zone: LandingZone, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    Path(zone.path).mkdir()
+    (Path(zone.path) / "ratings").symlink_to(outside)
+    store.write(FILE, ROW)
+    with pytest.raises(LandingBucketError, match="leads out of the landing zone"):
+        watched(store, zone).bring()
+    assert list(outside.iterdir()) == []
+    with pytest.raises(ValueError, match="no file of the landing zone"):
+        zone.receive("../outside/1998-03-02.csv", ROW)
+
+
 KILLED = """
 import os, sys
 from pathlib import Path

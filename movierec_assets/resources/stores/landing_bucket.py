@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from movierec_assets.errors import LandingBucketError
-from movierec_assets.ratings.file_names import MOVIES, day_of, is_source, nearly
+from movierec_assets.errors import ChunkError, LandingBucketError
+from movierec_assets.ratings.file_names import is_file, is_source, nearly
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.files import replace_file
@@ -77,7 +77,7 @@ class LandingBucket:
                 try:
                     changed, known[name] = self._fetch(name, listed[name])
                     files += [name] if changed else []
-                except (StoreError, OSError) as error:
+                except (StoreError, ChunkError, OSError) as error:
                     failed.append(str(error))
                     if len(failed) == FAILURES:
                         break
@@ -107,8 +107,8 @@ class LandingBucket:
 
     def _not_brought(self, name: str, state: Listed) -> str | None:
         """Why an object is left where it is; None if it is brought, "" if that is nobody's news."""
-        folder, _, file = name.rpartition("/")
-        if name != MOVIES and not (is_source(folder) and day_of(file)):
+        if not is_file(name):
+            folder, _, file = name.rpartition("/")
             return (nearly(file) or "") if is_source(folder) else ""
         if state.size > self._max_bytes:
             return (

@@ -9,7 +9,14 @@ import dagster as dg
 from movierec_assets.errors import ChunkError, DeclarationError, MissingChunkError
 from movierec_assets.ratings.chunks import SUFFIXES
 from movierec_assets.ratings.declaration import Declaration, parse_declaration
-from movierec_assets.ratings.file_names import MOVIES, check_day, day_of, is_source, nearly
+from movierec_assets.ratings.file_names import (
+    MOVIES,
+    check_day,
+    day_of,
+    is_file,
+    is_source,
+    nearly,
+)
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE
 from movierec_serving.bundle.files import replace_file
 
@@ -173,10 +180,13 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
     def receive(self, name: str, content: bytes) -> bool:
         """Put a file that came from elsewhere where its name says, as `deliver` does a day.
 
-        Args:
-            name: of a file that `deliverable` knows.
+        Raises:
+            ValueError: it is the name of no chunk and not of the catalogue.
+            ChunkError: a link there leads out of the landing zone.
         """
-        return _write(Path(self.path) / name, content)
+        if not is_file(name):
+            raise ValueError(f"{name!r} is no file of the landing zone")
+        return _write(self._inside(Path(self.path) / name), content)
 
     def declare(self, source: str, text: str) -> None:
         """Declare a source that has no declaration."""
