@@ -47,7 +47,7 @@ BUNDLES = "movierec_assets.resources.registry.mlflow_bundle"
 CLIENT = "mlflow:MlflowClient"
 TAGS = "movierec_assets.resources.registry.version_tags:VersionTags"
 FILES = "movierec_serving.bundle.files"
-PUBLICATION = "movierec_serving.bundle.publication"
+PUBLICATION = "movierec_serving.bundle.publishing"
 SENSORS = "dagster:DagsterInstance"
 
 POINTS = [

@@ -142,6 +142,22 @@ def test_units_of_threads_wait_for_each_other(warehouse: Warehouse) -> None:
         assert max(pool.map(add, range(12))) == 12
 
 
+ENDING = """
+import atexit, sys
+atexit.register(lambda: print(sum(map(len, attached._idle.values()))))  # the last to be asked
+from movierec_assets.resources.warehouse import attached
+from movierec_assets.resources.warehouse.warehouse import Warehouse
+Warehouse(path=sys.argv[1]).movies()
+"""
+
+
+def test_no_instance_is_left_when_python_ends(warehouse: Warehouse) -> None:
+    """DuckDB calls it a leak, on the console."""
+    command = [sys.executable, "-c", ENDING, warehouse.path]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 def test_a_kill_in_the_middle_of_a_transaction_leaves_the_old_rows(warehouse: Warehouse) -> None:
     load(warehouse, "a", 100)
     with holding(warehouse, "c.begin(); c.execute('DELETE FROM raw_ratings')") as process:

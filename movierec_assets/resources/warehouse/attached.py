@@ -5,14 +5,17 @@ To begin an instance costs 20 ms of CPU, to attach a file to one costs one.
 
 from __future__ import annotations
 
+import atexit
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-_idle: list[tuple[int, duckdb.DuckDBPyConnection]] = []  # with the process: no fork has its threads
+# By the process: a fork has no thread of its parent's instances, and must not even end them.
+_idle: defaultdict[int, list[duckdb.DuckDBPyConnection]] = defaultdict(list)
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def attached(path: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnectio
         try:
             _attach(connection, path, read_only)
         except duckdb.Error:
-            _idle.append((os.getpid(), instance))
+            _idle[os.getpid()].append(instance)
             raise
         try:
             yield connection
@@ -37,15 +40,21 @@ def attached(path: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnectio
         except BaseException:
             instance.close()
             raise
-    _idle.append((os.getpid(), instance))
+    _idle[os.getpid()].append(instance)
 
 
 def _taken() -> duckdb.DuckDBPyConnection:
-    while _idle:
-        process, instance = _idle.pop()
-        if process == os.getpid():
-            return instance
-    return duckdb.connect(":memory:")
+    try:
+        return _idle[os.getpid()].pop()
+    except IndexError:
+        return duckdb.connect(":memory:")
+
+
+@atexit.register
+def _end() -> None:
+    """What is still there when Python ends is called a leak by DuckDB, on the console."""
+    for instance in _idle.pop(os.getpid(), []):
+        instance.close()
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: str, read_only: bool) -> None:
