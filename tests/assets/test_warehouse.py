@@ -151,6 +151,12 @@ Warehouse(path=sys.argv[1]).movies()
 """
 
 
+def test_what_does_not_fit_into_memory_goes_beside_the_file(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        told = connection.execute("SELECT current_setting('temp_directory')").fetchall()
+    assert told == [(f"{warehouse.path}.tmp",)]
+
+
 def test_no_instance_is_left_when_python_ends(warehouse: Warehouse) -> None:
     """DuckDB calls it a leak, on the console."""
     command = [sys.executable, "-c", ENDING, warehouse.path]

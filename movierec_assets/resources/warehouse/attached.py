@@ -14,8 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-# By the process: a fork has no thread of its parent's instances, and must not even end them.
-_idle: defaultdict[int, list[duckdb.DuckDBPyConnection]] = defaultdict(list)
+# By process and file: a fork has no thread of its parent's instances, and must not even end them.
+_idle: defaultdict[tuple[int, str], list[duckdb.DuckDBPyConnection]] = defaultdict(list)
 
 
 @contextmanager
@@ -27,12 +27,12 @@ def attached(path: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnectio
     Raises:
         duckdb.Error: the file cannot be opened, or another instance has it.
     """
-    instance = _taken()
+    instance = _taken(path)
     with instance.cursor() as connection:
         try:
             _attach(connection, path, read_only)
         except duckdb.Error:
-            _idle[os.getpid()].append(instance)
+            _idle[os.getpid(), path].append(instance)
             raise
         try:
             yield connection
@@ -40,21 +40,23 @@ def attached(path: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnectio
         except BaseException:
             instance.close()
             raise
-    _idle[os.getpid()].append(instance)
+    _idle[os.getpid(), path].append(instance)
 
 
-def _taken() -> duckdb.DuckDBPyConnection:
+def _taken(path: str) -> duckdb.DuckDBPyConnection:
     try:
-        return _idle[os.getpid()].pop()
+        return _idle[os.getpid(), path].pop()
     except IndexError:
-        return duckdb.connect(":memory:")
+        # What does not fit into memory goes beside the file, not into the current folder.
+        return duckdb.connect(":memory:", config={"temp_directory": f"{path}.tmp"})
 
 
 @atexit.register
 def _end() -> None:
     """What is still there when Python ends is called a leak by DuckDB, on the console."""
-    for instance in _idle.pop(os.getpid(), []):
-        instance.close()
+    for (process, _), instances in _idle.items():
+        while process == os.getpid() and instances:
+            instances.pop().close()
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: str, read_only: bool) -> None:
