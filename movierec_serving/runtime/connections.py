@@ -52,7 +52,8 @@ class Joined:
     def _send(self) -> None:
         if self._parts:
             parts, self._parts = self._parts, []
-            self._transport.write(b"".join(parts))
+            if not self._transport.is_closing():  # else the client went meanwhile: nobody's error
+                self._transport.write(b"".join(parts))
 
     def close(self) -> None:
         """In its turn, as all that is sent: a list is written down before."""

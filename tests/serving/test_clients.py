@@ -10,9 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from movierec_serving.http.middleware.body_limit import MAX_BODY
-from movierec_serving.runtime.connections import PATIENCE, PatientProtocol, PatientServer, Stage
+from movierec_serving.runtime.connections import (
+    PATIENCE,
+    Joined,
+    PatientProtocol,
+    PatientServer,
+    Stage,
+)
 from tests.support.endpoint_process import TOKEN, EndpointProcess, wait_for
 
 HALF_HEADER = b"POST /recommend HTTP/1.1\r\nHost: x\r\n"
@@ -53,6 +60,24 @@ def test_an_answer_arrives_in_one_piece(endpoint: EndpointProcess) -> None:
             header, _, body = connection.recv(1 << 16).partition(b"\r\n\r\n")
             assert f"content-length: {len(body)}".encode() in header
             connection.sendall(asked)
+
+
+def test_a_client_that_goes_while_its_answer_is_made_is_no_error_of_ours() -> None:
+    """uvloop, as in the endpoint, raises for a transport that is closed; asyncio does not."""
+    errors: list[dict[str, Any]] = []
+
+    async def scenario(ours: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        _, writer = await asyncio.open_connection(sock=ours)
+        Joined(writer.transport, loop).write(b"an answer")  # type: ignore[arg-type]
+        writer.transport.abort()
+        await writer.wait_closed()
+
+    ours, theirs = socket.socketpair()
+    with theirs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(scenario(ours), 60))
+    assert not errors
 
 
 def read_timeout(connection: socket.socket) -> None:
