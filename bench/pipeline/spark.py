@@ -140,7 +140,7 @@ def _on(
         _watched(cluster, command, folder, usage, conf or {})
 
     driver = SparkDriver(cluster.master, folder / "exchange", launch)
-    return driver(matrix, *sides, REGULARIZATION, iterations)
+    return driver.alternate(matrix, *sides, REGULARIZATION, iterations)
 
 
 def _own_als(

@@ -20,6 +20,7 @@ from movierec_assets.ratings.interactions import interactions_of
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE
 from movierec_assets.ratings.schema import OLDEST_VERSION, SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
+from movierec_assets.resources.spark_driver import placed
 from movierec_assets.settings import Settings
 from movierec_assets.training.identity import model_identity, partitions_digest
 from movierec_assets.training.machine import blas_kernel
@@ -89,7 +90,7 @@ def verify(home_settings: Settings, version: int, since: str | None = None) -> I
     days: dict[tuple[str, str], pd.DataFrame] = {}
     for bundle in chain:
         manifest = bundle.manifest
-        trainer = _trainer(manifest)
+        trainer = placed(_trainer(manifest), home_settings)
         for partition in manifest.partitions:
             if partition not in days:
                 file = files.get(partition, f"{partition[0]}.csv")

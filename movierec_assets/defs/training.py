@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from movierec_assets.defs.shared.production import reported_model
 from movierec_assets.defs.shared.recipes import recipes
 from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import within
-from movierec_assets.resources.spark_driver import placed
+from movierec_assets.resources.spark_driver import placed, with_pipes
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -80,7 +81,9 @@ def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
                 case Fit(start=start):
                     assert ratings is not None
                     twin = Bundle.open(bundle_store.twin(str(due.parent))) if start else None
-                    trained = train_day(placed(due, settings, context), ratings, twin)
+                    fits = placed(due.recipe.trainer, settings, with_pipes(context))
+                    due = replace(due, recipe=replace(due.recipe, trainer=fits))
+                    trained = train_day(due, ratings, twin)
                     bundle_store.write(trained)
                     warehouse.record_model(trained.model)
                 case Inherit(model):

@@ -12,6 +12,7 @@ from movierec_assets.defs.shared.pictures import search_pictures
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.defs.shared.recipes import recipes
 from movierec_assets.ports import Bundles, Registry
+from movierec_assets.resources.spark_driver import placed
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 from movierec_assets.training.day import train_day
@@ -58,6 +59,7 @@ def _tune(
     newest = _newest_trained(warehouse)
     interactions = warehouse.interactions(newest, settings.window_days)
     recipe = recipes(warehouse.arm, settings, warehouse)(newest)
+    recipe = replace(recipe, trainer=placed(recipe.trainer, settings))
     now = Fit(newest, recipe, warehouse.partitions(newest, settings.window_days))
     study = new_study(now.identity, f"sqlite:///{settings.warehouse / 'tuning.db'}", recipe.seed)
     best = search(study, interactions, newest, recipe, config.trials)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,18 +17,19 @@ from filelock import FileLock
 
 from movierec_assets.errors import SparkError
 from movierec_assets.settings import Settings
-from movierec_assets.training import als
+from movierec_assets.training import als, spark_als
 from movierec_assets.training.als import ALS, Factors
-from movierec_assets.training.plan import Fit
 from movierec_assets.training.spark import FAILURE, KERNELS
+from movierec_assets.training.spark_als import SPARK_ALS
+from movierec_assets.training.trainer import Fit, Trainer
 
-PROGRAM = "movierec_assets.training.spark"
+IMPLICITS_KERNEL, OWN = "movierec_assets.training.spark", "movierec_assets.training.spark_own"
 Launch = Callable[[Sequence[str]], object]  # runs a command to its end, and raises if it fails
 
 
 @dataclass
 class SparkDriver:
-    """Alternates least squares on a cluster; arrays go there and come back as files.
+    """Fits on a cluster; arrays go there and come back as files.
 
     Attributes:
         folder: of the files, for the time of a fit; what a kill left there goes with the next fit.
@@ -39,7 +41,7 @@ class SparkDriver:
     launch: Launch
     kernel: str = ""
 
-    def __call__(
+    def alternate(
         self,
         matrix: sp.csr_matrix,
         users: Factors,
@@ -52,27 +54,41 @@ class SparkDriver:
         Raises:
             SparkError: the driver failed or was killed.
         """
+        numbers = np.array([regularization, iterations], np.float64)
+        given: dict[str, np.ndarray] = {"users": users, "movies": movies, "numbers": numbers}
+        return self._solved(IMPLICITS_KERNEL, matrix, given)
+
+    def factorize(
+        self, matrix: sp.csr_matrix, factors: int, regularization: float, iterations: int, seed: int
+    ) -> tuple[Factors, Factors]:
+        """Fit by Spark's own ALS.
+
+        Raises:
+            SparkError: the driver failed or was killed.
+        """
+        numbers = np.array([factors, regularization, iterations, seed], np.float64)
+        return self._solved(OWN, matrix, {"shape": np.array(matrix.shape), "numbers": numbers})
+
+    def _solved(
+        self, program: str, matrix: sp.csr_matrix, given: Mapping[str, np.ndarray]
+    ) -> tuple[Factors, Factors]:
+        """Both sides' factors, by a program that gets these arrays and the matrix's."""
         with FileLock(f"{self.folder}.lock"):
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             try:
-                given = {
-                    **{name: getattr(matrix, name) for name in ("data", "indices", "indptr")},
-                    "users": users,
-                    "movies": movies,
-                    "numbers": np.array([regularization, iterations], np.float64),
-                }
-                for name, array in given.items():
+                of_matrix = {name: getattr(matrix, name) for name in ("data", "indices", "indptr")}
+                for name, array in {**of_matrix, **given}.items():
                     np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
-                self._run()
+                self._run(program)
                 self.kernel = (self.folder / KERNELS).read_text(encoding="utf-8")
                 return self._loaded("users"), self._loaded("movies")
             finally:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self) -> None:
+    def _run(self, program: str) -> None:
         try:
-            self.launch([sys.executable, "-m", PROGRAM, self.master, str(self.folder)])
+            self.launch([sys.executable, "-m", program, self.master, str(self.folder)])
         except Exception as error:
             failure = self.folder / FAILURE
             killed = f"the driver was killed ({error})"
@@ -83,16 +99,29 @@ class SparkDriver:
         return np.asarray(np.load(self.folder / f"{name}.npy", allow_pickle=False))
 
 
-def placed(plan: Fit, settings: Settings, context: dg.AssetExecutionContext) -> Fit:
-    """The plan, with its fits on the cluster where the settings say so and the family can be."""
-    if settings.trainer != "spark" or plan.recipe.trainer is not ALS:
-        return plan
+def with_pipes(context: dg.AssetExecutionContext) -> Launch:
+    """A launch whose log is the run's."""
 
     def launch(command: Sequence[str]) -> None:
         client = dg.PipesSubprocessClient()
         client.run(context=context.op_execution_context, command=command)
 
-    driver = SparkDriver(settings.spark_master, settings.warehouse / ".tmp-spark", launch)
-    fit, libraries = partial(als.fit, alternate=driver), (*ALS.libraries, "pyspark")
-    trainer = replace(ALS, fit=fit, libraries=libraries, kernel=lambda: driver.kernel)
-    return replace(plan, recipe=replace(plan.recipe, trainer=trainer))
+    return launch
+
+
+def placed(trainer: Trainer, settings: Settings, launch: Launch | None = None) -> Trainer:
+    """The trainer, fitting on the cluster where the settings say so or it knows no other place.
+
+    Args:
+        launch: of drivers; without it, whatever can be fitted in this process is.
+    """
+    master, folder = settings.spark_master, settings.warehouse / ".tmp-spark"
+    driver = SparkDriver(master, folder, launch or partial(subprocess.run, check=True))
+    if trainer is SPARK_ALS:
+        fit: Fit = partial(spark_als.fit, factorize=driver.factorize)
+    elif trainer is ALS and launch and settings.trainer == "spark":
+        fit = partial(als.fit, alternate=driver.alternate)
+    else:
+        return trainer
+    libraries = tuple(dict.fromkeys((*trainer.libraries, "pyspark")))
+    return replace(trainer, fit=fit, libraries=libraries, kernel=lambda: driver.kernel)

@@ -10,10 +10,11 @@ from pydantic import BaseModel, Field, TypeAdapter, field_validator
 from pydantic_settings import NoDecode
 
 WEIGHTING = r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$"
-Arm = Literal["als", "ease"]
+Arm = Literal["als", "ease", "spark_als"]
 OF_TRAINING = (  # what decides a model
     *("model", "factors", "regularization", "alpha", "weighting", "iterations", "warm_iterations"),
     *("dislike_confidence", "half_life_days", "ease_regularization", "ease_weighting"),
+    *("spark_als_regularization", "spark_als_alpha"),
 )
 OF_LISTS = ("popularity_correction", "calibration")
 OF_A_POLICY = (*OF_TRAINING, *OF_LISTS)
@@ -27,7 +28,8 @@ class TrainingSettings(BaseModel):
     model: Arm = Field(
         default="als",
         description="whose models are registered, judged and served: `als` is implicit ALS, `ease` "
-        "is EASE, for up to 10,000 movies",
+        "is EASE, for up to 10,000 movies, `spark_als` is Spark's own ALS, by "
+        "`MOVIEREC_SPARK_MASTER`",
     )
     also_train: Annotated[tuple[Arm, ...], NoDecode] = Field(
         default=(),
@@ -39,7 +41,7 @@ class TrainingSettings(BaseModel):
         description="named ways to train that are tried beside the served one, as JSON: "
         '`{"wide": {"model": "als", "factors": 128}}`. Each is trained and evaluated every day as '
         "an asset of its own, and may be an arm of an experiment. It may name `model` and the "
-        "settings of ALS and EASE",
+        "settings of the families",
     )
     trainer: Literal["local", "spark"] = Field(
         default="local",
@@ -97,6 +99,14 @@ class TrainingSettings(BaseModel):
         default="power:1",
         pattern=WEIGHTING,
         description="EASE: how stars become the weight of an interaction, as `MOVIEREC_WEIGHTING`",
+    )
+    spark_als_regularization: float = Field(
+        default=0.3,
+        gt=0,
+        description="Spark's own ALS: weight of the L2 penalty on factors, for each rating",
+    )
+    spark_als_alpha: float = Field(
+        default=5.0, gt=0, description="Spark's own ALS: confidence of one unit of weight"
     )
     popularity_correction: float = Field(
         default=0.0,

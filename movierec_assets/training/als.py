@@ -85,7 +85,7 @@ def fit(
         parameters["iterations" if parent is None else "warm_iterations"],
     )
     arrays = {"user_factors": users, "item_factors": movies}
-    return _without_noise(arrays, data, weights) if (weights < 0).any() else arrays
+    return without_noise(arrays, data, weights) if (weights < 0).any() else arrays
 
 
 def regularization_for(ratings: int) -> float:
@@ -98,7 +98,7 @@ def regularization_for(ratings: int) -> float:
     return float(round(0.46 * ratings ** (1 / 3), 2))
 
 
-def _without_noise(arrays: Arrays, data: Interactions, weights: Weights) -> Arrays:
+def without_noise(arrays: Arrays, data: Interactions, weights: Weights) -> Arrays:
     """Set to zero users who liked nothing, and for movies that nobody liked.
 
     The solver leaves values of some 1e-12 there. Lists would be ranked by this noise.
@@ -129,30 +129,42 @@ def loss(data: Interactions, weights: Weights, model: Model, parameters: Paramet
 
 
 def residuals(model: Model) -> Residuals:
-    """How far the factors are from solving ALS's normal equations for the model's own ratings.
+    """How far the factors are from solving ALS's normal equations for the model's own ratings."""
+    confidence = model.seen_confidence.astype(np.float64)
+    penalty = float(model.parameters["regularization"])
+    sides = np.full(len(model.user_ids), penalty), np.full(len(model.item_ids), penalty)
+    return of_equations(model, np.abs(confidence) - 1.0, np.maximum(confidence, 0.0), sides)
 
-    The gradient of a user is (Y'Y + regularization I) x + sum over rated items of ((|c| - 1) x'y -
-    max(c, 0)) y: the Gram trick, in the time of the ratings. The movies' likewise.
+
+def of_equations(
+    model: Model, extra: Float64, wanted: Float64, penalties: tuple[Float64, Float64]
+) -> Residuals:
+    """How far the factors are from solving the normal equations of an ALS.
+
+    The gradient of a user is (Y'Y + penalty I) x + sum over rated items of (extra x'y - wanted) y:
+    the Gram trick, in the time of the ratings. The movies' likewise.
+
+    Args:
+        extra: (N,) confidence of each rating above that of a pair without one.
+        wanted: (N,) confidence x preference of each rating.
+        penalties: (U,) and (I,), L2 of each user and each movie.
     """
-    arrays, confidence = model.family.arrays, model.seen_confidence.astype(np.float64)
+    arrays = model.family.arrays
     users = arrays["user_factors"].astype(np.float64)
     movies = arrays["item_factors"].astype(np.float64)
     rows = np.repeat(np.arange(len(users)), np.diff(model.seen_indptr))
     scores = np.einsum("nf,nf->n", users[rows], movies[model.seen_items])
-    wanted = np.maximum(confidence, 0.0)
     shape, places = (len(users), len(movies)), (rows, model.seen_items)
-    left = (np.abs(confidence) - 1.0) * scores - wanted
-    errors = sp.csr_matrix((left, places), shape=shape)
+    errors = sp.csr_matrix((extra * scores - wanted, places), shape=shape)
     right = sp.csr_matrix((wanted, places), shape=shape)
-    penalty = float(model.parameters["regularization"])
 
-    def residual(own: Float64, other: Float64, of: Sparse, to: Sparse) -> float:
-        gradient = own @ (other.T @ other) + penalty * own + of @ other
+    def residual(own: Float64, other: Float64, penalty: Float64, of: Sparse, to: Sparse) -> float:
+        gradient = own @ (other.T @ other) + penalty[:, None] * own + of @ other
         return float(np.linalg.norm(gradient) / max(float(np.linalg.norm(to @ other)), 1e-12))
 
     return Residuals(
-        users=residual(users, movies, errors, right),
-        movies=residual(movies, users, errors.T, right.T),
+        users=residual(users, movies, penalties[0], errors, right),
+        movies=residual(movies, users, penalties[1], errors.T, right.T),
     )
 
 

@@ -34,8 +34,11 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CG_STEPS = 3  # as implicit's own
 
 
-def connect(master: str) -> Any:
+def connect(master: str, java_options: str) -> Any:
     """A context of Spark; all else about it is for spark-defaults.conf to say.
+
+    Args:
+        java_options: of the JVMs of driver and executors.
 
     Raises:
         RuntimeError: pyspark is not installed, or no master answers.
@@ -49,7 +52,7 @@ def connect(master: str) -> Any:
     conf.set("spark.ui.enabled", "false")  # it would listen on all interfaces
     conf.set("spark.ui.showConsoleProgress", "false")  # Pipes says where it is
     for part in ("driver", "executor"):
-        conf.set(f"spark.{part}.defaultJavaOptions", JAVA_OPTIONS)
+        conf.set(f"spark.{part}.defaultJavaOptions", java_options)
     if master.startswith("local"):
         conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
     conf.set("spark.driver.maxResultSize", "0")  # factors are as large as they are
@@ -165,34 +168,47 @@ def _said(error: Exception) -> str:
     return lines[1].lstrip(": ") if lines[0].startswith("An error occurred") else lines[0]
 
 
-def main(master: str, folder: Path) -> None:
-    """Read a fit's arrays from the folder, fit, and put the factors in their place."""
+def fit(context: Any, folder: Path, log: Log) -> tuple[Factors, Factors]:
+    """Read a fit's arrays from the folder, and fit."""
     data, indices, indptr, users, movies, numbers = (
         np.load(folder / f"{name}.npy", allow_pickle=False)
         for name in ("data", "indices", "indptr", "users", "movies", "numbers")
     )
     matrix = sp.csr_matrix((data, indices, indptr), shape=(len(users), len(movies)))
-    with open_dagster_pipes() as pipes:
-        context = connect(master)
-        try:
-            pipes.log.info(f"Spark {context.version} at {master}, {context.applicationId}")
-            names = " and ".join(sorted(kernels(context)))
-            (folder / KERNELS).write_text(names, encoding="utf-8")
-            regularization, iterations = float(numbers[0]), int(numbers[1])
-            solved = alternate(
-                context, matrix, (users, movies), regularization, iterations, pipes.log.info
-            )
-        finally:
-            context.stop()
-    for name, factors in zip(("users", "movies"), solved, strict=True):
-        np.save(folder / f"{name}.npy", factors, allow_pickle=False)
+    regularization, iterations = float(numbers[0]), int(numbers[1])
+    return alternate(context, matrix, (users, movies), regularization, iterations, log)
+
+
+def run_as_program(
+    fit: Callable[[Any, Path, Log], tuple[Factors, Factors]],
+    computes: Callable[[Any], str],
+    java_options: str,
+) -> None:
+    """Fit on the master and the folder that the command line names; the factors take the place of
+    the arrays there.
+
+    Args:
+        fit: from a context and the folder, saying how far it is.
+        computes: what computes on the executors, on which the bits depend.
+    """
+    if sys.platform == "linux":  # a killed run leaves no fit on the cluster
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    master, folder = sys.argv[1], Path(sys.argv[2])
+    try:
+        with open_dagster_pipes() as pipes:
+            context = connect(master, java_options)
+            try:
+                pipes.log.info(f"Spark {context.version} at {master}, {context.applicationId}")
+                (folder / KERNELS).write_text(computes(context), encoding="utf-8")
+                solved = fit(context, folder, pipes.log.info)
+            finally:
+                context.stop()
+        for name, factors in zip(("users", "movies"), solved, strict=True):
+            np.save(folder / f"{name}.npy", factors, allow_pickle=False)
+    except Exception as error:
+        (folder / FAILURE).write_text(_said(error), encoding="utf-8")
+        raise
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux":  # a killed run leaves no fit on the cluster
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    try:
-        main(sys.argv[1], Path(sys.argv[2]))
-    except Exception as error:
-        (Path(sys.argv[2]) / FAILURE).write_text(_said(error), encoding="utf-8")
-        raise
+    run_as_program(fit, lambda context: " and ".join(sorted(kernels(context))), JAVA_OPTIONS)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from movierec_assets.training.als import ALS
 from movierec_assets.training.ease import EASE
+from movierec_assets.training.spark_als import SPARK_ALS
 from movierec_assets.training.trainer import Trainer
 
-TRAINERS: Mapping[str, Trainer] = {trainer.family: trainer for trainer in (ALS, EASE)}
+TRAINERS: Mapping[str, Trainer] = {trainer.family: trainer for trainer in (ALS, EASE, SPARK_ALS)}

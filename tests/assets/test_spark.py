@@ -16,7 +16,7 @@ from movierec_assets.cli.verify import verify
 from movierec_assets.errors import SparkError
 from movierec_assets.resources.spark_driver import SparkDriver
 from movierec_assets.settings import settings
-from movierec_serving.bundle import Bundle
+from movierec_serving.bundle import Bundle, Evidence
 from tests.conftest import Platform
 from tests.support.generate import days_from
 
@@ -52,6 +52,31 @@ def test_a_day_fitted_on_spark_is_the_local_one_bit_by_bit(
 
 
 @needs_spark
+def test_sparks_own_als_is_served_judged_and_rebuilt_as_any_family(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = days_from("1998-03-02", 3)
+    platform.deliver(first, second, third, users=120, movies=120, ratings=1500)
+    assert platform.run(first, second).success
+    monkeypatch.setenv("MOVIEREC_MODEL", "spark_als")
+    monkeypatch.setenv("MOVIEREC_SPARK_MASTER", "local[2]")
+    settings.cache_clear()
+    result = platform.run(third)
+    assert result.success
+    judged = platform.events("gate_verdict")[-1].metadata
+    assert judged["verdict"].value == "passed", judged["reason"].value
+    said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
+    assert any("15 iterations" in line for line in said)
+    (rebuilt,) = verify(settings(), 3)
+    assert rebuilt.sound
+    assert rebuilt.manifest.blas.startswith("Spark 4")
+    served = Bundle.open(platform.bundle_store.served(rebuilt.manifest.identity))
+    # A known user's half-step of the family is Spark's own.
+    vectors = [Evidence.of_user(served, row).vector() for row in range(len(served.user_ids))]
+    assert np.allclose(vectors, served.family.arrays["user_factors"], atol=1e-5)
+
+
+@needs_spark
 def test_executors_with_another_kernel_are_named_in_the_manifest(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,5 +106,5 @@ def test_a_driver_that_ends_badly_is_an_error_that_says_why_and_leaves_nothing(
     for launch, cause in ((killed, "SIGKILL"), (refused, "no Spark at spark://nowhere:1")):
         driver = SparkDriver("spark://nowhere:1", tmp_path / "spark", launch)
         with pytest.raises(SparkError, match=cause):
-            driver(matrix, factors, factors, 1.0, 1)
+            driver.alternate(matrix, factors, factors, 1.0, 1)
         assert not driver.folder.exists()

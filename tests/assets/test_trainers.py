@@ -11,7 +11,7 @@ import pytest
 
 from bench.models.chain import defaults
 from bench.models.trainers import CONTENDERS
-from movierec_assets.errors import TooManyMoviesError
+from movierec_assets.errors import SparkError, TooManyMoviesError
 from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
@@ -33,11 +33,13 @@ from movierec_serving.bundle import (
     top_items,
     write_bundle,
 )
+from tests.support import spark_objective
 from tests.support.models import SMALL, interactions_of_tastes
 
 UNTIL = "1998-03-04"
+HERE = {**TRAINERS, "spark_als": spark_objective.TRAINER}  # Spark's: test_spark.py
 EVERY: dict[str, tuple[Trainer, dict[str, Any]]] = {
-    **{name: (trainer, defaults(trainer)) for name, trainer in TRAINERS.items()},
+    **{name: (trainer, defaults(trainer)) for name, trainer in HERE.items()},
     **{
         f"bench: {name}": (contender.trainer, {**defaults(ALS), **contender.parameters})
         for name, contender in CONTENDERS.items()
@@ -169,6 +171,24 @@ class TestEveryTrainerOfThePipeline:
         own, _ = recommend(model, users, 10)
         common = [len(np.intersect1d(a, b)) / 10 for a, b in zip(lists, own, strict=True)]
         assert np.mean(common) > 0.9
+
+
+@pytest.mark.parametrize("name", ["als", "spark_als"])
+def test_the_factors_solve_the_equations_of_their_own_objective(name: str) -> None:
+    content, parameters = content_of(name, interactions_of_tastes()), small(EVERY[name][1])
+    solved = TRAINERS[name].residuals
+    assert solved is not None
+    found = solved(content.model(parameters))
+    assert min(found.users, found.movies) < 0.01
+    content.own["user_factors"][:] = content.own["user_factors"][::-1].copy()
+    found = solved(content.model(parameters))
+    assert min(found.users, found.movies) > 0.1
+
+
+def test_sparks_own_als_without_spark_says_where_it_is_fitted() -> None:
+    data = interactions_of_tastes(1)
+    with pytest.raises(SparkError, match="fitted on Spark"):
+        fitted(TRAINERS["spark_als"], data, UNTIL, small(EVERY["spark_als"][1]), 0)
 
 
 def test_ease_is_the_closed_form_worked_by_hand() -> None:

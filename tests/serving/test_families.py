@@ -100,7 +100,8 @@ def test_nothing_rated_is_a_vector_without_any_score(bundle: Bundle) -> None:
     assert none.shares(np.array([1, 2])).shape == (0, 2)
 
 
-NEEDED = {"als": ("alpha", "regularization"), "ease": ()}
+OF_ALS = ("alpha", "regularization")
+NEEDED = {"als": OF_ALS, "ease": (), "spark_als": OF_ALS}
 
 
 def test_a_parameter_that_answers_need_is_named_where_it_is_missing(

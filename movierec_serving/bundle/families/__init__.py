@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from movierec_serving.bundle.families.als import Als
 from movierec_serving.bundle.families.ease import Ease
 from movierec_serving.bundle.families.family import Family as Family
+from movierec_serving.bundle.families.spark_als import SparkAls
 from movierec_serving.bundle.layout import ARRAYS, Layout
 
-FAMILIES: Mapping[str, type[Family]] = {family.name: family for family in (Als, Ease)}
+FAMILIES: Mapping[str, type[Family]] = {family.name: family for family in (Als, Ease, SparkAls)}
 
 
 def layout_of(family: str) -> Layout:

@@ -39,14 +39,18 @@ class Als(Family):
     def fold_in(self, items: Rows, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """One half-step of ALS, items fixed; all zeros where nothing was rated."""
         rated = self._factors(items)
-        return self._solve(rated, weights, rated.T @ np.maximum(weights, 0)).astype(np.float32)
+        return self._solve(rated, weights, rated.T @ self._praise(weights)).astype(np.float32)
 
     def contributions(
         self, items: Rows, weights: NDArray[np.float64], wanted: Rows
     ) -> NDArray[np.float64]:
         rated = self._factors(items)
         lifted = self._solve(rated, weights, self._factors(wanted).T)
-        return np.asarray(np.maximum(weights, 0)[:, None] * (rated @ lifted))
+        return np.asarray(self._praise(weights)[:, None] * (rated @ lifted))
+
+    def _praise(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) what stands on the right side."""
+        return np.maximum(weights, 0)
 
     def _factors(self, items: Rows) -> NDArray[np.float64]:
         return np.asarray(self.item_vectors[items], dtype=np.float64)
@@ -71,10 +75,15 @@ class Als(Family):
         small = np.eye(len(rated)) + weighted @ rated.T
         return inverse @ right - lifted.T @ np.linalg.solve(small, weighted @ right)
 
+    @property
+    def _ridge(self) -> float:
+        """The L2 penalty that is the same for everybody."""
+        return self._positive("regularization")
+
     @cached_property
     def _base(self) -> NDArray[np.float64]:
         """(F, F), B; in parts, since a float64 copy of all items would be twice the bundle."""
-        total = self._positive("regularization") * np.eye(self.item_vectors.shape[1])
+        total = self._ridge * np.eye(self.item_vectors.shape[1])
         for start in range(0, len(self.item_vectors), PART):
             part = self.item_vectors[start : start + PART].astype(np.float64)
             total += part.T @ part
