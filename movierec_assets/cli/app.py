@@ -20,6 +20,7 @@ from movierec_assets.cli.move_database import move_database_command
 from movierec_assets.cli.processes import MLFLOW_SETTINGS
 from movierec_assets.cli.prune import prune_command
 from movierec_assets.cli.recover import recover_command
+from movierec_assets.cli.replay import replay_command
 from movierec_assets.cli.restore import restore_command
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command("move-database")(move_database_command)
 app.command("prune")(prune_command)
 app.command("metrics")(metrics_command)
 app.command("forget")(forget_command)
+app.command("replay")(replay_command)
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """A ranking as it is answered: with titles, reasons and an id, and the record of what was shown."""
 
-import random
 import secrets
 import time
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from movierec_serving import metrics
 from movierec_serving.bundle import Evidence, PublishedModel
+from movierec_serving.bundle.exploration import drawn
 from movierec_serving.events.shown import Drafted, Explored, Impression, ShownLog
 from movierec_serving.http.rankings import Ranking, Rankings
 from movierec_serving.http.schemas.answers import FallbackReason
@@ -80,8 +80,7 @@ class Listing:
         if not self.record.log.keeps(user):
             return self.of(ranking)
         items = self.items(ranking)
-        draw = random.Random(int(token, 16)).random  # noqa: S311 - no secret; numpy's costs more
-        places = [place for place in range(len(items)) if draw() < self.explore]
+        places = drawn(token, self.explore, len(items))
         new = self.items(self.rankings.without_seen(user).unrated_for(user)) if places else []
         places = places[: len(new)]
         for place, item in zip(places, new, strict=False):

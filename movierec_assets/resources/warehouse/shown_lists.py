@@ -22,9 +22,18 @@ DRAFTED = (
     '"ms": "DOUBLE", "places": ["INTEGER"]}]'
 )
 NO_ARM = "none"
-# A user's lists of one day by one version, arm and source are one: to look twice is no second list.
 # A rating of 4 stars or a like says yes, one of 2 or a dislike no; whatever else but a dismissal
 # says that the movie was taken up.
+ACTIONS = """actions AS (
+        SELECT user_id, movie_id, rated_at AS done_at, true AS taken_up, rating >= 4 AS liked,
+               rating <= 2 AS disliked
+        FROM validated_ratings
+        UNION ALL
+        SELECT user_id, movie_id, done_at, type NOT IN ('dismiss', 'remove', 'dislike'),
+               type = 'like' OR (type = 'rating' AND value >= 4),
+               type IN ('dismiss', 'dislike') OR (type = 'rating' AND value <= 2)
+        FROM events)"""
+# A user's lists of one day by one version, arm and source are one: to look twice is no second list.
 JUDGED = f"""
     WITH lists AS (
         SELECT *, coalesce(arm, '{NO_ARM}') AS of_arm FROM recommendation_log
@@ -36,15 +45,7 @@ JUDGED = f"""
     shown AS (
         SELECT day, user_id, version, of_arm, source, movie_id, min(shown_at) AS shown_at
         FROM places WHERE place <= $k GROUP BY ALL),
-    actions AS (
-        SELECT user_id, movie_id, rated_at AS done_at, true AS taken_up, rating >= 4 AS liked,
-               rating <= 2 AS disliked
-        FROM validated_ratings
-        UNION ALL
-        SELECT user_id, movie_id, done_at, type NOT IN ('dismiss', 'remove', 'dislike'),
-               type = 'like' OR (type = 'rating' AND value >= 4),
-               type IN ('dismiss', 'dislike') OR (type = 'rating' AND value <= 2)
-        FROM events),
+    {ACTIONS},
     judged AS (
         SELECT s.*, coalesce(bool_or(taken_up), false) AS taken_up,
                coalesce(bool_or(liked), false) AS liked,

@@ -6,6 +6,7 @@ from movierec_assets.resources.warehouse.activity import Activity
 from movierec_assets.resources.warehouse.catalogue import Catalogue
 from movierec_assets.resources.warehouse.erasing import Erasing
 from movierec_assets.resources.warehouse.experiments import Experiments
+from movierec_assets.resources.warehouse.explored_lists import ExploredLists
 from movierec_assets.resources.warehouse.models import Models
 from movierec_assets.resources.warehouse.scores import Scores
 from movierec_assets.resources.warehouse.served_lists import ServedLists
@@ -24,6 +25,7 @@ class Warehouse(
     ServedLists,
     ShownLists,
     Experiments,
+    ExploredLists,
     Erasing,
 ):
     """What was delivered, what was made of it by day, and what is served.
