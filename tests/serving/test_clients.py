@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -66,17 +67,23 @@ def test_a_client_that_goes_while_its_answer_is_made_is_no_error_of_ours() -> No
     """uvloop, as in the endpoint, raises for a transport that is closed; asyncio does not."""
     errors: list[dict[str, Any]] = []
 
-    async def scenario(ours: socket.socket) -> None:
+    async def scenario(listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: errors.append(context))
-        _, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        client, _ = listener.accept()
+        reset = struct.pack("ii", 1, 0)  # what it has not read is thrown away
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        client.close()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
         Joined(writer.transport, loop).write(b"an answer")  # type: ignore[arg-type]
-        writer.transport.abort()
-        await writer.wait_closed()
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
 
-    ours, theirs = socket.socketpair()
-    with theirs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(asyncio.wait_for(scenario(ours), 60))
+    with listening() as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(scenario(listener), 60))
     assert not errors
 
 

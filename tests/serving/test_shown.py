@@ -48,6 +48,9 @@ class Transport:
     def write(self, data: bytes) -> None:
         self.noted.append((data.decode(), len(shown(self.folder))))
 
+    def is_closing(self) -> bool:
+        return False
+
     def close(self) -> None:
         self.noted.append(("closed", len(shown(self.folder))))
 
