@@ -3,6 +3,7 @@
 MovierecError
 ├── BundleError               a bundle cannot be written, or not be trusted
 ├── StoreError                the object store did not do what it was asked
+│   └── OddNameError          an object's name cannot be read, and with it no list that has it
 ├── PointerError              the file with the committed version is not one
 ├── BlocklistError            it is not known which movies are blocked
 ├── ModelUnavailableError     there is no model to answer from
@@ -30,6 +31,12 @@ class BundleError(MovierecError):
 
 class StoreError(MovierecError):
     """The object store did not do what it was asked; the message names the object and says why."""
+
+
+class OddNameError(StoreError):
+    """A list has an object with an empty, `.` or `..` folder in its name, or a control character;
+    the message names the object.
+    """
 
 
 class PointerError(MovierecError):

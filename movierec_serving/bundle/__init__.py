@@ -38,5 +38,6 @@ from movierec_serving.bundle.taste import user_means as user_means
 from movierec_serving.bundle.weights import weight_of as weight_of
 from movierec_serving.bundle.writer import write_bundle as write_bundle
 from movierec_serving.errors import BundleError as BundleError
+from movierec_serving.errors import OddNameError as OddNameError
 from movierec_serving.errors import OptionError as OptionError
 from movierec_serving.errors import StoreError as StoreError

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from movierec_serving.bundle.array_files import sha256_of
 from movierec_serving.bundle.files import staged_directory, write_file
-from movierec_serving.bundle.objects import Objects
+from movierec_serving.bundle.objects import PIECE, Objects
 from movierec_serving.bundle.stored import INDEX, Index, Stored
 from movierec_serving.errors import BundleError, StoreError
 
-PIECE = 2**23  # bytes of one request
 AT_ONCE = 4  # files that are moved at the same time
 
 

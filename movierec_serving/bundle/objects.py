@@ -5,6 +5,7 @@ obstore's, from the environment.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from movierec_serving.errors import StoreError
+from movierec_serving.errors import OddNameError, StoreError
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode, PutResult, UpdateVersion
+    from obstore import GetOptions, ObjectMeta, PutMode, PutResult, UpdateVersion
     from obstore.store import ObjectStore as Driver
 TIMEOUT = 10.0  # seconds for one request; a large file is read in many
+PIECE = 2**23  # bytes of one of these
 RETRIES = 3
+NO_ADDRESS = "is AWS_ENDPOINT_URL an address that begins with http:// or https://?"
 Mark: TypeAlias = "UpdateVersion"  # of one state of an object
 Address = Annotated[  # a folder is one, too
     str,
@@ -125,24 +128,52 @@ class Objects:
         with self._asked(name):
             return {found["path"] for page in obstore.list(self._driver, name) for found in page}
 
-    def states(self) -> "dict[str, Listed]":
-        """All objects by their names, as the store lists them, which may be an old list."""
+    def states(self, folder: str) -> "dict[str, Listed]":
+        """All objects of a folder by their names, as the store lists them, which may be an old
+        list. OddNameError if it cannot be read for one of them.
+        """
+        import obstore
+
+        with self._asked(folder):
+            return {
+                one["path"]: _listed(one)
+                for page in obstore.list(self._driver, folder)
+                for one in page
+            }
+
+    def top(self) -> "tuple[dict[str, Listed], set[str]]":
+        """As `states`, the objects that are in no folder, and the names of the folders."""
         import obstore
 
         with self._asked(""):
-            pages = obstore.list(self._driver)
-            return {one["path"]: Listed(one["size"], _state(one)) for page in pages for one in page}
+            found = obstore.list_with_delimiter(self._driver)
+            objects = {one["path"]: _listed(one) for one in found["objects"]}
+            return objects, set(found["common_prefixes"])
 
-    def whole(self, name: str) -> tuple[bytes, str] | None:
-        """An object's content, and its mark as `states` has it; None where there is none."""
+    def whole(self, name: str, size: int) -> tuple[bytes, str] | None:
+        """An object's content, and its mark as `states` has it; None where there is none.
+
+        Args:
+            size: as it was listed; an object of more than a piece is read in pieces, since one
+                request for all of it would take longer than a request may.
+        """
         import obstore
 
-        with self._asked(name):
-            try:
-                there = obstore.get(self._driver, name)
-                return bytes(there.bytes()), _state(there.meta)
-            except FileNotFoundError:
-                return None
+        content, mark = bytearray(), None
+        while True:
+            ranged: GetOptions = {"range": (len(content), len(content) + PIECE)}
+            with self._asked(name):
+                try:
+                    part = obstore.get(self._driver, name, options=ranged if size > PIECE else {})
+                    came = bytes(part.bytes())
+                except FileNotFoundError:
+                    return None
+            if mark not in (None, _state(part.meta)) or not came:
+                raise StoreError(f"{self.url}/{name}: changed while it was read")
+            content += came
+            mark = _state(part.meta)
+            if size <= PIECE or len(content) >= part.meta["size"]:
+                return bytes(content), mark
 
     def delete(self, names: Iterable[str]) -> None:
         """Take objects away, whether they are there or not."""
@@ -155,13 +186,19 @@ class Objects:
     @contextmanager
     def _asked(self, name: str) -> Iterator[None]:
         """Turn what obstore raises into a StoreError, without its lines of inner state."""
-        from obstore.exceptions import BaseError
+        from obstore.exceptions import BaseError, InvalidPathError
 
+        at = f"{self.url}/{name}"
         try:
             yield
+        except InvalidPathError as error:
+            raise OddNameError(f"{at}: {_first_line(error)}: rename that object") from error
         except (BaseError, OSError) as error:  # a folder cannot be made
-            first = str(error).partition("\n")[0]
-            raise StoreError(f"{self.url}/{name}: {first}") from error
+            raise StoreError(f"{at}: {_first_line(error)}") from error
+        except BaseException as error:  # a panic, which is no Exception and would end a thread
+            if type(error).__name__ != "PanicException":
+                raise
+            raise StoreError(f"{at}: {_first_line(error)}: {NO_ADDRESS}") from error
 
     @cached_property
     def _driver(self) -> "Driver":
@@ -190,6 +227,15 @@ def _mark(state: "PutResult | ObjectMeta") -> Mark:
     return mark
 
 
+def _listed(meta: "ObjectMeta") -> Listed:
+    return Listed(meta["size"], _state(meta))
+
+
 def _state(meta: "ObjectMeta") -> str:
     """What tells this state of an object from others, the same in a list and with the object."""
     return meta["e_tag"] or f"{meta['last_modified'].isoformat()} {meta['size']}"
+
+
+def _first_line(error: BaseException) -> str:
+    """What obstore says, without a password that the store's address may have."""
+    return re.sub(r"//[^/@\s]+@", "//", str(error).partition("\n")[0])

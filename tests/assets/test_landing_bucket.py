@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,7 +17,7 @@ from movierec_assets.errors import LandingBucketError
 from movierec_assets.resources.stores.landing_bucket import Brought, LandingBucket
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
-from movierec_serving.bundle.objects import Objects
+from movierec_serving.bundle.objects import PIECE, Objects
 from tests.conftest import ROOT, Platform
 from tests.support.bucket import Bucket, Fault
 from tests.support.generate import as_csv, ratings_of_day
@@ -37,8 +40,16 @@ def zone(tmp_path: Path) -> LandingZone:
     return LandingZone(path=str(tmp_path / "landing"))
 
 
-def watched(store: Objects, zone: LandingZone) -> LandingBucket:
-    return LandingBucket(store, zone, Path(zone.path).parent / "taken" / "bucket.json", LIMIT)
+def watched(store: Objects, zone: LandingZone, **more: Any) -> LandingBucket:
+    options = {"max_bytes": LIMIT, **more}
+    return LandingBucket(store, zone, Path(zone.path).parent / "taken" / "bucket.json", **options)
+
+
+def put(server: Bucket, url: str, name: str) -> None:
+    """By another program than obstore, which knows no such names."""
+    with closing(HTTPConnection("127.0.0.1", server.upstream)) as connection:
+        connection.request("PUT", f"{url.removeprefix('s3:/')}/{name}", ROW)
+        assert connection.getresponse().status == 200
 
 
 def here(zone: LandingZone) -> dict[str, bytes]:
@@ -130,6 +141,75 @@ def test_names_that_lead_elsewhere_and_large_files_stay_where_they_are(
         "19980302.csv is not read, is it 1998-03-02.csv? Expected YYYY-MM-DD.csv or .parquet",
         f"{FILE} is not brought: it has 4,200 bytes, and MOVIEREC_MAX_CHUNK_MB allows 1,000",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "kept_back"),
+    [
+        ("ratings//a.csv", {FILE}),
+        ("ratings/./a.csv", {FILE}),
+        ("/a.csv", {"movies.csv"}),
+        ("logs//a.csv", set()),
+    ],
+)
+def test_a_name_that_cannot_be_read_keeps_back_its_own_folder_alone_and_is_named(
+    server: Bucket, url: str, store: Objects, zone: LandingZone, name: str, kept_back: set[str]
+) -> None:
+    wanted = {FILE, f"shop/{DAY}.csv", "movies.csv"}
+    zone.declare("shop", "")
+    for wanted_name in wanted:
+        store.write(wanted_name, ROW)
+    put(server, url, name)
+    if kept_back:
+        with pytest.raises(LandingBucketError, match="rename that object"):
+            watched(store, zone).bring()
+    else:
+        watched(store, zone).bring()
+    assert here(zone).keys() == wanted - kept_back
+
+
+def test_a_file_that_one_request_cannot_bring_comes_in_pieces(
+    server: Bucket, store: Objects, zone: LandingZone
+) -> None:
+    content = ROW * (PIECE // len(ROW) + 1)
+    bucket = watched(store, zone, max_bytes=2 * len(content))
+    store.write(FILE, content)
+    server.faults.append(Fault("hang if whole", "GET", FILE, LONG))
+    assert bucket.bring().files == (FILE,)
+    assert here(zone) == {FILE: content}
+    store.write(FILE, content[::-1])
+    assert bucket.bring().files == (FILE,)
+    assert here(zone) == {FILE: content[::-1]}
+
+
+def test_a_look_ends_before_dagster_gives_it_up_and_the_next_one_goes_on(
+    store: Objects, zone: LandingZone
+) -> None:
+    for name in (FILE, "movies.csv"):
+        store.write(name, ROW)
+    bucket = watched(store, zone, clock=iter(range(0, 1000, 41)).__next__)
+    assert bucket.bring().files == ("movies.csv",)
+    assert bucket.bring().files == (FILE,)
+    assert bucket.bring().files == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("localhost:9000", "is AWS_ENDPOINT_URL an address that begins with http"),
+        ("http://somebody:a-password@127.0.0.1:9", "s3://bucket/x/: "),
+    ],
+)
+def test_an_address_that_is_none_is_named_and_a_password_in_one_is_not(
+    zone: LandingZone, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "of-the-tests")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with pytest.raises(LandingBucketError, match=said) as told:
+        watched(Objects("s3://bucket/x", TIMEOUT), zone).bring()
+    assert "a-password" not in str(told.value)
 
 
 def test_nothing_is_written_through_a_link_that_leads_out(

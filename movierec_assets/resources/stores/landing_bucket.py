@@ -8,7 +8,8 @@ time, and what a list lacks is taken away from nobody.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,13 @@ from filelock import FileLock, Timeout
 from movierec_assets.errors import ChunkError, LandingBucketError
 from movierec_assets.ratings.file_names import is_file, is_source, nearly
 from movierec_assets.resources.stores.landing_zone import LandingZone
-from movierec_serving.bundle import StoreError
+from movierec_serving.bundle import OddNameError, StoreError
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.objects import Listed, Objects
 
 FAILURES = 3  # objects that fail before the others are not tried: the store is away
 MOST = 500  # files that one look brings; the next one goes on
+LONGEST_S = 40.0  # after which a look begins no other file: Dagster gives a sensor 60
 WAIT_S = 5.0  # for another look that is under way
 
 
@@ -48,11 +50,19 @@ class LandingBucket:
         record: the file that says which state of each object was brought. Without it all are
             brought again, which changes no file that has the same bytes.
         max_bytes: of one object.
+        clock: seconds.
     """
 
-    def __init__(self, store: Objects, zone: LandingZone, record: Path, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Objects,
+        zone: LandingZone,
+        record: Path,
+        max_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store, self._zone, self._record = store, zone, record
-        self._max_bytes = max_bytes
+        self._max_bytes, self._clock = max_bytes, clock
 
     @classmethod
     def at(cls, url: str, zone: LandingZone, record: Path, max_bytes: int) -> LandingBucket:
@@ -66,25 +76,55 @@ class LandingBucket:
                 the others were.
         """
         try:
-            listed = self._store.states()
+            listed, failed = self._look()
         except StoreError as error:
             raise LandingBucketError(str(error)) from error
-        files, failed = [], []
         odd = [self._not_brought(name, state) for name, state in listed.items()]
         with self._alone():
             known = self._known()
-            for name in self._news(listed, known)[:MOST]:
-                try:
-                    changed, known[name] = self._fetch(name, listed[name])
-                    files += [name] if changed else []
-                except (StoreError, ChunkError, OSError) as error:
-                    failed.append(str(error))
-                    if len(failed) == FAILURES:
-                        break
+            news = {name: listed[name] for name in self._news(listed, known)[:MOST]}
+            files, problems = self._receive(news, known)
             replace_file(self._record, json.dumps(known).encode())
-        if failed:
-            raise LandingBucketError("; ".join(failed))
+        if failed or problems:
+            raise LandingBucketError("; ".join([*failed, *problems]))
         return Brought(tuple(files), tuple(sorted(filter(None, odd))))
+
+    def _receive(
+        self, news: Mapping[str, Listed], known: dict[str, str]
+    ) -> tuple[list[str], list[str]]:
+        """The files that are in the landing zone now, and what went wrong with others; `known` has
+        the state of each that came.
+        """
+        files, problems, begun = list[str](), list[str](), self._clock()
+        for name, state in news.items():
+            try:
+                changed, known[name] = self._fetch(name, state)
+                files += [name] if changed else []
+            except (StoreError, ChunkError, OSError) as error:
+                problems.append(str(error))
+            if len(problems) == FAILURES or self._clock() - begun > LONGEST_S:
+                break
+        return files, problems
+
+    def _look(self) -> tuple[dict[str, Listed], list[str]]:
+        """What the bucket's top and the sources' folders have, and which of these cannot be read.
+
+        Each is listed by itself: a name that cannot be read spoils the list that has it, and what
+        else is in the bucket is nobody's business here.
+        """
+        declared, failed = set(self._zone.sources()), list[str]()
+        listed: dict[str, Listed] = {}
+        folders: set[str] = set()
+        try:
+            listed, folders = self._store.top()
+        except OddNameError as error:
+            failed.append(str(error))
+        for folder in sorted(declared | set(filter(is_source, folders))):
+            try:
+                listed |= self._store.states(folder)
+            except OddNameError as error:
+                failed += [str(error)] if folder in declared else []
+        return listed, failed
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -119,7 +159,7 @@ class LandingBucket:
 
     def _fetch(self, name: str, state: Listed) -> tuple[bool, str]:
         """Whether an object was news, and the mark of the state that was brought."""
-        there = self._store.whole(name)
+        there = self._store.whole(name, state.size)
         if there is None:
             raise StoreError(f"{self._store.url}/{name}: listed, and not there")
         content, mark = there
