@@ -4,59 +4,28 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
-
-from movierec_assets.errors import ChunkError, DeclarationError, MissingChunkError
+from movierec_assets.errors import ChunkError, MissingChunkError
 from movierec_assets.ratings.chunks import SUFFIXES
-from movierec_assets.ratings.declaration import Declaration, parse_declaration
 from movierec_assets.ratings.file_names import (
     MOVIES,
     check_day,
     day_of,
     is_file,
-    is_source,
     nearly,
 )
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE
+from movierec_assets.resources.stores.declared_sources import DeclaredSources
 from movierec_serving.bundle.files import replace_file
 
 NO_FILE = "is no file: a folder, a pipe or a link to nothing"
 
 
-class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
+class LandingZone(DeclaredSources):
     """Where data arrive: `<source>/YYYY-MM-DD.csv` (or another of `SUFFIXES`), and `movies.csv`.
-
-    The source `ratings` needs no declaration. Any other has one, `sources/<source>.toml` beside
-    the landing zone: who may drop files here cannot change what they mean.
 
     Anyone may drop files here. Names that are no such file are ignored, so a writer can use a
     temporary name and rename. A link that leads out of the folder is refused.
     """
-
-    path: str
-    declarations: str | None = None  # the folder; None: `sources` beside the landing zone
-
-    # -- sources -----------------------------------------------------------------------------------
-
-    def sources(self) -> list[str]:
-        """List the sources by name: the default one, then those that are declared."""
-        declared = {file.stem for file in self.declared_in.glob("*.toml")}
-        names = sorted(name for name in declared if is_source(name))
-        return [DEFAULT_SOURCE, *(name for name in names if name != DEFAULT_SOURCE)]
-
-    def declaration(self, source: str) -> Declaration | None:
-        """What a source declares; None where it has no declaration.
-
-        Raises:
-            DeclarationError: the file cannot be understood.
-        """
-        file = self.declared_in / f"{source}.toml"
-        if not file.is_file():
-            return None
-        try:
-            return parse_declaration(file.read_text(encoding="utf-8"), file.name)
-        except UnicodeDecodeError as error:
-            raise DeclarationError(f"{file.name}: not UTF-8") from error
 
     def days(self, source: str | None = None) -> list[str]:
         """List the days (ISO) for which there is a chunk, ascending; readable or not.
@@ -96,8 +65,6 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
                     f"{folder.name}/ is not read, no source declares it: expected {expected}"
                 )
         return odd
-
-    # -- days --------------------------------------------------------------------------------------
 
     def readable(self, day: str) -> bool:
         """Whether a day's chunks can be read; one that cannot fails by itself, and nobody waits for
@@ -188,12 +155,6 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise ValueError(f"{name!r} is no file of the landing zone")
         return _write(self._inside(Path(self.path) / name), content)
 
-    def declare(self, source: str, text: str) -> None:
-        """Declare a source that has no declaration."""
-        file = self.declared_in / f"{source}.toml"
-        if not file.exists():
-            _write(file, text.encode())
-
     def deliver_movies(self, content: bytes) -> bool:
         """Put the catalogue of movies where it belongs, as `deliver` does a day."""
         return _write(Path(self.path) / MOVIES, content)
@@ -215,11 +176,6 @@ class LandingZone(dg.ConfigurableResource):  # type: ignore[type-arg]
                     "-".join([f"{status.st_mtime_ns}-{status.st_size}", *meaning])
                 )
         return {day: ",".join(of) for day, of in parts.items()}
-
-    @property
-    def declared_in(self) -> Path:
-        """The folder of the sources' declarations."""
-        return Path(self.declarations or Path(self.path).parent / "sources")
 
     def _folder(self, source: str) -> Path:
         return Path(self.path) / source
