@@ -98,6 +98,11 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     if store := platform.settings.object_store:
         say(f"{store}: chunks are rewritten and models removed there, too")
         say("a bucket that keeps old versions of objects holds the user still: delete those")
+    if bucket := platform.settings.landing_bucket:
+        said = (
+            "take the user out of its files before the daemon starts again: it brings what changes"
+        )
+        say(f"{bucket} was not searched: {said}")
     say("backups made before hold the user still: delete them")
     say("downloads in warehouse/cache/, endpoints' own logs and other machines are yours to clean")
 

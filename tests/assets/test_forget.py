@@ -75,7 +75,8 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
 def home_of_user(known: Home, home: Path) -> Path:
     shutil.rmtree(home)
     known.copy(home)
-    (home / ".env").write_text(f"MOVIEREC_STORE={home}/mounted\n")
+    env = f"MOVIEREC_STORE={home}/mounted\nMOVIEREC_LANDING_BUCKET=s3://theirs/for-us\n"
+    (home / ".env").write_text(env)
     return home
 
 
@@ -134,6 +135,7 @@ def test_nothing_of_a_forgotten_user_is_left_and_the_others_are_served(
         done = forget(USER, "--reason", "asked by mail")
         assert done.exit_code == 0, done.output
         assert USER not in done.output
+        assert "s3://theirs/for-us was not searched" in done.output
         check_forgotten(platform)
         again = forget(USER, "--reason", "asked by mail").output
         assert ("no delivered file had this id" in done.output, "no delivered" in again) == (0, 1)
