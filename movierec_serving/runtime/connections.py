@@ -49,6 +49,11 @@ class Joined:
             self._loop.call_soon(self._send)
         self._parts.append(data)
 
+    @property
+    def waits(self) -> bool:
+        """Whether something that was written in this step is to be sent."""
+        return bool(self._parts)
+
     def _send(self) -> None:
         if self._parts:
             parts, self._parts = self._parts, []
@@ -88,10 +93,20 @@ class PatientProtocol(HttpToolsProtocol):
     patience = PATIENCE
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]
+        self.joined = Joined(transport, self.loop)
+        super().connection_made(self.joined)  # type: ignore[arg-type]
         self.since = self.loop.time()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             self._make_place()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """A client that says no more still gets an answer that is made: the loop would close the
+        connection before its turn. True keeps it from that.
+        """
+        if not self.joined.waits:
+            return None
+        self.joined.close()
+        return True
 
     @property
     def stage(self) -> Stage:

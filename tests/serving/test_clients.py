@@ -63,6 +63,15 @@ def test_an_answer_arrives_in_one_piece(endpoint: EndpointProcess) -> None:
             connection.sendall(asked)
 
 
+def test_a_client_that_says_no_more_gets_its_answer(endpoint: EndpointProcess) -> None:
+    """As `nc -N` and some programs that look whether an endpoint is well."""
+    for path in ("/recommend/u1", "/recommend/nobody", "/popular"):
+        with connected(endpoint, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_client_that_goes_while_its_answer_is_made_is_no_error_of_ours() -> None:
     """uvloop, as in the endpoint, raises for a transport that is closed; asyncio does not."""
     errors: list[dict[str, Any]] = []
