@@ -16,9 +16,12 @@ def from_here(headers: Mapping[str, str]) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = headers.get("origin", "")
     host = headers.get("host", "")
-    return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        origin = urlsplit(headers.get("origin", "")).netloc
+    except ValueError:  # it is no address, so not of a page of ours
+        return False
+    return bool(host) and origin.lower() == host.lower()
 
 
 def from_another_page(headers: Mapping[str, str]) -> bool:

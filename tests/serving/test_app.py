@@ -89,6 +89,7 @@ def report(**changed: object) -> PipelineReport:
         ({"origin": "https://H:1", "host": "h:1"}, True),
         ({"origin": "https://h:1.evil.example", "host": "h:1"}, False),
         ({"origin": "null", "host": "h:1"}, False),
+        ({"origin": "http://[bad", "host": "h:1"}, False),
         ({"host": "h:1"}, False),
         ({}, False),
     ],
