@@ -118,13 +118,15 @@ def test_the_share_decides_for_callers_who_trace_nothing(
             ("GET", 0.0, None),
             ("HEAD", 1.0, lost),
             ("PUT", 0.0, kept),
+            ("DELETE", 0.0, "none-01"),
+            ("PATCH", 1.0, "none-00"),
             ("POST", 1.0, None),
         ]:
             headers = {} if caller is None else {"traceparent": caller}
             client = httpx.AsyncClient(transport=httpx.ASGITransport(Traced(app, share)))
             asyncio.run(client.request(method, "http://endpoint/", headers=headers))  # type: ignore[arg-type]
         wait_for(lambda: path(spans, "POST"), "the last one")
-        assert {one.name for one in spans.values()} == {"PUT", "POST"}
+        assert {one.name for one in spans.values()} == {"PUT", "PATCH", "POST"}
 
 
 def test_the_stages_of_a_day_are_one_trace_by_the_runs_id(

@@ -1,6 +1,7 @@
 """A share of the requests are spans, where requests are traced; elsewhere this is not added."""
 
 import random
+import re
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,7 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from movierec_serving import tracing
 
 HEADER = tracing.PARENT.encode()
-KEPT = (b"-01", b"-03")  # the end of the W3C's header, where the caller's trace is kept
+# The W3C's, whose last digit says whether the caller's trace is kept. What is none counts as none.
+PARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+KEPT = 1  # of the bits
 
 
 class Traced:
@@ -42,12 +45,14 @@ class Traced:
                 span.update_name(f"{scope['method']} {route.path_format}")
 
     def _wanted(self, parent: bytes) -> bool:
-        return parent.endswith(KEPT) if parent else random.random() < self._share  # noqa: S311
+        if parent:
+            return bool(int(parent[-1:], 16) & KEPT)
+        return random.random() < self._share  # noqa: S311
 
 
 def _parent(scope: Scope) -> bytes:
-    """The caller's span; empty if it names none."""
+    """The caller's span; empty if it names none, or something else."""
     for name, value in scope["headers"]:
-        if name == HEADER:
+        if name == HEADER and PARENT.fullmatch(value):
             return bytes(value)
     return b""
