@@ -14,6 +14,7 @@ from movierec_assets.resources.registry.model_registry import ModelRegistry
 from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
+from movierec_assets.resources.stores.home_files import HomeFiles
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.stores.published_models import PublishedModels
 from movierec_assets.resources.stores.shown_files import ShownFiles
@@ -29,6 +30,7 @@ class Platform:
     settings: Settings
     landing_zone: LandingZone
     chunk_archive: ChunkArchive
+    home_files: HomeFiles
     warehouse: Warehouse
     bundle_store: BundleStore
     published_models: PublishedModels
@@ -48,6 +50,7 @@ class Platform:
             chunk_archive=ChunkArchive(
                 path=str(root / "chunks"), object_store=settings.object_store
             ),
+            home_files=HomeFiles(root, settings.object_store),
             warehouse=Warehouse(path=str(root / "movierec.duckdb"), arm=settings.model),
             bundle_store=BundleStore(root=str(root)),
             published_models=PublishedModels(

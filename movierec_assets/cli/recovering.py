@@ -48,9 +48,12 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
         if done:
             say(f"{what}: {len(done)}, {min(done)} to {max(done)}")
 
-    _exchange(platform.chunk_archive.bring, f"brought from {platform.settings.object_store}", say)
+    store = platform.settings.object_store
+    _exchange(platform.chunk_archive.bring, f"files of the archive brought from {store}", say)
+    _exchange(platform.home_files.bring, f"other files brought from {store}", say)
     told("days whose chunk is archived again", recovery.restore_chunks(platform))
-    _exchange(platform.chunk_archive.share, f"sent to {platform.settings.object_store}", say)
+    _exchange(platform.chunk_archive.share, f"files of the archive sent to {store}", say)
+    _exchange(platform.home_files.share, f"other files sent to {store}", say)
     _recover_ledger(platform, instance, say)
     told("bundles copied back, by day", recovery.restore_bundles(platform))
     numbers = recovery.restore_registry(platform)
@@ -71,12 +74,12 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
 
 
 def _exchange(move: Callable[[], int], what: str, say: Say) -> None:
-    """Move what one side of the archive lacks; a store that is away keeps nothing else from being
+    """Move what one side of a copy lacks; a store that is away keeps nothing else from being
     made again.
     """
     try:
         if count := move():
-            say(f"files of the archive {what}: {count}")
+            say(f"{what}: {count}")
     except StoreError as error:
         say(str(error))
 

@@ -1,7 +1,7 @@
 """From the landing zone to raw ratings and the catalogue."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.declaration import PLAIN
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, by_source, held
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive, digest_of
+from movierec_assets.resources.stores.home_files import HomeFiles
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
@@ -44,6 +45,7 @@ def raw_ratings(
     context: dg.AssetExecutionContext,
     landing_zone: LandingZone,
     chunk_archive: ChunkArchive,
+    home_files: dg.ResourceParam[HomeFiles],
     warehouse: Warehouse,
     settings: dg.ResourceParam[Settings],
 ) -> Results:
@@ -98,16 +100,17 @@ def raw_ratings(
         return {day: _metadata(chunks[day], delivered[day]) for day in days}
 
     def check() -> dg.AssetCheckResult:
-        _share(context, chunk_archive)
+        _share(context, chunk_archive.share)
+        _share(context, home_files.share)
         return refusals(context, "chunks_readable", warehouse.refused(unreadable=True))
 
     yield from each_day(context, ingest, describe, checks=[check])
 
 
-def _share(context: dg.AssetExecutionContext, chunk_archive: ChunkArchive) -> None:
-    """Send the chunks to the object store once for all days; a store that is away stops no day."""
+def _share(context: dg.AssetExecutionContext, send: Callable[[], int]) -> None:
+    """Send to the object store, once for all days; a store that is away stops no day."""
     try:
-        chunk_archive.share()
+        send()
     except StoreError as error:
         context.log.error(f"{error}; the next run sends what is not there")
 
@@ -143,6 +146,7 @@ def _status(chunk: Chunk) -> str:
 def movies(
     context: dg.AssetExecutionContext,
     landing_zone: LandingZone,
+    home_files: dg.ResourceParam[HomeFiles],
     warehouse: Warehouse,
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -161,6 +165,7 @@ def movies(
             allow_retries=False,
         )
     warehouse.replace_movies(catalogue)
+    _share(context, home_files.share)
     unnamed = warehouse.rated_outside_catalogue()
     if unnamed:
         context.log.warning(f"{unnamed:,} movies that ratings name are not in {path.name}")

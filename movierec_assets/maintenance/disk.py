@@ -30,16 +30,19 @@ def in_words(sizes: dict[str, int]) -> str:
 
 def shared_in_words(platform: Platform) -> str | None:
     """`s3://…: 365 chunks, 28.1 MB, …`; None where there is no object store."""
-    shared, store = platform.chunk_archive.shared, platform.settings.object_store
-    if shared is None:
+    archive, files = platform.chunk_archive.shared, platform.home_files.shared
+    if archive is None or files is None:
         return None
     try:
-        contents = shared.contents()
+        chunks, size = len(archive.names()), archive.contents().size
+        others = files.contents()
     except StoreError as error:
         return str(error)
-    size = sum(file.bytes for file in contents.files.values())
-    chunks = f"{len(contents.names)} archived chunks with their receipts, {size / 1e6:,.1f} MB"
-    return f"{store}: {chunks}, and the published versions"
+    return (
+        f"{platform.settings.object_store}: {chunks} archived chunks with their receipts, "
+        f"{size / 1e6:,.1f} MB, {len(others.files)} other files of this home, "
+        f"{others.size / 1e6:,.1f} MB, and the published versions"
+    )
 
 
 def _bytes(path: Path, seen: set[tuple[int, int]]) -> int:

@@ -24,6 +24,7 @@ from movierec_assets.resources.registry.version_records import VersionRecord, pu
 from movierec_serving.bundle import StoreError
 
 RECOVER = "`movierec recover --apply`"
+SHOWN = 3  # files that one loss names
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,10 @@ def _shared(platform: Platform) -> Iterator[Loss]:
         return
     try:
         here, there = archive.names(), archive.shared_names()
+        shared = platform.home_files.shared
+        unsent, lacking = shared.differences() if shared else ([], [])
     except StoreError as error:
-        yield Loss("store", f"its chunks are not known: {error}", "see to it that it answers")
+        yield Loss("store", f"what it has is not known: {error}", "see to it that it answers")
         return
     if alone := sorted(there - here):
         yield Loss(
@@ -105,6 +108,16 @@ def _shared(platform: Platform) -> Iterator[Loss]:
             "store",
             f"{len(alone)} archived chunks are not in {store}, {_days(alone)}",
             f"the next run of raw_ratings sends them, {RECOVER} at once",
+        )
+    if lacking:
+        yield Loss(
+            "warehouse/", f"not here as {store} has it: {_some(lacking)}", f"{RECOVER} brings it"
+        )
+    if unsent:
+        yield Loss(
+            "store",
+            f"not in {store} as it is here: {_some(unsent)}",
+            f"the next run of raw_ratings sends it, {RECOVER} at once",
         )
 
 
@@ -195,6 +208,11 @@ def _publications(platform: Platform, kept: dict[int, VersionRecord]) -> Iterato
 
 def _days(chunks: Sequence[tuple[str, str]]) -> str:
     return _span([day for day, _ in chunks])
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - SHOWN} others" if len(paths) > SHOWN else ""
+    return f"{', '.join(paths[:SHOWN])}{more}"
 
 
 def _span(days: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ class StoreSettings(BaseModel):
         validation_alias="MOVIEREC_STORE",
         description="object store that pipeline and endpoints of several machines have in common, "
         "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
-        "the pipeline keeps a copy of the archive of chunks there, too; credentials are in the "
-        "variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the warehouse of this "
+        "the pipeline keeps copies of what it cannot make again there, too; credentials are in "
+        "the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the warehouse of this "
         "machine is all there is",
     )
     landing_bucket: Address | None = Field(

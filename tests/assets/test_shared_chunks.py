@@ -19,7 +19,8 @@ from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
 from movierec_assets.ratings.declaration import PLAIN
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
-from movierec_assets.resources.stores.shared_chunks import FAILURES, FOLDER, INDEX, SharedChunks
+from movierec_assets.resources.stores.shared_chunks import SharedChunks
+from movierec_assets.resources.stores.shared_folder import FAILURES
 from movierec_assets.settings import settings
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.documents import seal
@@ -28,9 +29,10 @@ from movierec_serving.bundle.objects import RETRIES
 from tests.conftest import ROOT, Platform
 from tests.support import homes
 from tests.support.bucket import Bucket, Fault
-from tests.support.generate import days_from
+from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 from tests.support.homes import Home, opened
 
+FOLDER, INDEX = SharedChunks.NAME, f"{SharedChunks.NAME}/index.json"
 LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 DAYS = ("1998-03-30", "1998-03-31")
@@ -230,7 +232,7 @@ def test_a_chunk_that_nobody_looked_into_is_neither_kept_nor_lost_in_silence(
     archive.share()
     first, *others = sorted(archive.names())
     archive.remove(*first)
-    with pytest.raises(StoreError, match="1 of its chunks are not here"):
+    with pytest.raises(StoreError, match="2 of its files are not here"):
         archive.share(without=[])
     assert archive.shared_names() == {first, *others}
 
@@ -320,6 +322,7 @@ def stored(
     (home / ".env").write_text(f"MOVIEREC_STORE={store}\n")
     with opened(home, monkeypatch) as platform:
         platform.chunk_archive.share()
+        platform.wired.home_files.share()
         yield platform
 
 
@@ -331,17 +334,16 @@ def movierec(*arguments: str) -> Result:
 def test_a_home_that_lost_its_disk_has_every_chunk_and_trains_the_same_models(
     server: Bucket, stored: Platform, whole: Home
 ) -> None:
-    shutil.copy(stored.root / "landing" / "movies.csv", stored.home)
     for store in ("landing", "chunks", "bundles", "twins", "models", "mlflow", "versions"):
         shutil.rmtree(stored.root / store)
     for database in (*stored.root.glob("*.db"), stored.root / "movierec.duckdb"):
         database.unlink()
-    (stored.root / "landing").mkdir()
-    shutil.move(stored.home / "movies.csv", stored.root / "landing")
     found = movierec("recover")
     assert "5 chunks of s3://bucket/of-a-home are not here" in found.output
+    assert "not here as s3://bucket/of-a-home has it: landing/movies.csv" in found.output
     done = movierec("recover", "--apply")
     assert "brought from s3://bucket/of-a-home: 10" in done.output, done.output
+    assert stored.query("SELECT count(*) FROM movies") == whole.state["movies"]
     chunks = "SELECT * EXCLUDE (received_at) FROM chunks ORDER BY ALL"
     assert stored.query(chunks) == whole.state["ledger"]
     rows = stored.query("SELECT * FROM validated_ratings ORDER BY ALL")
@@ -359,15 +361,18 @@ def test_a_store_that_is_away_stops_no_day_and_has_it_after_the_next(
     mounted.rename(stored.home / "aside")
     mounted.write_text("no folder")
     stored.deliver(first)
+    stored.landing_zone.deliver_movies(catalogue(70))
+    assert stored.run("-", job="catalogue").success
     assert stored.run(first, None, "raw_ratings", "validated_ratings").success
     stored.chunk_archive.remove(*(lost := sorted(stored.chunk_archive.names())[0]))
     assert movierec("recover", "--apply").exit_code == 1
     assert lost in stored.chunk_archive.names()  # mended without the store
-    assert "its chunks are not known" in movierec("recover").output
+    assert "what it has is not known" in movierec("recover").output
     mounted.unlink()
     (stored.home / "aside").rename(mounted)
     assert f"1 archived chunks are not in file://{mounted}, {first}" in movierec("recover").output
-    stored.deliver(second)
+    assert f"not in file://{mounted} as it is here: landing/movies.csv" in movierec("status").output
+    stored.landing_zone.deliver(second, as_csv(ratings_of_day(second)))
     assert stored.run(second, None, "raw_ratings", "validated_ratings").success
     assert movierec("recover").output == "nothing is lost\n"
     assert stored.chunk_archive.shared_names() == stored.chunk_archive.names()

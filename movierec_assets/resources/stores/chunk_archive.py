@@ -117,7 +117,7 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def shared_names(self) -> set[tuple[str, str]]:
         """(day, sha256) of every chunk that the object store has; StoreError as `share`."""
-        return self.shared.contents().names if self.shared else set()
+        return self.shared.names() if self.shared else set()
 
     def bring(self) -> int:
         """Have here what only the object store has; how many files. StoreError as `share`."""

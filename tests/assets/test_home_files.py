@@ -1,0 +1,138 @@
+"""The copy of a home's other files in an object store: none is lost with the disk, an older one
+never takes a newer one's place, and nothing is sent that is not the home's.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from movierec_assets.resources.stores.home_files import HomeFiles, SharedFiles
+from movierec_serving.bundle import StoreError
+from movierec_serving.bundle.object_store import ObjectStore
+from tests.support.bucket import Bucket, Fault
+
+LONG = 1000  # times: for as long as anybody tries
+TIMEOUT = 2.0  # seconds
+INDEX = "home/index.json"
+MOVIES, SHOP = "landing/movies.csv", "sources/shop.toml"
+
+
+def write(warehouse: Path, path: str, content: str) -> None:
+    (warehouse / path).parent.mkdir(parents=True, exist_ok=True)
+    (warehouse / path).write_text(content)
+
+
+def filled(warehouse: Path) -> Path:
+    write(warehouse, MOVIES, "the first catalogue")
+    write(warehouse, SHOP, 'separator = ";"')
+    write(warehouse, "sources/README", "nobody's")
+    return warehouse
+
+
+def shared(url: str, warehouse: Path) -> SharedFiles:
+    return SharedFiles(ObjectStore(url, TIMEOUT), warehouse)
+
+
+def content(warehouse: Path) -> dict[str, str]:
+    paths = {path.relative_to(warehouse).as_posix(): path for path in warehouse.rglob("*")}
+    return {
+        name: path.read_text()
+        for name, path in paths.items()
+        if path.is_file() and not name.startswith("chunks/")
+    }
+
+
+def test_a_home_that_lost_its_disk_has_the_newest_of_each_file(url: str, tmp_path: Path) -> None:
+    home = HomeFiles(filled(tmp_path / "home"), url)
+    assert home.share() == 2
+    write(home.warehouse, MOVIES, "the second catalogue")
+    assert (home.share(), home.share()) == (1, 0)
+    assert len(ObjectStore(url).listed("home")) == 3  # the first catalogue is not kept
+    new = HomeFiles(tmp_path / "another disk", url)
+    assert new.bring() == 2
+    assert content(new.warehouse) == {MOVIES: "the second catalogue", SHOP: 'separator = ";"'}
+    assert HomeFiles(filled(tmp_path / "no store")).share() == 0
+    ObjectStore(url).delete([INDEX])
+    (home.warehouse / SHOP).unlink()
+    assert (home.share(), home.bring()) == (1, 0)  # what was given up is not brought back
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("500", "PUT", times=LONG),
+        Fault("hang", "PUT", times=LONG),
+        Fault("altered upload", "PUT", times=LONG),
+        Fault("altered", "GET", "/[0-9a-f]{64}$", times=LONG),
+        Fault("500", "PUT", INDEX, times=LONG),
+    ],
+    ids=lambda fault: f"{fault.method} {fault.path}: {fault.kind}",
+)
+def test_a_file_whose_upload_failed_leaves_the_one_before_whole_and_is_sent_with_the_next(
+    server: Bucket, url: str, tmp_path: Path, fault: Fault
+) -> None:
+    home = shared(url, filled(tmp_path / "home"))
+    home.send()
+    write(tmp_path / "home", MOVIES, "the second catalogue")
+    server.faults.append(Fault(**vars(fault)))
+    with pytest.raises(StoreError):
+        home.send()
+    server.faults.clear()
+    assert home.differences() == ([MOVIES], [])
+    shared(url, tmp_path / "lost then").bring()
+    assert content(tmp_path / "lost then")[MOVIES] == "the first catalogue"
+    home.send()
+    shared(url, tmp_path / "lost later").bring()
+    assert content(tmp_path / "lost later")[MOVIES] == "the second catalogue"
+    assert home.differences() == ([], [])
+
+
+def test_an_older_file_of_a_backup_takes_no_newer_ones_place(url: str, tmp_path: Path) -> None:
+    home = shared(url, filled(tmp_path / "home"))
+    home.send()
+    shutil.copytree(tmp_path / "home", tmp_path / "backup")
+    write(tmp_path / "home", MOVIES, "the second catalogue")
+    home.send()
+    restored = shared(url, tmp_path / "backup")
+    write(tmp_path / "backup", SHOP, "changed since")
+    assert restored.differences() == ([SHOP], [MOVIES])
+    assert restored.send() == 1  # before anybody thinks of `recover`
+    assert restored.bring() == 1
+    expected = {MOVIES: "the second catalogue", SHOP: "changed since"}
+    assert content(tmp_path / "backup").items() >= expected.items()
+    shared(url, tmp_path / "new").bring()
+    assert content(tmp_path / "new") == expected
+
+
+def test_another_homes_files_are_neither_taken_nor_replaced(url: str, tmp_path: Path) -> None:
+    shared(url, filled(tmp_path / "home")).send()
+    other = shared(url, filled(tmp_path / "other"))
+    with pytest.raises(StoreError, match="are another home's"):
+        other.send()
+    shared(f"{url}/elsewhere", tmp_path / "other").send()
+    with pytest.raises(StoreError, match="are another home's"):
+        other.bring()
+
+
+def test_a_link_out_of_the_landing_zone_is_not_sent(url: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of this machine")
+    home = shared(url, filled(tmp_path / "home"))
+    (tmp_path / "home" / MOVIES).unlink()
+    (tmp_path / "home" / MOVIES).symlink_to(tmp_path / "secret")
+    assert home.send() == 1
+    assert set(home.contents().files) == {SHOP}
+
+
+@pytest.mark.parametrize("path", ["../../.bashrc", "/etc/passwd", "landing/ratings/movies.csv"])
+def test_an_index_that_leads_elsewhere_is_refused(url: str, tmp_path: Path, path: str) -> None:
+    home = shared(url, filled(tmp_path / "home"))
+    home.send()
+    known, mark = home._read()
+    wrong = {**known.files, path: known.files[MOVIES]}
+    assert home._write(known.model_copy(update={"files": wrong}), mark)
+    with pytest.raises(StoreError, match=r"index\.json"):
+        shared(url, tmp_path / "new").bring()
+    assert not (tmp_path / "new").exists() or content(tmp_path / "new") == {}
