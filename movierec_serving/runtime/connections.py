@@ -150,7 +150,11 @@ class PatientProtocol(HttpToolsProtocol):
             and each.stage is not Stage.ANSWER
         ]
         if waiting:
-            min(waiting, key=lambda each: each.since)._drop(None)
+            longest = min(waiting, key=lambda each: each.since)
+            longest._drop(None)
+            # The loop tells it of its end a moment later; a request that is here before would be
+            # answered by 503.
+            self.connections.discard(longest)
 
     def _drop(self, stage: Stage | None) -> None:
         """Close the connection: it was slow at `stage`, or, None, another one needs its place."""

@@ -5,12 +5,13 @@ import resource
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 import uvloop
 
 from movierec_serving.http.middleware.body_limit import MAX_BODY
@@ -181,8 +182,6 @@ def listening() -> Iterator[socket.socket]:
     ],
 )
 def test_each_kind_of_waiting_has_its_limit(said: bytes, stage: Stage, patience: float) -> None:
-    import uvicorn
-
     async def scenario(listener: socket.socket) -> None:
         config = uvicorn.Config(large_answer, http=PatientProtocol, lifespan="off", log_level=50)
         server = PatientServer(config)
@@ -201,6 +200,34 @@ def test_each_kind_of_waiting_has_its_limit(said: bytes, stage: Stage, patience:
 
     with listening() as listener:
         asyncio.run(asyncio.wait_for(scenario(listener), 60))
+
+
+def test_a_connection_that_makes_place_counts_no_more_when_the_next_request_is_read() -> None:
+    counted: list[int] = []
+
+    class Counted(PatientProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            counted.append(len(self.connections))
+
+    async def scenario(listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            large_answer, http=Counted, lifespan="off", log_level=50, limit_concurrency=2
+        )
+        server = PatientServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        first, held = await asyncio.open_connection(*listener.getsockname())
+        _, second = await asyncio.open_connection(*listener.getsockname())
+        with suppress(ConnectionResetError):
+            await first.read()  # to its end
+        for writer in (held, second):
+            writer.close()
+        server.should_exit = True
+        await serving
+
+    with listening() as listener:
+        asyncio.run(asyncio.wait_for(scenario(listener), 60))
+    assert counted == [1, 1]
 
 
 @pytest.mark.parametrize("path", ["/recommend", "/reload"])
