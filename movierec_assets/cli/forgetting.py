@@ -23,7 +23,7 @@ from movierec_assets.maintenance.erasure import (
     scrub_files,
 )
 from movierec_assets.maintenance.journal import Journal
-from movierec_assets.maintenance.recovery import restore_publications
+from movierec_assets.maintenance.recovery import restore_publications, share_ratings
 from movierec_assets.maintenance.traces import Traces
 from movierec_assets.platform import Platform
 
@@ -79,6 +79,7 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     step("models that know the user removed", lambda: _remove_models(platform, journal, say))
     step("rows deleted", lambda: erase_rows(platform, journal))
     step("days ingested again", lambda: _ingest(platform, journal))
+    step("ratings in the object store rewritten", lambda: share_ratings(platform))
     step("production reconciled", lambda: _reconcile(platform, instance, say))
     step("databases written anew", lambda: scrub_databases(platform, journal))
     step("logs and events cleaned", lambda: scrub_files(platform, journal))
@@ -96,7 +97,7 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     for place in platform.settings.kept_elsewhere:
         say(f"{place} was not searched: look there for the id yourself")
     if store := platform.settings.object_store:
-        say(f"{store}: chunks are rewritten and models removed there, too")
+        say(f"{store}: chunks and ratings are rewritten and models removed there, too")
         say("a bucket that keeps old versions of objects holds the user still: delete those")
     if bucket := platform.settings.landing_bucket:
         said = (

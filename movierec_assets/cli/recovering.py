@@ -55,6 +55,7 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
     _exchange(platform.chunk_archive.share, f"files of the archive sent to {store}", say)
     _exchange(platform.home_files.share, f"other files sent to {store}", say)
     _recover_ledger(platform, instance, say)
+    _exchange(lambda: recovery.share_ratings(platform), f"months of ratings sent to {store}", say)
     told("bundles copied back, by day", recovery.restore_bundles(platform))
     numbers = recovery.restore_registry(platform)
     if numbers:

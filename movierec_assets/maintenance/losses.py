@@ -21,6 +21,7 @@ from movierec_assets.maintenance.known import (
 )
 from movierec_assets.platform import Platform
 from movierec_assets.resources.registry.version_records import VersionRecord, published
+from movierec_assets.resources.stores.shared_ratings import SharedRatings
 from movierec_serving.bundle import StoreError
 
 RECOVER = "`movierec recover --apply`"
@@ -94,6 +95,8 @@ def _shared(platform: Platform) -> Iterator[Loss]:
         here, there = archive.names(), archive.shared_names()
         shared = platform.home_files.shared
         unsent, lacking = shared.differences() if shared else ([], [])
+        ratings = SharedRatings.of(platform.warehouse, archive)
+        behind = ratings.behind() if ratings else []
     except StoreError as error:
         yield Loss("store", f"what it has is not known: {error}", "see to it that it answers")
         return
@@ -118,6 +121,12 @@ def _shared(platform: Platform) -> Iterator[Loss]:
             "store",
             f"not in {store} as it is here: {_some(unsent)}",
             f"the next run of raw_ratings sends it, {RECOVER} at once",
+        )
+    if behind:
+        yield Loss(
+            "store",
+            f"the ratings of {len(behind)} months in {store} are not as here, {_span(behind)}",
+            f"the next run of validated_ratings sends them, {RECOVER} at once",
         )
 
 

@@ -19,6 +19,7 @@ from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
 from movierec_assets.maintenance.erasure import remove_models
 from movierec_assets.maintenance.journal import Journal
+from movierec_assets.maintenance.recovery import share_ratings
 from movierec_assets.settings import settings
 from movierec_serving.bundle.documents import seal
 from tests.conftest import Platform
@@ -54,6 +55,7 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
         platform.run("-", job="deploy")
         assert (folder / "mounted" / "models" / "6" / "index.json").is_file()
         platform.chunk_archive.share()
+        share_ratings(platform.wired)
         logs = platform.root / "logs"
         logs.mkdir(exist_ok=True)
         for name in ("endpoint.log", "endpoint.log.1"):
@@ -68,6 +70,7 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     settings.cache_clear()
     assert len(found := list(holding(folder))) > 10
     assert sum(file.startswith("mounted/chunks/") for file in found) == 2
+    assert "mounted/ratings/month=1998-04/ratings.parquet" in found
     return Home(folder, {})
 
 
@@ -94,6 +97,8 @@ def holding(home: Path) -> Iterator[str]:
             continue
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
+        if file.suffix == ".parquet":
+            content = str(duckdb.connect().read_parquet(str(file)).fetchall()).encode()
         if any(form in content for form in wanted):
             yield str(file.relative_to(home))
     with duckdb.connect(str(home / "warehouse" / "movierec.duckdb"), read_only=True) as tables:

@@ -126,6 +126,10 @@ class SharedFolder:
             self._claim(known)
             yield known
 
+    def own(self) -> str:
+        """This home's id, where the copy is not another home's."""
+        return self._claim(self.contents())
+
     def _claim(self, known: Contents) -> str:
         """This home's id, made when it is first needed; the copy must not be another home's."""
         if not known.home and not self._id.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from movierec_assets.ratings.interactions import Interactions, latest
@@ -41,6 +42,19 @@ class TrainingData(DuckDBFile):
             ).fetchnumpy()
         return latest(ids[0], ids[1], rows)
 
+    def export_month(self, month: str, path: Path) -> None:
+        """Write the accepted ratings of a month (YYYY-MM) as Parquet, by day, source and record."""
+        with self.connect(read_only=True) as connection:
+            connection.execute(
+                f"""COPY (SELECT user_id, movie_id, rating, rated_at, day, source
+                          FROM validated_ratings
+                          SEMI JOIN (SELECT day, source FROM chunks
+                                     WHERE current AND verdict = 'accepted') USING (day, source)
+                          WHERE strftime(day, '%Y-%m') = ? ORDER BY day, source, record)
+                    TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)""",
+                [month],
+            )
+
     def accepted_ratings(self, until: str, window_days: int | None) -> int:
         """How many accepted ratings there are in (until - window, until], by the ledger."""
         rows = self._rows(
@@ -65,3 +79,7 @@ class TrainingData(DuckDBFile):
             until,
         )
         return int(rows[0][0])
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
