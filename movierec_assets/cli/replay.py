@@ -91,9 +91,9 @@ def show_replay(
 def _show(lists: Lists, share: float, console: Console) -> None:
     from rich.table import Table
 
-    from movierec_assets.monitoring.replay import RATES, CannotTell, effective, replay
+    from movierec_assets.monitoring.replay import RATES, CannotTell, replay
 
-    worth = effective(lists.weights(share))
+    worth = lists.effective(share)
     table = Table("rate", "as shown", f"share {share:g} (DR)", "more (95 %)", "SNIPS", "IPS")
     table.title, table.title_justify = f"share {share:g}: {worth:,.0f} effective lists", "left"
     unknown = {}
@@ -109,7 +109,7 @@ def _show(lists: Lists, share: float, console: Console) -> None:
         console.print(table)
     for why in dict.fromkeys(unknown.values()):
         rates = ", ".join(rate for rate, its in unknown.items() if its == why)
-        console.print(f"share {share:g}, {rates}: cannot tell. {why}", soft_wrap=True)
+        console.print(f"share {share:g}, {rates}: cannot tell: {why}", soft_wrap=True)
 
 
 def _interval(estimate: Estimate) -> str:

@@ -24,12 +24,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from movierec_assets.monitoring.outcomes import MIN_GAINS, MIN_USERS, K, Z
+from movierec_assets.monitoring.outcomes import MIN_USERS, K, Z
 from movierec_serving.bundle.exploration import drawn
 
 Values = NDArray[np.float64]
-MIN_LISTS = 200  # effective; below it the intervals of `bench/experiments/replay.py` are too narrow
+# Effective. With fewer that led to something the intervals are too narrow, as
+# `bench/experiments/replay.py` shows; with fewer at all, a few of large weight decide.
+MIN_LISTS, MIN_ACTIONS = 200, 20
 FOLDS = 5  # of users: a list's outcome is expected by what others did
+MORE = "ask for more days"
 PENALTY = 10.0  # of the ridge; lists without the place that count against its effect
 RATES: Mapping[str, tuple[str, str]] = {  # what is counted, over what
     "hit_rate": ("hit", "lists"),
@@ -65,6 +68,16 @@ class Lists:
         own = self.share[:, None]
         ratio = np.where(self.drawn, share / own, (1 - share) / (1 - own))
         return np.asarray(np.where(self.there, ratio, 1.0).prod(axis=1))
+
+    def effective(self, share: float) -> float:
+        """How many lists of another share these are worth: Kish (1965), "Survey Sampling".
+
+        By the squared weights in the mean over draws. Those of the draws that fell would say too
+        much where the rare ones, which weigh most, have not come yet.
+        """
+        own = self.share
+        squares = (share**2 / own + (1 - share) ** 2 / (1 - own)) ** self.there.sum(axis=1)
+        return float(len(self) ** 2 / squares.sum())
 
 
 @dataclass(frozen=True)
@@ -103,41 +116,56 @@ def lists_of(rows: pd.DataFrame, k: int = K) -> Lists:
     """The lists of `warehouse.explored`, without those whose written places are not those of their
     draw: of them no probability is known.
     """
-    draws, there, shares, same = [], [], [], []
+    draws, shares = np.zeros((len(rows), k), bool), np.zeros(len(rows))
+    same = np.zeros(len(rows), bool)
     said = zip(rows["recommendation_id"], rows["explored"], rows["places"], strict=True)
-    for id_, explored, places in said:
+    for row, (id_, explored, places) in enumerate(said):
         about = json.loads(explored)
         whole = [place + 1 for place in drawn(id_.rpartition("-")[2], about["share"], places)]
         # Where fewer new movies were left than places drawn, the first ones got them.
-        same.append(whole[: len(about["places"])] == about["places"])
-        draws.append(np.isin(np.arange(1, k + 1), whole))
-        there.append(np.arange(k) < places)
-        shares.append(about["share"])
-    kept = np.array(same, bool)
-    user, _ = pd.factorize(rows["user_id"][kept])
-    shape = (len(rows), k)
+        same[row] = whole[: len(about["places"])] == about["places"]
+        draws[row, [place - 1 for place in whole if place <= k]] = True
+        shares[row] = about["share"]
+    there = np.arange(k) < rows["places"].to_numpy()[:, None]
+    user, _ = pd.factorize(rows["user_id"][same])
     return Lists(
         user=user.astype(np.int64),
-        share=np.array(shares, np.float64)[kept],
-        drawn=np.array(draws, bool).reshape(shape)[kept],
-        there=np.array(there, bool).reshape(shape)[kept],
-        rows=rows[kept].reset_index(drop=True),
+        share=shares[same],
+        drawn=draws[same],
+        there=there[same],
+        rows=rows[same].reset_index(drop=True),
     )
 
 
-def effective(weights: Values) -> float:
-    """How many equal weights say as much. Kish (1965), "Survey Sampling"."""
-    squares = float((weights**2).sum())
-    return float(weights.sum()) ** 2 / squares if squares else 0.0
+def replay(
+    lists: Lists,
+    rate: str,
+    share: float,
+    *,
+    least_lists: float = MIN_LISTS,
+    least_actions: float = MIN_ACTIONS,
+) -> Replayed | CannotTell:
+    """A rate of `RATES` under another share of places, 0 to below 1.
 
-
-def replay(lists: Lists, rate: str, share: float) -> Replayed | CannotTell:
-    """A rate of `RATES` under another share of places, 0 to below 1."""
+    Args:
+        least_lists: effective ones, with fewer of which it cannot tell.
+        least_actions: likewise, of lists that led to what is counted.
+    """
     gained, counted = RATES[rate]
     gains, over = (lists.rows[name].to_numpy(np.float64) for name in (gained, counted))
+    users, worth = len(np.unique(lists.user)), lists.effective(share)
+    if users < MIN_USERS:
+        return CannotTell(f"{users} users were shown such lists, {MIN_USERS} are needed: {MORE}")
+    for kind, value, least in (
+        ("lists", worth, least_lists),
+        ("lists with such an action", worth * float((gains > 0).mean()), least_actions),
+    ):
+        if value < least:
+            return CannotTell(
+                f"what was shown is worth {value:,.0f} {kind} of share {share:g}, {least:g} are "
+                f"needed: {MORE}, or for a share nearer to the one in use"
+            )
     weights, user = lists.weights(share), lists.user
-    if (why := _unsupported(lists, weights, weights * gains, share)) is not None:
-        return CannotTell(why)
     as_drawn, as_asked = _expected(lists, gains, share)
     robust = as_asked + weights * (gains - as_drawn)
     return Replayed(
@@ -147,21 +175,6 @@ def replay(lists: Lists, rate: str, share: float) -> Replayed | CannotTell:
         dr=_ratio(robust, over, user),
         more=_ratio(robust - gains, over, user),
     )
-
-
-def _unsupported(lists: Lists, weights: Values, gains: Values, share: float) -> str | None:
-    """Why the lists do not say what another share would have brought; None where they do."""
-    users, worth = len(np.unique(lists.user)), effective(weights)
-    if users < MIN_USERS:
-        return f"{users} users were shown such lists, {MIN_USERS} are needed: ask for more days"
-    if worth < MIN_LISTS:
-        return (
-            f"{len(lists):,} lists are worth {worth:,.0f} of share {share:g}, {MIN_LISTS} are "
-            "needed: ask for more days, or for a share nearer to the one that was drawn with"
-        )
-    if effective(gains) < MIN_GAINS:
-        return f"fewer than {MIN_GAINS} such actions followed: ask for more days"
-    return None
 
 
 def _expected(lists: Lists, gains: Values, share: float) -> tuple[Values, Values]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bench.chaos.points import POINTS, Point
+from bench.experiments.replay import BUSY, QUIET, Site
 from bench.goals import goal, wilson
 from bench.models.generator import Truth, frame, generate, optimal_ndcg
 from bench.serving.client import Connection, get, post
@@ -83,6 +84,14 @@ def test_versions_for_the_benches_are_whole_models_of_their_own_or_broken_as_ask
         copy_version(source, store, number, broken)
         with pytest.raises(BundleError):
             PublishedModel.open(store, number, verify=True)
+
+
+def test_what_a_share_brings_simulated_people_is_known() -> None:
+    site = Site("always 0.3", (0.3, 0.3), (QUIET, BUSY))
+    lists = site.shown(5000, np.random.default_rng(1))
+    brought = lists.rows["hit"].mean()  # of some 30,000, of people who differ
+    assert brought == pytest.approx(site.truth(0.3), abs=0.02)
+    assert abs(site.truth(0.3) - site.truth(0.0)) > 0.005
 
 
 def test_a_client_tells_statuses_versions_and_why_there_was_no_answer() -> None:

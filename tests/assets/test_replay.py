@@ -20,7 +20,6 @@ from movierec_assets.monitoring.replay import (
     CannotTell,
     Lists,
     Replayed,
-    effective,
     lists_of,
     replay,
 )
@@ -65,8 +64,7 @@ def test_each_draw_counts_as_often_as_the_other_share_would_have_made_it() -> No
     assert answer.ips.middle == pytest.approx(gained / 460)
     assert answer.snips.middle == pytest.approx(gained / (360 + 75 + 75 + 25))
     assert answered(lists, 0.25, "ctr").ips.middle == pytest.approx(gained / 920)
-    squares = 160 * 2.25**2 + 200 * 0.75**2 + 100 * 0.25**2
-    assert effective(lists.weights(0.25)) == pytest.approx(535**2 / squares)
+    assert lists.effective(0.25) == pytest.approx(460 / (0.75**2 / 0.5 + 0.25**2 / 0.5) ** 2)
     # Their own share is no change.
     same = answered(lists, 0.5)
     assert (same.ips, same.snips) == (same.shown, same.shown)
@@ -104,9 +102,11 @@ def test_it_cannot_tell_from_few_users_few_lists_or_few_actions() -> None:
     many = of_two_places(((0, 0), 300, 100), ((1, 0), 300, 100), share=0.1)
     alone = Lists(many.user % 19, many.share, many.drawn, many.there, many.rows)
     assert why(alone, 0.2).startswith("19 users were shown such lists, 20 are needed")
-    none_drawn = of_two_places(((0, 0), 9, 9), ((1, 1), 900, 100), share=0.1)
-    assert why(none_drawn, 0.0).startswith("909 lists are worth 9 of share 0, 200 are needed")
-    assert why(of_two_places(((0, 0), 900, 4)), 0.4).startswith("fewer than 5 such actions")
+    # A share of 0.5 needs pairs of new movies, which are rare: that none came yet tells nothing.
+    assert why(many, 0.5).startswith(
+        "what was shown is worth 78 lists of share 0.5, 200 are needed"
+    )
+    assert "worth 18 lists with such an action" in why(of_two_places(((0, 0), 900, 20)), 0.4)
 
 
 def test_a_list_whose_places_are_not_those_of_its_draw_is_left_out() -> None:
@@ -124,6 +124,16 @@ def test_a_list_whose_places_are_not_those_of_its_draw_is_left_out() -> None:
     assert kept(*places[:1]) == 1  # there was one new movie
     assert kept(*places[1:]) == 0
     assert kept(*places, share=0.01) == 0
+
+
+def test_a_place_that_a_list_does_not_have_says_nothing() -> None:
+    token, short = "7" * 24, drawn("7" * 24, 0.3, 2)
+    explored = json.dumps({"share": 0.3, "places": [place + 1 for place in short]})
+    rows = {"recommendation_id": [f"4-{token}"], "user_id": ["u"], "places": [2]}
+    lists = lists_of(pd.DataFrame({**rows, "explored": [explored]}))
+    likelier = (0.2 / 0.3) ** len(short) * (0.8 / 0.7) ** (2 - len(short))
+    assert lists.weights(0.2) == pytest.approx([likelier])
+    assert lists.effective(0.2) == pytest.approx(1 / (0.2**2 / 0.3 + 0.8**2 / 0.7) ** 2)
 
 
 def listed(user: str, hour: int, *movies: str, **more: Any) -> dict[str, Any]:
@@ -240,8 +250,8 @@ def test_the_endpoints_own_lists_say_what_another_share_brings(platform: Platfor
     assert f"{len(lists):,} lists of 38 users, {DAY} to {OTHER}" in text
     rows_printed = [line.split()[1] for line in text.splitlines() if line.startswith("│")]
     assert rows_printed == list(truths)
-    assert "share 0.2, dislike_rate: cannot tell. fewer than 5 such actions" in text
-    assert "share 0, hit_rate, ctr, like_rate, dislike_rate: cannot tell. " in text
+    assert "share 0.2, dislike_rate: cannot tell: what was shown is worth 0 lists with such" in text
+    assert "share 0, hit_rate, ctr, like_rate, dislike_rate: cannot tell: " in text
     assert "Of another model's lists the log says nothing" in text
 
 
