@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from movierec_assets.resources.stores.shared_chunks import INDEX as CHUNKS
 from movierec_assets.resources.stores.shared_chunks import SharedChunks
 from movierec_assets.resources.stores.shared_ratings import INDEX, SharedRatings
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -106,7 +105,6 @@ def test_a_month_is_whole_or_not_named_whatever_its_upload_met(
 
 SEND = """
 import sys
-from movierec_assets.resources.stores.shared_chunks import INDEX as CHUNKS
 from movierec_assets.resources.stores.shared_chunks import SharedChunks
 from movierec_assets.resources.stores.shared_ratings import SharedRatings
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -155,7 +153,7 @@ def test_another_homes_ratings_are_left_alone(
     shared.send()
     before = there(url, tmp_path / "before")
     (tmp_path / "warehouse" / "chunks" / "copy.id").write_text("0" * 32)
-    ObjectStore(url, TIMEOUT).delete([CHUNKS])  # as if that home had sent no chunk
+    ObjectStore(url, TIMEOUT).delete(["chunks/index.json"])  # as if that home had sent no chunk
     with pytest.raises(StoreError, match="another home's: set another MOVIEREC_STORE"):
         shared.send()
     assert there(url, tmp_path / "after") == before
