@@ -1,7 +1,7 @@
 """From the landing zone to raw ratings and the catalogue."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from movierec_assets.defs.shared.header import GROUP, OWNERS, POOL, STAGE, daily
 from movierec_assets.defs.shared.keys import COLLECTED_EVENTS
 from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.defs.shared.refusals import refusals
+from movierec_assets.defs.shared.sharing import share
 from movierec_assets.errors import ChunkError, DeclarationError
 from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.ratings.chunks import parse_chunk
@@ -22,7 +23,6 @@ from movierec_assets.resources.stores.home_files import HomeFiles
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
-from movierec_serving.bundle import StoreError
 
 LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end
 
@@ -100,19 +100,11 @@ def raw_ratings(
         return {day: _metadata(chunks[day], delivered[day]) for day in days}
 
     def check() -> dg.AssetCheckResult:
-        _share(context, chunk_archive.share)
-        _share(context, home_files.share)
+        share(context, chunk_archive.share)
+        share(context, home_files.share)
         return refusals(context, "chunks_readable", warehouse.refused(unreadable=True))
 
     yield from each_day(context, ingest, describe, checks=[check])
-
-
-def _share(context: dg.AssetExecutionContext, send: Callable[[], int]) -> None:
-    """Send to the object store, once for all days; a store that is away stops no day."""
-    try:
-        send()
-    except StoreError as error:
-        context.log.error(f"{error}; the next run sends what is not there")
 
 
 def _check_size(path: Path, limit: int) -> None:
@@ -165,7 +157,7 @@ def movies(
             allow_retries=False,
         )
     warehouse.replace_movies(catalogue)
-    _share(context, home_files.share)
+    share(context, home_files.share)
     unnamed = warehouse.rated_outside_catalogue()
     if unnamed:
         context.log.warning(f"{unnamed:,} movies that ratings name are not in {path.name}")

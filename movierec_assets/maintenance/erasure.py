@@ -194,7 +194,10 @@ def scrub_databases(platform: Platform, journal: Journal) -> None:
 
 
 def scrub_files(platform: Platform, journal: Journal) -> None:
-    """Take the id out of what is left: lines of logs and events, whole artifacts of MLflow."""
+    """Take the id out of what is left: lines of logs and events, whole artifacts of MLflow; and of
+    the copies in the object store.
+    """
+    platform.home_files.bring()  # lists that only the object store has
     traces, warehouse = Traces(journal.user_id), platform.settings.warehouse
     for file in left_in(warehouse, traces):
         parts = file.relative_to(warehouse).parts
@@ -207,6 +210,7 @@ def scrub_files(platform: Platform, journal: Journal) -> None:
             replace_file(file, gzip.compress(rest, mtime=0))
         elif parts[0] == "tmp" or file.name.startswith(".tmp-"):
             file.unlink(missing_ok=True)
+    platform.home_files.share(every=True)
 
 
 def left_in(warehouse: Path, traces: Traces) -> Iterator[Path]:

@@ -56,6 +56,14 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
         assert (folder / "mounted" / "models" / "6" / "index.json").is_file()
         platform.chunk_archive.share()
         share_ratings(platform.wired)
+        for day in LATER:
+            (platform.root / "shown" / day).mkdir(parents=True)
+            shown = [{"user_id": user, "movies": ["m1"]} for user in (USER, "u1")]
+            text = "".join(json.dumps(one) + "\n" for one in shown)
+            (platform.root / "shown" / day / "17-0a1b2c.jsonl").write_text(text + "\0\0")
+        (platform.root / "shown" / LATER[1] / "17-aa.jsonl").write_text(text.replace("m1", "m2"))
+        platform.wired.home_files.share()
+        shutil.rmtree(platform.root / "shown" / LATER[1])  # so that only the store has them
         logs = platform.root / "logs"
         logs.mkdir(exist_ok=True)
         for name in ("endpoint.log", "endpoint.log.1"):
@@ -71,6 +79,7 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     assert len(found := list(holding(folder))) > 10
     assert sum(file.startswith("mounted/chunks/") for file in found) == 2
     assert "mounted/ratings/month=1998-04/ratings.parquet" in found
+    assert sum(file.startswith("mounted/home/") for file in found) == 2
     return Home(folder, {})
 
 
@@ -128,6 +137,9 @@ def check_forgotten(platform: Platform) -> None:
         (day, 12) for day in LATER
     }
     assert not (platform.root / "forget.id").exists()
+    assert platform.wired.home_files.shared.differences() == ([], [])
+    copies = [file.read_bytes() for file in (platform.home / "mounted" / "home").iterdir()]
+    assert sum(b'"user_id": "u1"' in copy for copy in copies) == 2
 
 
 def test_nothing_of_a_forgotten_user_is_left_and_the_others_are_served(

@@ -4,7 +4,9 @@ never takes a newer one's place, and nothing is sent that is not the home's.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,64 @@ def test_an_index_that_leads_elsewhere_is_refused(url: str, tmp_path: Path, path
     with pytest.raises(StoreError, match=r"index\.json"):
         shared(url, tmp_path / "new").bring()
     assert not (tmp_path / "new").exists() or content(tmp_path / "new") == {}
+
+
+LIST = "shown/1998-04-01/17-0a1b2c3d4e5f.jsonl"
+OTHER = "shown/1998-04-02/17-0a1b2c3d4e5f.jsonl"
+
+
+def test_lists_of_days_that_are_over_are_sent_once_and_let_go_of_with_those_here(
+    url: str, tmp_path: Path
+) -> None:
+    home = HomeFiles(filled(tmp_path / "home"), url)
+    today = datetime.now(UTC).date().isoformat()
+    for path in (LIST, OTHER, LIST.replace("1998-04-01", today)):
+        write(home.warehouse, path, f"of {path}\n\0\0")
+    assert (home.share(), home.share()) == (4, 0)
+    write(home.warehouse, LIST, "partly")  # as a backup, or a disk that fails, has it
+    assert home.share() == 0
+    assert home.bring() == 1
+    assert content(home.warehouse)[LIST] == f"of {LIST}\n\0\0"
+    shutil.rmtree(home.warehouse / "shown" / "1998-04-01")
+    assert home.shared is not None
+    assert home.shared.differences() == ([], [LIST])
+    assert home.share(gone_before={"shown": "1998-04-02"}) == 0
+    assert home.shared.differences() == ([], [])
+    assert set(home.shared.contents().files) == {MOVIES, SHOP, OTHER}
+    assert len(ObjectStore(url).listed("home")) == 4
+
+
+def test_a_day_without_a_run_is_named_when_another_one_is_over(url: str, tmp_path: Path) -> None:
+    home = shared(url, filled(tmp_path / "home"))
+    home.send()
+    today = datetime.now(UTC).date()
+    for ago in (1, 2):
+        day = (today - timedelta(days=ago)).isoformat()
+        write(tmp_path / "home", LIST.replace("1998-04-01", day), "lists")
+    assert len(home.differences()[0]) == 1
+    assert home.send() == 2
+
+
+def test_what_is_taken_out_of_lists_leaves_no_byte_in_the_store(
+    server: Bucket, url: str, tmp_path: Path
+) -> None:
+    home = shared(url, filled(tmp_path / "home"))
+    write(tmp_path / "home", LIST, '"ann"\n"bob"\n')
+    home.send()
+    orphan = hashlib.sha256(b"of a killed writer").hexdigest()
+    home.store.write(f"home/{orphan}", b'"ann"')
+    (tmp_path / "home" / LIST).unlink()
+    with pytest.raises(StoreError, match="1 of its files are not here"):
+        home.send(every=True)  # nobody looked into it
+    home.bring()
+    write(tmp_path / "home", LIST, '"bob"\n')
+    server.faults.append(Fault("500", "POST", times=LONG))
+    with pytest.raises(StoreError):
+        home.send(every=True)
+    server.faults.clear()
+    home.send(every=True)
+    stored = [home.store.read(name) or b"" for name in home.store.listed("home")]
+    assert len(stored) == 4
+    assert not any(b"ann" in one for one in stored)
+    shared(url, tmp_path / "new").bring()
+    assert content(tmp_path / "new")[LIST] == '"bob"\n'

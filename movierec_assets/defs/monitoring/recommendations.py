@@ -11,6 +11,7 @@ from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT, VALIDATED_RATINGS
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import curves
+from movierec_assets.defs.shared.sharing import share
 from movierec_assets.monitoring.outcomes import DIMENSIONS, RATES, K, Rate, rates
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -51,6 +52,8 @@ def recommendation_log(
         shown_files.remove(oldest)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
+        oldest = _before(days[-1], platform.settings.keep_shown_days)
+        share(context, lambda: platform.home_files.share(gone_before={"shown": oldest}))
         described = {day: {**_metadata(of_day.get(day, [])), **metadata[day]} for day in days}
         return {**described, days[-1]: {**described[days[-1]], **_so_far(warehouse, days[-1])}}
 

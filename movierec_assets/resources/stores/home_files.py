@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from movierec_assets.ratings.file_names import MOVIES
@@ -17,10 +18,13 @@ from movierec_serving.bundle.files import read_text, replace_file
 from movierec_serving.bundle.object_store import ObjectStore
 from movierec_serving.bundle.stored import Stored
 
+NONE: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True)
 class HomeFiles:
-    """The catalogue and the declarations of sources, of which an object store may have a copy.
+    """The catalogue, the declarations of sources and the lists that were shown, of which an object
+    store may have a copy.
 
     Args:
         object_store: its URL; None where there is none.
@@ -29,13 +33,17 @@ class HomeFiles:
     warehouse: Path
     object_store: str | None = None
 
-    def share(self) -> int:
+    def share(self, *, gone_before: Mapping[str, str] = NONE, every: bool = False) -> int:
         """Let the object store have what is new here; how many files.
+
+        Args:
+            gone_before: the first day (ISO) of each folder whose earlier files it is to let go of.
+            every: no byte is there afterwards but of the files that are here.
 
         Raises:
             StoreError: it did not do so; the next call goes on.
         """
-        return self.shared.send() if self.shared else 0
+        return self.shared.send(gone_before, every) if self.shared else 0
 
     def bring(self) -> int:
         """Have here what only the object store has, or has newer; how many. StoreError as
@@ -58,55 +66,58 @@ class SharedFiles(SharedFolder):
     was lost and restored from a backup.
 
     So it is kept what this home and the copy last agreed on. Whichever differs from that is newer;
-    if both do, what is here is.
+    if both do, what is here is. Lists do not change once their day is over: they are sent then, and
+    not looked into again.
     """
 
     NAME = "home"
     FILE = r"landing/movies\.csv|sources/[a-z0-9][a-z0-9_-]{0,63}\.toml"
+    FILE += r"|shown/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]+-[0-9a-f]+\.jsonl"
     LOCK = ".shared-home.lock"
 
     def __init__(self, store: ObjectStore, warehouse: Path) -> None:
         super().__init__(store, warehouse, warehouse / "chunks")
         self._agreed = warehouse / "chunks" / "agreed.json"
 
-    def send(self) -> int:
-        """Let the copy have what is new or changed here; how many files."""
-        new = self._send(lambda path: False, every=False)
+    def send(self, gone_before: Mapping[str, str] = NONE, every: bool = False) -> int:
+        """Let the copy have what is new or changed here; how many files. As `HomeFiles.share`."""
+        new = self._send(lambda path: _day(path) < gone_before.get(_folder(path), ""), every)
         self._agree(self.contents())
         return len(new)
 
     def bring(self) -> int:
         """Have here what only the copy has, or has newer; how many files."""
         with self._bringing() as known:
-            due = self._lacking(known)
+            due = self._lacking(known, every=True)
             self._get_all(due)
             self._agree(known)
         return len(due)
 
     def differences(self) -> tuple[list[str], list[str]]:
         """The files that the copy has not as they are here, and those that are not here as the copy
-        has them.
+        has them. The day that has just ended may have had no run yet.
         """
-        known = self.contents()
+        known, yesterday = self.contents(), (datetime.now(UTC) - timedelta(days=1)).date()
         unsent = dict(self._news(self._here(), known, every=False))
-        return sorted(unsent), sorted(self._lacking(known))
+        due = (path for path in unsent if _day(path) != yesterday.isoformat())
+        return sorted(due), sorted(self._lacking(known, every=False))
 
     def _news(
         self, here: Mapping[str, Path], known: Contents, every: bool
     ) -> Iterator[tuple[str, Stored]]:
         agreed = self._last()
-        for path, file in _stored(here).items():
+        for path, file in _stored(here, known, every).items():
             there, changed = known.files.get(path), file != agreed.get(path)
             if there is None or (file != there and (changed or every)):
                 yield path, file
 
-    def _lacking(self, known: Contents) -> dict[str, Stored]:
-        here, agreed = _stored(self._here()), self._last()
-        unchanged = {path for path, file in here.items() if file == agreed.get(path)}
+    def _lacking(self, known: Contents, every: bool) -> dict[str, Stored]:
+        here, agreed = _stored(self._here(), known, every), self._last()
+        older = {path for path, file in here.items() if _day(path) or file == agreed.get(path)}
         return {
             path: file
             for path, file in known.files.items()
-            if path not in here or (path in unchanged and file != here[path])
+            if path not in here or (path in older and file != here[path])
         }
 
     def _last(self) -> Files:
@@ -121,23 +132,43 @@ class SharedFiles(SharedFolder):
 
     def _agree(self, known: Contents) -> None:
         """Keep what is the same here and there; of the rest, what was."""
-        here, last = _stored(self._here()), self._last()
-        same = {path: file for path, file in known.files.items() if here.get(path) == file}
+        here, last = _stored(self._here(), known, every=False), self._last()
+        same = {p: f for p, f in known.files.items() if here.get(p) == f and not _day(p)}
         if (now := {**last, **same}) != last:
             replace_file(self._agreed, known.model_copy(update={"files": now}).to_json().encode())
 
     def _here(self) -> dict[str, Path]:
-        landing = self._folder / "landing"
+        landing, today = self._folder / "landing", datetime.now(UTC).date().isoformat()
         paths = [*(self._folder / "sources").glob("*.toml")]
+        paths += self._folder.glob("shown/*/*.jsonl")
         if (movies := landing / MOVIES).resolve().is_relative_to(landing.resolve()):
             paths.append(movies)  # a link out is no catalogue: anyone may drop files there
         named = {path.relative_to(self._folder).as_posix(): path for path in paths}
         return {
             name: path
             for name, path in named.items()
-            if path.is_file() and re.fullmatch(self.FILE, name)
+            if path.is_file() and re.fullmatch(self.FILE, name) and _day(name) < today
         }
 
 
-def _stored(here: Mapping[str, Path]) -> dict[str, Stored]:
-    return {name: Stored.of(path) for name, path in here.items()}
+def _stored(here: Mapping[str, Path], known: Contents, every: bool) -> dict[str, Stored]:
+    """What the files are.
+
+    Args:
+        every: also read lists that the copy has, which are many and do not change.
+    """
+    return {
+        path: known.files[path]
+        if path in known.files and _day(path) and not every
+        else Stored.of(file)
+        for path, file in here.items()
+    }
+
+
+def _folder(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def _day(path: str) -> str:
+    """The day (ISO) of a list's file; of any other file ""."""
+    return path.split("/")[1] if _folder(path) == "shown" else ""

@@ -105,12 +105,11 @@ class SharedFolder:
                     f"{self.store.url}/{self.NAME}: {len(unseen)} of its files are not here, so "
                     "nobody looked whom they name; try again"
                 )
-            new = dict(self._news(here, known, every))
+            news = self._news(here, known, every)
+            new = {path: file for path, file in news if not gone(path)}
             _at_once(self._put, new)
             if new or known.leaving or any(map(gone, known.files)):
-                self._change(
-                    lambda files: {p: f for p, f in {**files, **new}.items() if not gone(p)}
-                )
+                self._change(lambda files: {p: f for p, f in files.items() if not gone(p)} | new)
             if every:  # what killed writers left
                 named = {f"{self.NAME}/{name}" for name in self.contents().objects}
                 self.store.delete(self.store.listed(self.NAME) - named - {self._index})
