@@ -120,7 +120,7 @@ import sys
 from pathlib import Path
 from movierec_assets.cli.guardian import Guardian
 from movierec_assets.cli.processes import LoggedProcess
-child = "import time; time.sleep(600)"
+child = "import signal; signal.pause()"
 parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
 with Guardian() as guardian:
     folder = Path(sys.argv[1])

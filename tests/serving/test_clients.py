@@ -141,8 +141,29 @@ def _answers(endpoint: EndpointProcess) -> bool:
 class Connections:
     """A server in this process, whose clock is ours."""
 
-    def __init__(self, server: PatientServer) -> None:
-        self.server = server
+    def __init__(self) -> None:
+        self.changed = changed = asyncio.Event()
+
+        class Told(PatientProtocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                changed.set()
+
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                changed.set()
+
+            def pause_writing(self) -> None:
+                super().pause_writing()
+                changed.set()
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                changed.set()
+
+        self.server = PatientServer(
+            uvicorn.Config(large_answer, http=Told, lifespan="off", log_level=50)
+        )
 
     async def look(self, later: float) -> None:
         now = asyncio.get_running_loop().time()
@@ -153,7 +174,8 @@ class Connections:
     async def reached(self, stage: Stage | None) -> None:
         """None for no connection."""
         while {each.stage for each in self.server.server_state.connections} != {stage} - {None}:
-            await asyncio.sleep(0.01)
+            self.changed.clear()
+            await self.changed.wait()
 
 
 async def large_answer(scope: Any, receive: Any, send: Any) -> None:
@@ -183,10 +205,9 @@ def listening() -> Iterator[socket.socket]:
 )
 def test_each_kind_of_waiting_has_its_limit(said: bytes, stage: Stage, patience: float) -> None:
     async def scenario(listener: socket.socket) -> None:
-        config = uvicorn.Config(large_answer, http=PatientProtocol, lifespan="off", log_level=50)
-        server = PatientServer(config)
+        connections = Connections()
+        server = connections.server
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        connections = Connections(server)
         _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1024)
         writer.write(said)
         await connections.reached(stage)

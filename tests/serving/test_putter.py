@@ -14,9 +14,11 @@ class Hanging:
     """A queue whose puts wait until it is let go."""
 
     def __init__(self) -> None:
-        self.go, self.items = threading.Event(), queue.SimpleQueue[Any]()
+        self.go, self.begun = threading.Event(), threading.Event()
+        self.items = queue.SimpleQueue[Any]()
 
     def put(self, item: Any) -> None:
+        self.begun.set()
         self.go.wait(10)
         self.items.put(item)
 
@@ -25,8 +27,8 @@ def test_an_item_counts_until_its_turn_and_is_dropped_if_nobody_waits() -> None:
     async def scenario() -> None:
         putter, hanging = Putter(), Hanging()
         puts = [asyncio.create_task(putter.put(hanging, number)) for number in range(4)]
-        while putter.waiting != 3:  # the first is in the thread's hand
-            await asyncio.sleep(0)
+        await asyncio.to_thread(hanging.begun.wait, 10)
+        assert putter.waiting == 3  # the first is in the thread's hand
         for given_up in puts[1:3]:
             given_up.cancel()
         await asyncio.wait(puts[1:3])
