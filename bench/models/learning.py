@@ -158,20 +158,16 @@ def trainers(name: str, data: Interactions, trials: int) -> dict[str, Any]:
         f"{_changed(contenders['EASE, tuned'][1])}"
     )
     ease = max(("EASE", "EASE, tuned"), key=lambda label: evaluations[label].metrics["ndcg_at_10"])
-    ratio = interval(
-        *(evaluations[label].ndcg_at_10 for label in ("ALS, tuned", ease)), margin=0.03, level=0.95
-    )
-    print(
-        f"ALS, tuned, over {ease}: {1 + ratio.difference:.3f}, one-sided 95 % bounds "
-        f"{1 + ratio.lower:.3f} and "
-        f"{1 + ratio.upper:.3f}\n"
-    )
-    goal(
-        f"{name}, lower bound of tuned ALS over the better EASE",
-        1 + ratio.lower,
-        0.97,
-        at_most=False,
-    )
+    for label, least in (("ALS", 1.0), ("ALS, tuned", 0.97)):
+        pair = (evaluations[label].ndcg_at_10, evaluations[ease].ndcg_at_10)
+        ratio = interval(*pair, margin=0.03, level=0.95)
+        lower, upper = 1 + ratio.lower, 1 + ratio.upper
+        print(
+            f"{label}, over {ease}: {1 + ratio.difference:.3f}, one-sided 95 % bounds {lower:.3f} "
+            f"and {upper:.3f}\n"
+        )
+        of = "tuned ALS" if "tuned" in label else "the defaults"
+        goal(f"{name}, lower bound of {of} over the better EASE", lower, least, at_most=False)
     return tuned
 
 
