@@ -97,7 +97,7 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     for place in platform.settings.kept_elsewhere:
         say(f"{place} was not searched: look there for the id yourself")
     if store := platform.settings.object_store:
-        say(f"{store}: chunks and ratings are rewritten and models removed there, too")
+        say(f"{store}: chunks, ratings, events and lists are rewritten, models removed, too")
         say("a bucket that keeps old versions of objects holds the user still: delete those")
     if bucket := platform.settings.landing_bucket:
         said = (

@@ -51,6 +51,8 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
     store = platform.settings.object_store
     _exchange(platform.chunk_archive.bring, f"files of the archive brought from {store}", say)
     _exchange(platform.home_files.bring, f"other files brought from {store}", say)
+    if events := recovery.restore_events(platform):
+        say(f"events put back: {events}")
     told("days whose chunk is archived again", recovery.restore_chunks(platform))
     _exchange(platform.chunk_archive.share, f"files of the archive sent to {store}", say)
     _exchange(platform.home_files.share, f"other files sent to {store}", say)

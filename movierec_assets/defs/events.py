@@ -8,8 +8,10 @@ import dagster as dg
 from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.metadata import Metadata, table
+from movierec_assets.defs.shared.sharing import share
 from movierec_assets.partitions import day_end, days_before
 from movierec_assets.ratings.collected import DECLARATION, Collected, chunk_of
+from movierec_assets.resources.stores.home_files import HomeFiles
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import Settings
 from movierec_serving.events import EventStoreError
@@ -34,6 +36,7 @@ NOT_OVER = "the day is not over"
 def collected_events(
     context: dg.AssetExecutionContext,
     landing_zone: LandingZone,
+    home_files: dg.ResourceParam[HomeFiles],
     event_log: dg.ResourceParam[EventLog],
     settings: dg.ResourceParam[Settings],
 ) -> Results:
@@ -55,6 +58,8 @@ def collected_events(
             context.log.error(f"{day}: {error}")
             unreached[day] = str(error)
             return
+        if home_files.object_store:
+            home_files.events.write(day, [one for one in kept if one.delivery == day])
         chunks[day] = chunk_of(kept, day, event_log.types)
         if chunks[day].rows or day in landing_zone.days(SOURCE):
             landing_zone.declare(SOURCE, DECLARATION)
@@ -62,12 +67,14 @@ def collected_events(
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
         if not unreached:
-            newest = days[-1]
-            gone = event_log.store.let_go(
-                days_before(newest, settings.keep_events_days),
-                days_before(newest, settings.keep_seen_days),
-            )
+            oldest = days_before(days[-1], settings.keep_events_days)
+            gone = event_log.store.let_go(oldest, days_before(days[-1], settings.keep_seen_days))
             context.log.info(f"{gone} events were kept long enough")
+            home_files.events.remove(oldest)
+            if home_files.object_store:
+                for day in {*event_log.store.delivered()} - {*home_files.events.days()}:
+                    home_files.events.write(day, event_log.store.day(day))  # of before it was set
+            share(context, lambda: home_files.share(gone_before={"events": oldest}))
         return {day: _metadata(chunks.get(day), unreached.get(day, NOT_OVER)) for day in days}
 
     def check() -> dg.AssetCheckResult:

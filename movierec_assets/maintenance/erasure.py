@@ -22,6 +22,7 @@ from movierec_assets.maintenance.contents import DATABASE, databases_of
 from movierec_assets.maintenance.journal import ID_FILE, Journal
 from movierec_assets.maintenance.known import kept_records, read_by
 from movierec_assets.maintenance.prune import finish_removals
+from movierec_assets.maintenance.recovery import restore_events
 from movierec_assets.maintenance.scrub import scrub_sqlite
 from movierec_assets.maintenance.traces import Traces, same_id
 from movierec_assets.platform import Platform
@@ -176,9 +177,14 @@ def erase_rows(platform: Platform, journal: Journal) -> None:
 
 
 def erase_events(platform: Platform, journal: Journal) -> None:
-    """Delete what the user did from the store of events; their ratings in it, too."""
-    platform.event_log.store.forget(journal.user_id)
-    platform.event_log.store.close()
+    """Delete what the user did from the store of events and their files; their ratings, too."""
+    store, files = platform.event_log.store, platform.home_files.events
+    platform.home_files.bring()  # events that only the object store has
+    restore_events(platform)
+    store.forget(journal.user_id)
+    for day in files.days():
+        files.write(day, store.day(day))
+    store.close()
 
 
 def scrub_databases(platform: Platform, journal: Journal) -> None:

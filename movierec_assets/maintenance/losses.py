@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from movierec_assets.errors import RegistryLostError
+from movierec_assets.errors import RecoveryError, RegistryLostError
 from movierec_assets.maintenance.journal import ID_FILE
 from movierec_assets.maintenance.known import (
     kept_records,
@@ -23,6 +23,7 @@ from movierec_assets.platform import Platform
 from movierec_assets.resources.registry.version_records import VersionRecord, published
 from movierec_assets.resources.stores.shared_ratings import SharedRatings
 from movierec_serving.bundle import StoreError
+from movierec_serving.events import EventStoreError
 
 RECOVER = "`movierec recover --apply`"
 SHOWN = 3  # files that one loss names
@@ -47,6 +48,7 @@ def losses(platform: Platform) -> list[Loss]:
         _erasure(platform),
         _settings(platform),
         _shared(platform),
+        _events(platform),
         _chunks(platform),
         _ledger(platform),
         _registry(platform),
@@ -127,6 +129,24 @@ def _shared(platform: Platform) -> Iterator[Loss]:
             "store",
             f"the ratings of {len(behind)} months in {store} are not as here, {_span(behind)}",
             f"the next run of validated_ratings sends them, {RECOVER} at once",
+        )
+
+
+def _events(platform: Platform) -> Iterator[Loss]:
+    files = platform.home_files.events
+    if not (days := files.days()):
+        return
+    try:
+        known = set(platform.event_log.store.delivered())
+        gone = [day for day in days if day not in known and files.read(day)]
+    except (EventStoreError, RecoveryError) as error:
+        yield Loss("events/", f"what they are is not known: {error}", "see to it that it answers")
+        return
+    if gone:
+        yield Loss(
+            "events/",
+            f"the store of events lacks what was delivered of {len(gone)} days, {_span(gone)}",
+            f"{RECOVER} puts it back",
         )
 
 

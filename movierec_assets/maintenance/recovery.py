@@ -40,6 +40,16 @@ def restore_chunks(platform: Platform) -> list[str]:
     return days
 
 
+def restore_events(platform: Platform) -> int:
+    """Put delivered events that the store of events lost back into it; how many.
+
+    Raises:
+        RecoveryError: a file of them is damaged.
+    """
+    files, store = platform.home_files.events, platform.event_log.store
+    return sum(store.put_back(day, files.read(day)) for day in files.days())
+
+
 def restore_bundles(platform: Platform) -> list[str]:
     """Copy lost bundles back from MLflow's artifacts or from what was published; their days.
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from movierec_serving.events.database import Database, Transaction
 from movierec_serving.events.event import Event, KeptEvent
+from movierec_serving.events.restoring import put_back
 from movierec_serving.events.rows import known_events, marks, row_of, what
 from movierec_serving.events.seen import SeenRatings
 from movierec_serving.events.tables import COLUMNS, SOURCE, count
@@ -146,6 +147,18 @@ class EventStore:
         """The days whose chunk has an event that was taken back since it was delivered."""
         rows = self._database.read("SELECT day FROM deliveries WHERE changed = 1 ORDER BY day")
         return [day for (day,) in rows]
+
+    def delivered(self) -> list[str]:
+        """The days whose chunks were given events, which are kept still, ascending."""
+        rows = self._database.read(
+            "SELECT DISTINCT delivery FROM events WHERE delivery IS NOT NULL ORDER BY delivery"
+        )
+        return [day for (day,) in rows]
+
+    def put_back(self, day: str, kept: Sequence[KeptEvent]) -> int:
+        """Let the chunk of a day have these events again; how many were lost."""
+        with self._database.transaction() as change:
+            return put_back(change, day, kept)
 
     def done_between(self, first: int, last: int) -> list[KeptEvent]:
         """The events that were done from `first` to before `last`, in seconds since 1970."""

@@ -22,6 +22,7 @@ from movierec_assets.maintenance.journal import Journal
 from movierec_assets.maintenance.recovery import share_ratings
 from movierec_assets.settings import settings
 from movierec_serving.bundle.documents import seal
+from movierec_serving.events import Event, KeptEvent
 from tests.conftest import Platform
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
@@ -36,6 +37,15 @@ def with_user(day: str) -> bytes:
     at = str(day_start(day) + 60)
     own = [[USER, f"m{movie}", "5", at] for movie in range(0, 40, 4)]
     return as_csv([*ratings_of_day(day), *own, [USER, "m1", "99", at], [f" {USER}", "m2", "9", at]])
+
+
+def keep_events(platform: Platform, day: str, *users: str) -> None:
+    """Keep a click of each user, delivered with a day, as the store and the archive have it."""
+    at = day_start(day) + 43_200
+    events = [Event.of(user, "m1", "click", timestamp=at) for user in users]
+    kept = [KeptEvent(event, at, False, day) for event in events]
+    platform.wired.event_log.store.put_back(day, kept)
+    platform.wired.home_files.events.write(day, kept)
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +72,11 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
             text = "".join(json.dumps(one) + "\n" for one in shown)
             (platform.root / "shown" / day / "17-0a1b2c.jsonl").write_text(text + "\0\0")
         (platform.root / "shown" / LATER[1] / "17-aa.jsonl").write_text(text.replace("m1", "m2"))
+        keep_events(platform, LATER[0], USER, "u1")
+        keep_events(platform, LATER[1], USER)
         platform.wired.home_files.share()
         shutil.rmtree(platform.root / "shown" / LATER[1])  # so that only the store has them
+        shutil.rmtree(platform.root / "events" / "delivered")
         logs = platform.root / "logs"
         logs.mkdir(exist_ok=True)
         for name in ("endpoint.log", "endpoint.log.1"):
@@ -79,7 +92,7 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     assert len(found := list(holding(folder))) > 10
     assert sum(file.startswith("mounted/chunks/") for file in found) == 2
     assert "mounted/ratings/month=1998-04/ratings.parquet" in found
-    assert sum(file.startswith("mounted/home/") for file in found) == 2
+    assert sum(file.startswith("mounted/home/") for file in found) == 4
     return Home(folder, {})
 
 
@@ -140,6 +153,8 @@ def check_forgotten(platform: Platform) -> None:
     assert platform.wired.home_files.shared.differences() == ([], [])
     copies = [file.read_bytes() for file in (platform.home / "mounted" / "home").iterdir()]
     assert sum(b'"user_id": "u1"' in copy for copy in copies) == 2
+    assert sum(b",u1,m1,click," in copy for copy in copies) == 1
+    assert len(platform.wired.event_log.store.of_user("u1")) == 1
 
 
 def test_nothing_of_a_forgotten_user_is_left_and_the_others_are_served(

@@ -50,16 +50,22 @@ def content(warehouse: Path) -> dict[str, str]:
 def test_a_home_that_lost_its_disk_has_the_newest_of_each_file(url: str, tmp_path: Path) -> None:
     home = HomeFiles(filled(tmp_path / "home"), url)
     assert home.share() == 2
+    write(home.warehouse, "sources/events.types.toml", "[shared]")
+    assert home.share() == 1
     write(home.warehouse, MOVIES, "the second catalogue")
     assert (home.share(), home.share()) == (1, 0)
-    assert len(ObjectStore(url).listed("home")) == 3  # the first catalogue is not kept
+    assert len(ObjectStore(url).listed("home")) == 4  # the first catalogue is not kept
     new = HomeFiles(tmp_path / "another disk", url)
-    assert new.bring() == 2
-    assert content(new.warehouse) == {MOVIES: "the second catalogue", SHOP: 'separator = ";"'}
+    assert new.bring() == 3
+    assert content(new.warehouse) == {
+        MOVIES: "the second catalogue",
+        SHOP: 'separator = ";"',
+        "sources/events.types.toml": "[shared]",
+    }
     assert HomeFiles(filled(tmp_path / "no store")).share() == 0
     ObjectStore(url).delete([INDEX])
     (home.warehouse / SHOP).unlink()
-    assert (home.share(), home.bring()) == (1, 0)  # what was given up is not brought back
+    assert (home.share(), home.bring()) == (2, 0)  # what was given up is not brought back
 
 
 @pytest.mark.parametrize(

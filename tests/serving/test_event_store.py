@@ -360,3 +360,22 @@ def test_what_is_kept_of_a_user_is_asked_for_again_after_each_change(tmp_path: P
     seen.add(other.changes_of("u1"))
     assert len(seen) == 6
     assert None not in seen
+
+
+def test_events_that_were_lost_are_put_back_where_they_were(store: EventStore) -> None:
+    store._clock = lambda: NOON
+    store.append([did(1), did(2), did(3, "u2")])
+    store.collect("2023-11-14", NOON + 1)
+    store.remove(did(2).event_id)
+    kept = store.day("2023-11-14")
+    for event in (did(1), did(3, "u2")):
+        store.forget(event.user_id)
+    store.append([did(3, "u2"), did(4)])  # sent again, and what is news
+    assert store.put_back("2023-11-14", kept) == 2
+    assert store.put_back("2023-11-14", kept) == 0
+    back = store.day("2023-11-14")
+    assert sorted(back, key=str) == sorted(kept, key=str)
+    assert store.delivered() == ["2023-11-14"]
+    assert {*store.changed_users(0, [], [])[1]} == {"u1", "u2"}
+    assert [one.event for one in store.collect("2023-11-14", NOON + 1)].count(did(1)) == 1
+    assert [one.delivery for one in store.of_user("u1") if one.event == did(4)] == [None]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from movierec_assets.ratings.file_names import MOVIES
+from movierec_assets.resources.stores.kept_events import KeptEvents
 from movierec_assets.resources.stores.shared_folder import Contents, Files, SharedFolder
 from movierec_serving.bundle import BundleError, StoreError
 from movierec_serving.bundle.files import read_text, replace_file
@@ -23,8 +24,8 @@ NONE: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class HomeFiles:
-    """The catalogue, the declarations of sources and the lists that were shown, of which an object
-    store may have a copy.
+    """The catalogue, the declarations of sources, delivered events and the lists that were shown,
+    of which an object store may have a copy.
 
     Args:
         object_store: its URL; None where there is none.
@@ -52,6 +53,11 @@ class HomeFiles:
         return self.shared.bring() if self.shared else 0
 
     @property
+    def events(self) -> KeptEvents:
+        """The delivered events, as files."""
+        return KeptEvents(self.warehouse)
+
+    @property
     def shared(self) -> SharedFiles | None:
         """The copy in the object store; None where there is none."""
         return (
@@ -71,8 +77,9 @@ class SharedFiles(SharedFolder):
     """
 
     NAME = "home"
-    FILE = r"landing/movies\.csv|sources/[a-z0-9][a-z0-9_-]{0,63}\.toml"
+    FILE = r"landing/movies\.csv|sources/[a-z0-9][a-z0-9_-]{0,63}(\.types)?\.toml"
     FILE += r"|shown/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]+-[0-9a-f]+\.jsonl"
+    FILE += r"|events/delivered/[0-9]{4}-[0-9]{2}-[0-9]{2}\.csv"
     LOCK = ".shared-home.lock"
 
     def __init__(self, store: ObjectStore, warehouse: Path) -> None:
@@ -99,7 +106,7 @@ class SharedFiles(SharedFolder):
         """
         known, yesterday = self.contents(), (datetime.now(UTC) - timedelta(days=1)).date()
         unsent = dict(self._news(self._here(), known, every=False))
-        due = (path for path in unsent if _day(path) != yesterday.isoformat())
+        due = (p for p in unsent if not (_is_list(p) and _day(p) == yesterday.isoformat()))
         return sorted(due), sorted(self._lacking(known, every=False))
 
     def _news(
@@ -113,7 +120,7 @@ class SharedFiles(SharedFolder):
 
     def _lacking(self, known: Contents, every: bool) -> dict[str, Stored]:
         here, agreed = _stored(self._here(), known, every), self._last()
-        older = {path for path, file in here.items() if _day(path) or file == agreed.get(path)}
+        older = {path for path, file in here.items() if _is_list(path) or file == agreed.get(path)}
         return {
             path: file
             for path, file in known.files.items()
@@ -133,7 +140,7 @@ class SharedFiles(SharedFolder):
     def _agree(self, known: Contents) -> None:
         """Keep what is the same here and there; of the rest, what was."""
         here, last = _stored(self._here(), known, every=False), self._last()
-        same = {p: f for p, f in known.files.items() if here.get(p) == f and not _day(p)}
+        same = {p: f for p, f in known.files.items() if here.get(p) == f and not _is_list(p)}
         if (now := {**last, **same}) != last:
             replace_file(self._agreed, known.model_copy(update={"files": now}).to_json().encode())
 
@@ -141,6 +148,7 @@ class SharedFiles(SharedFolder):
         landing, today = self._folder / "landing", datetime.now(UTC).date().isoformat()
         paths = [*(self._folder / "sources").glob("*.toml")]
         paths += self._folder.glob("shown/*/*.jsonl")
+        paths += self._folder.glob("events/delivered/*.csv")
         if (movies := landing / MOVIES).resolve().is_relative_to(landing.resolve()):
             paths.append(movies)  # a link out is no catalogue: anyone may drop files there
         named = {path.relative_to(self._folder).as_posix(): path for path in paths}
@@ -159,7 +167,7 @@ def _stored(here: Mapping[str, Path], known: Contents, every: bool) -> dict[str,
     """
     return {
         path: known.files[path]
-        if path in known.files and _day(path) and not every
+        if path in known.files and _is_list(path) and not every
         else Stored.of(file)
         for path, file in here.items()
     }
@@ -170,5 +178,10 @@ def _folder(path: str) -> str:
 
 
 def _day(path: str) -> str:
-    """The day (ISO) of a list's file; of any other file ""."""
-    return path.split("/")[1] if _folder(path) == "shown" else ""
+    """The day (ISO) of events or lists; "" of any other file."""
+    found = re.search(r"/([0-9-]{10})[/.]", path)
+    return found[1] if found and _folder(path) in ("events", "shown") else ""
+
+
+def _is_list(path: str) -> bool:
+    return _folder(path) == "shown"
