@@ -1,7 +1,7 @@
 """Accepted ratings as Parquet in the object store, a file a month, for whoever computes elsewhere:
 Spark, DuckDB on another machine, a notebook.
 
-`ratings/month=YYYY-MM/ratings.parquet` is replaced as a whole. `ratings/index.json` names the
+`ratings/month=YYYY-MM/ratings.parquet` is replaced as a whole. `ratings/_index.json` names the
 digest of the chunks that each file was made of. It is written after the file, so a month whose
 writer was killed is written again. Nothing of the pipeline's is read from there.
 """
@@ -28,7 +28,7 @@ from movierec_serving.bundle.objects import Mark
 from movierec_serving.bundle.stored import Stored
 
 FOLDER = "ratings"
-INDEX = f"{FOLDER}/index.json"
+INDEX = f"{FOLDER}/_index.json"  # a name that Spark does not read
 LAST = "9999-12-31"  # day
 
 
