@@ -67,16 +67,16 @@ def recall(name: str, ratings: pd.DataFrame, movies: Mapping[str, Movie]) -> Non
         chance = K / (len(catalogue) - len(data.movie_ids))
         liked = _liked(held, model, catalogue)
         for ranker, scores in _scores(model, data, catalogue).items():
-            ratios.setdefault(ranker, []).append(_recall(scores, liked, model) / chance)
+            ratios.setdefault(ranker, []).append(recall_of(scores, liked, model) / chance)
     print(f"\n{name}, recall@{K} among unrated movies over chance\n")
     print(f"| | mean | one-sided 95 % lower bound |\n|{'---|' * 3}")
     users = {ranker: pd.concat(its).groupby(level=0).mean() for ranker, its in ratios.items()}
     for ranker, its in users.items():
-        print(f"| {ranker} | {its.mean():.2f} | {_lower(its):.2f} |")
+        print(f"| {ranker} | {its.mean():.2f} | {lower(its):.2f} |")
     content = users.pop("content")
     best = max(users, key=lambda ranker: users[ranker].mean())
-    goal(f"{name}, unrated movies, lower bound over chance", _lower(content), 3, at_most=False)
-    more = _lower(content - users[best])
+    goal(f"{name}, unrated movies, lower bound over chance", lower(content), 3, at_most=False)
+    more = lower(content - users[best])
     goal(f"{name}, unrated movies, lower bound above {best}", more, 0, at_most=False)
 
 
@@ -87,8 +87,7 @@ def _scores(model: Model, data: Interactions, catalogue: Catalogue) -> dict[str,
     first, genres = len(data.movie_ids), catalogue.item_genres.astype(np.float64)
     known, shares = genres[:first], genres / np.maximum(genres.sum(1, keepdims=True), 1)
     praised = data.ratings >= SURELY_LIKED
-    likes = np.bincount(data.movies[praised], minlength=first)
-    popular = (likes @ known) / np.maximum(known.sum(0), 1)
+    popular = _likes_by_genre(data, known)
     taste = np.zeros((len(data.user_ids), genres.shape[1]))
     np.add.at(taste, data.users[praised], shares[data.movies[praised]])
     taste /= np.maximum(taste.sum(1, keepdims=True), 1)
@@ -99,6 +98,20 @@ def _scores(model: Model, data: Interactions, catalogue: Catalogue) -> dict[str,
         "genres of the user": taste @ new,
         "both": (taste * popular) @ new,
     }
+
+
+def genre_popularity(data: Interactions, genres: NDArray[np.bool_]) -> Scores:
+    """(U, I) of the rated movies: how often a movie of their genres is liked; for all users."""
+    known = genres[: len(data.movie_ids)].astype(np.float64)
+    shares = known / np.maximum(known.sum(1, keepdims=True), 1)
+    return np.tile(shares @ _likes_by_genre(data, known), (len(data.user_ids), 1))
+
+
+def _likes_by_genre(data: Interactions, known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(G,) how often a movie of each genre is liked, from (I, G) the movies' genres."""
+    praised = data.ratings >= SURELY_LIKED
+    likes = np.bincount(data.movies[praised], minlength=len(known))
+    return np.asarray((likes @ known) / np.maximum(known.sum(0), 1))
 
 
 def _liked(held: pd.DataFrame, model: Model, catalogue: Catalogue) -> NDArray[np.bool_]:
@@ -112,15 +125,15 @@ def _liked(held: pd.DataFrame, model: Model, catalogue: Catalogue) -> NDArray[np
     return liked
 
 
-def _recall(scores: Scores, liked: NDArray[np.bool_], model: Model) -> pd.Series:
-    """Recall@50 of the users who liked one, by id."""
+def recall_of(scores: Scores, liked: NDArray[np.bool_], model: Model) -> pd.Series:
+    """Recall@50 of the users who liked one, by id; a score of -inf is no place."""
     rows = np.flatnonzero(liked.any(1))
     first = np.argsort(-scores[rows], axis=1, kind="stable")[:, :K]
-    hits = np.take_along_axis(liked[rows], first, 1).sum(1)
+    hits = np.take_along_axis(liked[rows] & np.isfinite(scores[rows]), first, 1).sum(1)
     return pd.Series(hits / liked[rows].sum(1), index=model.user_ids[rows])
 
 
-def _lower(values: pd.Series) -> float:
+def lower(values: pd.Series) -> float:
     return float(values.mean() - 1.645 * values.std() / len(values) ** 0.5)
 
 

@@ -25,7 +25,8 @@ from movierec_serving.bundle import (
     write_bundle,
 )
 from movierec_serving.bundle.documents import seal, unseal
-from movierec_serving.bundle.manifest import FORMAT_VERSION
+from movierec_serving.bundle.manifest import MANIFEST, Manifest
+from movierec_serving.bundle.publication import PUBLICATION, Publication
 
 CACHE = (
     Path(tempfile.gettempdir()) / f"movierec-bench-{os.getuid()}"
@@ -104,7 +105,8 @@ def published(name: str) -> Path:
     CACHE.mkdir(mode=0o700, exist_ok=True)
     if CACHE.stat().st_uid != os.getuid():
         raise PermissionError(f"{CACHE} is somebody else's")
-    home = CACHE / "-".join(map(str, (name, FORMAT_VERSION, shape.ratings)))
+    formats = Manifest.FORMATS[-1], Publication.FORMATS[-1]
+    home = CACHE / "-".join(map(str, (name, *formats, shape.ratings)))
     if not (home / "1").is_dir():
         started = time.perf_counter()
         bundle = trained_bundle(shape, home / "bundle")
@@ -134,11 +136,13 @@ def copy_version(source: Path, store: Path, version: int, broken: str = "") -> P
     if broken == "missing":
         return final
     shutil.copytree(source, final, copy_function=shutil.copyfile)
-    for name, changed in (("manifest.json", {}), ("publication.json", {"version": version})):
-        document = unseal((final / name).read_text(), name, (1, FORMAT_VERSION))
-        document |= {**changed, "identity": f"bench-{version}"}
+    for name, kind in ((MANIFEST, Manifest), (PUBLICATION, Publication)):
+        document = unseal((final / name).read_text(), name, kind.FORMATS)
+        document["identity"] = f"bench-{version}"
+        if kind is Publication:
+            document["version"] = version
         if broken == "another format":
-            document["format_version"] = FORMAT_VERSION + 1
+            document["format_version"] = kind.FORMATS[-1] + 1
         (final / name).write_text(seal(document))
     lists = final / "top_items.npy"
     if broken == "truncated":

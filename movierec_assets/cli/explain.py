@@ -16,6 +16,8 @@ from rich.table import Table
 from movierec_assets.errors import LineageError
 from movierec_assets.platform import Platform
 from movierec_serving.bundle import Bundle, BundleError, Evidence
+from movierec_serving.bundle.thin import genres_behind
+from movierec_serving.bundle.unrated import Unrated
 from movierec_serving.events.shown import Drafted
 
 REASONS = 3  # rated movies that explain one recommended
@@ -107,8 +109,8 @@ def explain(platform: Platform, recommendation_id: str, console: Console) -> Non
 
 
 def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], str]:
-    """The rated movies that added most to each one's score, as the version knows them; else why
-    there are none.
+    """The rated movies that added most to each one's score, as the version knows them, after the
+    genres where these add more; else why there are none.
     """
     if shown.drafted:
         return _because_of_both(platform, shown)
@@ -117,7 +119,7 @@ def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], st
     if shown.user_id is None:
         return {}, "no user was asked for: these are like the movie that was"
     try:
-        bundle = _bundle(platform, shown.version)
+        bundle, unrated = _bundle(platform, shown.version)
     except BundleError:
         return {}, f"the files of version {shown.version} are gone, so the reasons are not known"
     row = bundle.user_row(shown.user_id)
@@ -127,12 +129,13 @@ def _because(platform: Platform, shown: Shown) -> tuple[dict[str, list[str]], st
     rows = bundle.item_rows(shown.movies)
     known = np.flatnonzero(rows >= 0)
     shares = np.where(evidence.liked[:, None], evidence.shares(rows[known]), 0.0)
+    behind = genres_behind(unrated, evidence, rows[known])
     by_movie = {}
-    for place, share in zip(known.tolist(), shares.T, strict=True):
+    for place, share, genres in zip(known.tolist(), shares.T, behind, strict=True):
         best = np.argsort(-share, kind="stable")[:REASONS].tolist()
-        by_movie[shown.movies[place]] = [
-            bundle.item_id(int(evidence.rows[i])) for i in best if share[i] > 0
-        ]
+        liked = [bundle.item_id(int(evidence.rows[i])) for i in best if share[i] > 0]
+        content = [f"its genres ({', '.join(genres)})"] if genres else []
+        by_movie[shown.movies[place]] = content + liked
     return by_movie, ""
 
 
@@ -149,15 +152,18 @@ def _because_of_both(platform: Platform, shown: Shown) -> tuple[dict[str, list[s
     return reasons, "\n".join(notes)
 
 
-def _bundle(platform: Platform, version: int) -> Bundle:
-    """Open a version's bundle, published or kept; BundleError where it is gone."""
+def _bundle(platform: Platform, version: int) -> tuple[Bundle, Unrated | None]:
+    """Open a version's bundle, published or kept, with what it knows of genres; BundleError where
+    it is gone.
+    """
     try:
-        return platform.published_models.open(version).bundle
+        published = platform.published_models.open(version)
+        return published.bundle, published.unrated
     except BundleError:
         identities = {
             version.number: version.identity for version in platform.model_registry.versions()
         }
-        return Bundle.open(platform.bundle_store.served(identities.get(version, "none")))
+        return Bundle.open(platform.bundle_store.served(identities.get(version, "none"))), None
 
 
 def _done(platform: Platform, shown: Shown) -> dict[str, list[str]]:

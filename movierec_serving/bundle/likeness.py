@@ -1,5 +1,5 @@
 """Lists by the likeness of movies' vectors: similar ones, those unlike what was disliked, and by
-taste those that nobody has rated.
+taste those that nobody has rated. The vectors are the trained ones, not a publication's blended.
 """
 
 import numpy as np
@@ -46,7 +46,7 @@ def away_from(
     bundle = model.bundle
     nearest = np.zeros(len(bundle.item_ids), dtype=np.float32)
     for item in disliked.tolist():
-        np.maximum(nearest, _cosines(bundle, bundle.item_vectors[item]), out=nearest)
+        np.maximum(nearest, _cosines(bundle, bundle.family.item_vectors[item]), out=nearest)
     scores = bundle.popular_scores * (1 - np.minimum(nearest, 1.0)) ** 2
     scores[rated] = -np.inf
     return by_score(scores, part.out_of(model), part)
@@ -54,7 +54,7 @@ def away_from(
 
 def vector_of(model: PublishedModel, movie: int) -> NDArray[np.float32]:
     """(F,) of a movie of the catalogue; zeros where nothing can be said of it."""
-    items: NDArray[np.float32] = model.bundle.item_vectors
+    items = model.bundle.family.item_vectors
     if movie < len(items):
         vector = items[movie]
     elif model.unrated is not None:
@@ -68,7 +68,7 @@ def _cosines(bundle: Bundle, vector: NDArray[np.float32]) -> NDArray[np.float32]
     """(I,) of each item's vector with a (F,) vector; -1 where one of both is zero."""
     lengths = bundle.item_lengths * np.linalg.norm(vector[None], axis=1)
     cosines = np.full(len(lengths), -1.0, dtype=np.float32)
-    products = bundle.item_vectors @ vector
+    products = bundle.family.item_vectors @ vector
     np.divide(products, lengths, out=cosines, where=lengths > 0)
     return cosines
 

@@ -23,7 +23,8 @@ class Model:
 
     `seen_items[seen_indptr[u]:seen_indptr[u + 1]]` are the ascending item rows of user u, beside
     them stars and the weight that training gave them. `popular_items` are all item rows, the most
-    rated first.
+    rated first. `blended` are item vectors to score with in place of the trained ones, as a
+    published version has them (`thin`); a user is still folded in by what was trained.
     """
 
     family: Family = field(repr=False)
@@ -39,6 +40,7 @@ class Model:
     trending_7d: NDArray[np.float32] | None = field(repr=False, default=None, kw_only=True)
     trending_30d: NDArray[np.float32] | None = field(repr=False, default=None, kw_only=True)
     first_rated: NDArray[np.int32] | None = field(repr=False, default=None, kw_only=True)
+    blended: NDArray[np.float32] | None = field(repr=False, default=None, kw_only=True)
 
     @classmethod
     def of(cls, family: str, arrays: Arrays, parameters: Mapping[str, Any], **more: Any) -> Self:
@@ -50,7 +52,8 @@ class Model:
         """Copy the model with some arrays replaced, also those of its family."""
         arrays = {**self.family.arrays, **changed}
         common: dict[str, Any] = {name: arrays.get(name) for name in ARRAYS}
-        return replace(self, family=type(self.family)(arrays, self.parameters), **common)
+        family = type(self.family)(arrays, self.parameters)
+        return replace(self, family=family, blended=None, **common)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -82,7 +85,7 @@ class Model:
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:
         """(I, F), whose inner product with a user's vector is the score."""
-        return self.family.item_vectors
+        return self.family.item_vectors if self.blended is None else self.blended
 
     def user_vectors(self, rows: NDArray[np.integer[Any]] | Sequence[int]) -> NDArray[np.float32]:
         """(B, F) of known users."""
@@ -91,12 +94,14 @@ class Model:
     @cached_property
     def longest_item(self) -> float:
         """The largest Euclidean norm among the items: it bounds the rounding error of a score."""
-        return float(self.item_lengths.max())
+        if self.blended is None:
+            return float(self.item_lengths.max())
+        return float(np.linalg.norm(self.blended, axis=1).max())
 
     @cached_property
     def item_lengths(self) -> NDArray[np.float32]:
-        """(I,) Euclidean norms of the items' vectors."""
-        lengths: NDArray[np.float32] = np.linalg.norm(self.item_vectors, axis=1)
+        """(I,) Euclidean norms of the items' vectors as they were trained."""
+        lengths: NDArray[np.float32] = np.linalg.norm(self.family.item_vectors, axis=1)
         return lengths
 
     def user_row(self, user_id: str) -> int | None:

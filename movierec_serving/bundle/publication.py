@@ -19,6 +19,7 @@ from movierec_serving.bundle.array_files import FileEntry, open_array
 from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.catalogue import Catalogue
 from movierec_serving.bundle.documents import Document, Strict
+from movierec_serving.bundle.layout import MAX_VALUE
 from movierec_serving.bundle.orders import Orders
 from movierec_serving.bundle.ranking import Lists, Ranker, Ranking
 from movierec_serving.bundle.shard import Shard
@@ -28,6 +29,7 @@ from movierec_serving.errors import BundleError
 PUBLICATION = "publication.json"
 TOP_N = 100  # items kept for each user, and the most that a request can ask for
 LISTS = ("top_items", "top_scores")
+BLENDED = "blended"  # item vectors; where there are none, the bundle's own score
 PLAIN = Ranking()
 
 
@@ -41,10 +43,11 @@ class Part(Strict):
 class Publication(Document):
     """The document beside a published bundle's manifest.
 
-    Format 1, of 0.2.0, knew titles and genres alone, and did nothing to scores.
+    Format 1, of 0.2.0, knew titles and genres alone, and did nothing to scores. Format 2 scored all
+    movies by the vectors that were trained.
     """
 
-    FORMATS: ClassVar = (1, 2)
+    FORMATS: ClassVar = (1, 2, 3)
 
     version: PositiveInt
     identity: str
@@ -63,7 +66,9 @@ class Publication(Document):
     @property
     def arrays(self) -> tuple[str, ...]:
         """The names of the arrays that a publication of this format has."""
-        return (*LISTS, *(catalogue.FIRST if self.format_version == 1 else catalogue.LAYOUT))
+        known = catalogue.FIRST if self.format_version == 1 else catalogue.LAYOUT
+        has_blended = self.format_version > 2 and f"{BLENDED}.npy" in self.files
+        return (*LISTS, *known, *((BLENDED,) if has_blended else ()))
 
     @model_validator(mode="after")
     def _has_its_arrays(self) -> Self:
@@ -108,6 +113,7 @@ class PublishedModel:
             for name in document.arrays
         }
         lists = {name: arrays.pop(name) for name in LISTS}
+        bundle = replace(bundle, blended=arrays.pop(BLENDED, None))
         known = Catalogue.of(bundle.item_ids, document.genres, document.columns, arrays)
         shard = None
         if document.part is not None:
@@ -151,8 +157,8 @@ class PublishedModel:
         return self.ranker_of(self.bundle)
 
     def ranker_of(self, bundle: Bundle) -> Ranker:
-        """Make what another bundle's lists are made with, to hold it against this publication."""
-        known = self.catalogue
+        """Make what another opening of the bundle makes lists with, to hold it against this one."""
+        known, bundle = self.catalogue, replace(bundle, blended=self.bundle.blended)
         return Ranker(bundle, self.ranking, known.item_genres, known.withdrawn)
 
     @cached_property
@@ -190,11 +196,17 @@ class PublishedModel:
             if (actual := (array.dtype.str, array.shape)) != (dtype, shape):
                 text = f"{name} is {actual[0]} {actual[1]}, must be {dtype} {shape}"
                 raise BundleError(f"{where}: {text}")
+        vectors, trained = self.bundle.item_vectors, self.bundle.family.item_vectors
+        if (vectors.dtype, vectors.shape) != (trained.dtype, trained.shape):
+            text = f"{BLENDED} is {vectors.dtype.str} {vectors.shape}, must be {trained.shape}"
+            raise BundleError(f"{where}: {text}")
         self.catalogue.check_shapes(where)
 
     def _check_values(self, where: str) -> None:
         items, left = len(self.bundle.item_ids), self.top_items >= 0
         self.catalogue.check_values(where)
+        if not (np.abs(self.bundle.item_vectors) <= MAX_VALUE).all():
+            raise BundleError(f"{where}: {BLENDED}: not finite, or beyond ±{MAX_VALUE:g}")
         if self.top_items.min() < -1 or self.top_items.max() >= items:
             raise BundleError(f"{where}: top_items: outside -1..{items - 1}")
         if (left[:, 1:] > left[:, :-1]).any():

@@ -1,6 +1,7 @@
 """Publishing a bundle: its lists are computed, and it is put beside the catalogue, as a version."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from movierec_serving.bundle.catalogue import Movie
 from movierec_serving.bundle.catalogue_writer import catalogue_of
 from movierec_serving.bundle.manifest import MANIFEST
 from movierec_serving.bundle.publication import (
+    BLENDED,
     PLAIN,
     PUBLICATION,
     TOP_N,
@@ -19,6 +21,7 @@ from movierec_serving.bundle.publication import (
     PublishedModel,
 )
 from movierec_serving.bundle.ranking import Ranker, Ranking
+from movierec_serving.bundle.thin import blended
 from movierec_serving.errors import BundleError
 
 
@@ -47,9 +50,13 @@ def publish(
             )
         return final
     known = catalogue_of(bundle.item_ids, movies)
+    if (vectors := blended(bundle, known)) is not None:
+        bundle = replace(bundle, blended=vectors)
     ranker = Ranker(bundle, ranking, known.item_genres, known.withdrawn)
     items, scores = ranker.of_users(np.arange(len(bundle.user_ids)), TOP_N)
     arrays = {"top_items": items, "top_scores": scores, **known.arrays()}
+    if vectors is not None:
+        arrays[BLENDED] = vectors
     with files.staged_directory(final) as staged:
         for name in (*bundle.manifest.files, MANIFEST):
             files.link_file(Path(bundle_path) / name, staged / name)

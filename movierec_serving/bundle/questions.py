@@ -31,7 +31,7 @@ class Questions:
     """
 
     def __init__(self, model: Model) -> None:
-        self._vectors = model.item_vectors
+        self._vectors = model.family.item_vectors  # what folds an answer in
         users, popularity = len(model.user_ids), model.popularity.astype(np.float64)
         self.candidates = np.argsort(-popularity, kind="stable")[:CANDIDATES]
         self._known = (popularity[self.candidates] / max(popularity.max(), 1)) ** KNOWN

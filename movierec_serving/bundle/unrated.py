@@ -71,18 +71,24 @@ def prepare(folder: Path, model: Model, catalogue: Catalogue) -> None:
 
 def fitted(model: Model, catalogue: Catalogue) -> NDArray[np.float32]:
     """(U + 1 + G, F): the unrated movies' vectors, the mean of the users', the genres' effects."""
-    said, first = _said(catalogue), len(model.item_ids)
-    rated, trust = said[:first], model.popularity / (model.popularity + PRIOR)
-    weighted = (rated * trust[:, None]).T
-    ridge = PENALTY * np.eye(said.shape[1])
-    effects = np.linalg.solve(weighted @ rated + ridge, weighted @ model.item_vectors)
+    said, first = said_of(catalogue), len(model.item_ids)
+    effects = effects_on(model, said[:first])
     every = len(model.user_ids) // SAMPLE + 1
     everybody = model.user_vectors(range(0, len(model.user_ids), every)).mean(axis=0)
     of_genres = effects[: len(catalogue.genre_names)]
     return np.vstack([said[first:] @ effects, everybody, of_genres]).astype(np.float32)
 
 
-def _said(catalogue: Catalogue) -> NDArray[np.float32]:
+def effects_on(model: Model, said: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(S, F) what each of S things said adds to an item's vector, from (I, S) said of the items."""
+    trust = model.popularity / (model.popularity + PRIOR)
+    weighted = (said * trust[:, None]).T
+    ridge = PENALTY * np.eye(said.shape[1])
+    trained = model.family.item_vectors
+    return np.asarray(np.linalg.solve(weighted @ said + ridge, weighted @ trained))
+
+
+def said_of(catalogue: Catalogue) -> NDArray[np.float32]:
     """(C, genres + decades + years + 1) what is said of each movie, 0 or 1; the last is always."""
     years = catalogue.years
     times = [times[:, None] == np.unique(times[times > 0]) for times in (years // 10, years)]

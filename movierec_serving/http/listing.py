@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from movierec_serving import metrics
 from movierec_serving.bundle import Evidence, PublishedModel
 from movierec_serving.bundle.exploration import drawn
+from movierec_serving.bundle.thin import genres_behind
 from movierec_serving.events.shown import Drafted, Explored, Impression, ShownLog
 from movierec_serving.http.rankings import Ranking, Rankings
 from movierec_serving.http.schemas.answers import FallbackReason
@@ -93,9 +94,12 @@ class Listing:
         items = cards(self.rankings.model, ranking.movies, ranking.source)
         evidence = ranking.evidence
         if self.explained and evidence is not None and items and len(evidence.rows):
-            shares = evidence.shares(np.array([row for row, _ in ranking.movies]))
-            for item, share in zip(items, shares.T, strict=True):
+            rows = np.array([row for row, _ in ranking.movies])
+            behind = genres_behind(self.rankings.model.unrated, evidence, rows)
+            for item, share, genres in zip(items, evidence.shares(rows).T, behind, strict=True):
                 item["because"] = self._reasons(evidence, share)
+                if genres:
+                    item["because_of_genres"] = genres
         for item, genres in zip(items, ranking.genres, strict=False):
             item["because_of_genres"] = genres
         return items

@@ -367,7 +367,7 @@ def test_a_publication_of_0_2_0_is_read(tmp_path: Path) -> None:
     store = tmp_path / "models"
     models.publish_version(store, 1)
     path = store / "1" / "publication.json"
-    document = unseal(path.read_bytes(), "", (2,))
+    document = unseal(path.read_bytes(), "", (3,))
     kept = ("top_items", "top_scores", "titles", "title_offsets", "item_genres")
     files = {f"{name}.npy": document["files"][f"{name}.npy"] for name in kept}
     del document["columns"], document["ranking"]

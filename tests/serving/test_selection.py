@@ -119,7 +119,7 @@ def test_fallbacks_and_similar_movies_keep_the_same_rules(
 def test_similarity_is_the_cosine_damped_by_how_many_liked_the_movie(
     model: PublishedModel,
 ) -> None:
-    items = model.bundle.item_vectors.astype(np.float64)
+    items = model.bundle.family.item_vectors.astype(np.float64)
     unit = items / np.linalg.norm(items, axis=1, keepdims=True)
     for row, score in similar(model, 7, Slice(20)):
         likes = float(model.bundle.likes[row])
@@ -147,7 +147,7 @@ def test_fold_in_is_what_implicit_computes(
 
     with threadpool_limits(1, "blas"):
         reference = AlternatingLeastSquares(factors=6, regularization=12.0, alpha=1.0)
-    reference.item_factors = np.array(model.bundle.item_vectors)
+    reference.item_factors = np.array(model.bundle.family.item_vectors)
     weights = np.array([0.6 * stars for stars in ratings.values()], np.float32)
     matrix = sp.csr_matrix((weights, ([0] * len(ratings), list(ratings))), shape=(1, ITEMS))
     matrix.sort_indices()
@@ -161,7 +161,7 @@ def test_shares_explain_the_whole_score(model: PublishedModel) -> None:
     items = np.array([5, 9])
     shares = evidence.shares(items)
     np.testing.assert_allclose(np.abs(shares).sum(axis=0), 1.0)
-    scores = model.bundle.item_vectors[items] @ evidence.vector()
+    scores = model.bundle.family.item_vectors[items] @ evidence.vector()
     assert (np.sign(shares.sum(axis=0)) == np.sign(scores)).all()
 
 

@@ -38,7 +38,8 @@ class ListedMovie(Card):
     )
     because_of_genres: list[str] | None = Field(
         None,
-        description="`content`: genres of the movie that nobody has rated, the most telling first",
+        description="genres, the most telling first: of a movie that nobody has rated (`content`); "
+        "with explain, also of one of few ratings that is listed more by its content than by them",
         examples=[["Horror", "Thriller"]],
     )
 
