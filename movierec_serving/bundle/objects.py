@@ -233,7 +233,8 @@ def _listed(meta: "ObjectMeta") -> Listed:
 
 def _state(meta: "ObjectMeta") -> str:
     """What tells this state of an object from others, the same in a list and with the object."""
-    return meta["e_tag"] or f"{meta['last_modified'].isoformat()} {meta['size']}"
+    mark = (meta["e_tag"] or "").strip('"')  # Azure has quotation marks with the object alone
+    return mark or f"{meta['last_modified'].isoformat()} {meta['size']}"
 
 
 def _first_line(error: BaseException) -> str:

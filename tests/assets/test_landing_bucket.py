@@ -120,6 +120,16 @@ def test_an_old_list_takes_nothing_away(server: Bucket, store: Objects, zone: La
     assert here(zone) == {FILE: ROW}
 
 
+def test_a_list_that_writes_marks_otherwise_brings_nothing_again(
+    server: Bucket, store: Objects, zone: LandingZone
+) -> None:
+    store.write(FILE, ROW)
+    server.faults.append(Fault("bare marks", "GET", "list-type=2", LONG))
+    assert watched(store, zone).bring().files == (FILE,)
+    server.faults.append(Fault("500", "GET", FILE, LONG))  # nobody asks for it again
+    assert watched(store, zone).bring().files == ()
+
+
 def test_names_that_lead_elsewhere_and_large_files_stay_where_they_are(
     store: Objects, zone: LandingZone
 ) -> None:

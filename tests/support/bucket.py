@@ -95,6 +95,8 @@ class Proxy(BaseHTTPRequestHandler):
             return
         if fault == "altered":
             content = altered(content)
+        if fault == "bare marks":  # a list of Azure's
+            content = re.sub(rb'(<ETag>)(?:"|&quot;)(\w+)(?:"|&quot;)', rb"\1\2", content)
         if fault == "shortened":
             content = content[: len(content) // 2]
         kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}

@@ -98,8 +98,9 @@ class LandingBucket:
         files, problems, begun = list[str](), list[str](), self._clock()
         for name, state in news.items():
             try:
-                changed, known[name] = self._fetch(name, state)
-                files += [name] if changed else []
+                files += [name] if self._fetch(name, state) else []
+                # As it was listed: if another state came, the next list says so.
+                known[name] = state.mark
             except (StoreError, ChunkError, OSError) as error:
                 problems.append(str(error))
             if len(problems) == FAILURES or self._clock() - begun > LONGEST_S:
@@ -157,15 +158,15 @@ class LandingBucket:
             )
         return None
 
-    def _fetch(self, name: str, state: Listed) -> tuple[bool, str]:
-        """Whether an object was news, and the mark of the state that was brought."""
+    def _fetch(self, name: str, state: Listed) -> bool:
+        """Bring an object; whether it was news."""
         there = self._store.whole(name, state.size)
         if there is None:
             raise StoreError(f"{self._store.url}/{name}: listed, and not there")
         content, mark = there
         if mark == state.mark and len(content) != state.size:
             raise StoreError(f"{self._store.url}/{name}: {len(content)} of {state.size} bytes came")
-        return self._zone.receive(name, content), mark
+        return self._zone.receive(name, content)
 
     def _known(self) -> dict[str, str]:
         try:
