@@ -14,13 +14,13 @@ import pytest
 
 from movierec_assets.defs.arrivals import landing_bucket_watch
 from movierec_assets.errors import LandingBucketError
-from movierec_assets.resources.stores.landing_bucket import Brought, LandingBucket
+from movierec_assets.resources.stores.landing_bucket import FAILURES, Brought, LandingBucket
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
 from movierec_serving.bundle.objects import PIECE, Objects
 from tests.conftest import ROOT, Platform
 from tests.support.bucket import Bucket, Fault
-from tests.support.generate import as_csv, ratings_of_day
+from tests.support.generate import as_csv, days_from, ratings_of_day
 
 DAY, NEXT = "1998-03-02", "1998-03-03"
 FILE = f"ratings/{DAY}.csv"
@@ -110,6 +110,19 @@ def test_what_cannot_be_brought_stops_nothing_else_and_comes_the_next_time(
     server.faults.clear()
     watched(store, zone).bring()
     assert here(zone) == {FILE: ROW, "movies.csv": ROW}
+
+
+def test_objects_that_nobody_may_read_keep_back_others_once_alone(
+    server: Bucket, store: Objects, zone: LandingZone
+) -> None:
+    """As those that a bucket has moved to an archive of its own."""
+    for day in (*days_from("1998-01-01", FAILURES), DAY):
+        store.write(f"ratings/{day}.csv", ROW)
+    server.faults.append(Fault("404", "GET", "ratings/1998-01", LONG))
+    for _ in range(2):
+        with pytest.raises(LandingBucketError, match=r"ratings/1998-01-01\.csv"):
+            watched(store, zone).bring()
+    assert here(zone) == {FILE: ROW}
 
 
 def test_an_old_list_takes_nothing_away(server: Bucket, store: Objects, zone: LandingZone) -> None:

@@ -24,6 +24,7 @@ from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.objects import Listed, Objects
 
 FAILURES = 3  # objects that fail before the others are not tried: the store is away
+FAILED = ""  # in place of the mark of a state that could not be brought
 MOST = 500  # files that one look brings; the next one goes on
 LONGEST_S = 40.0  # after which a look begins no other file: Dagster gives a sensor 60
 WAIT_S = 5.0  # for another look that is under way
@@ -103,6 +104,7 @@ class LandingBucket:
                 known[name] = state.mark
             except (StoreError, ChunkError, OSError) as error:
                 problems.append(str(error))
+                known[name] = FAILED
             if len(problems) == FAILURES or self._clock() - begun > LONGEST_S:
                 break
         return files, problems
@@ -137,14 +139,17 @@ class LandingBucket:
             raise LandingBucketError("another look at the bucket is under way") from error
 
     def _news(self, listed: Mapping[str, Listed], known: Mapping[str, str]) -> list[str]:
-        """What is in another state than was brought, and what the landing zone no longer has."""
+        """What is in another state than was brought, and what the landing zone no longer has; what
+        failed the last time comes last, so that objects which nobody may read keep back no others.
+        """
         zone = Path(self._zone.path)
-        return [
+        news = (
             name
-            for name, state in sorted(listed.items())
+            for name, state in listed.items()
             if self._not_brought(name, state) is None
             and not (known.get(name) == state.mark and (zone / name).is_file())
-        ]
+        )
+        return sorted(news, key=lambda name: (known.get(name) == FAILED, name))
 
     def _not_brought(self, name: str, state: Listed) -> str | None:
         """Why an object is left where it is; None if it is brought, "" if that is nobody's news."""
