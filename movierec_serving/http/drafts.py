@@ -34,6 +34,12 @@ class Drafts:
         """Production's: the part that is asked for."""
         return self.listing.rankings
 
+    @property
+    def other(self) -> int:
+        """The version of the arm that is not production's; 0 where both answer by production."""
+        versions = {side.rankings.model.version for side in self.sides}
+        return next(iter(versions - {self.rankings.model.version}), 0)
+
     def for_users(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order."""
         ranked, ms = [], []

@@ -12,15 +12,21 @@ from pydantic import BaseModel
 
 from movierec_serving.errors import OptionError
 
-TOKEN = r"^[1-9][0-9]{0,17}-[0-9]{1,9}-[0-9a-f]{8}$"  # noqa: S105, a pattern
+TOKEN = r"^[1-9][0-9]{0,17}-[0-9]{1,9}-[0-9a-f]{8}(-[0-9]{1,18})?$"  # noqa: S105, a pattern
 PLACE = {"n", "offset", "page", "shown"}  # options that do not say which list is meant
 
 
 class Place(NamedTuple):
-    """Where a page begins."""
+    """Where a page begins.
+
+    Attributes:
+        other: of a list of two arms, the version of the one that is not production's, 0 where it
+            has none; None of any other list.
+    """
 
     version: int
     offset: int
+    other: int | None = None
 
 
 def question(path: str, options: BaseModel) -> str:
@@ -33,7 +39,8 @@ def question(path: str, options: BaseModel) -> str:
 
 
 def token(place: Place, asked: str) -> str:
-    return f"{place.version}-{place.offset}-{asked}"
+    other = "" if place.other is None else f"-{place.other}"
+    return f"{place.version}-{place.offset}-{asked}{other}"
 
 
 def place_of(page: str | None, asked: str, last: int | None = None) -> Place | None:
@@ -48,10 +55,10 @@ def place_of(page: str | None, asked: str, last: int | None = None) -> Place | N
     """
     if page is None:
         return None
-    version, offset, of = page.split("-")
+    version, offset, of, *other = page.split("-")
     if of != asked:
         text = "is of another list: send the path and the options that its first page was asked by"
         raise OptionError("page", text)
     if last is not None and int(offset) > last:
         raise OptionError("page", f"this list ends at {last}")
-    return Place(int(version), int(offset))
+    return Place(int(version), int(offset), int(other[0]) if other else None)

@@ -122,8 +122,20 @@ class Recommender:
         arm = self._holder.arms.of(asked)
         if arm is None or self._place is None:
             return arm
+        if arm.both:
+            return None if self._place.other is None else self._as_begun(arm, self._place.other)
         model = arm.model or self._holder.current()
         return arm if self._place.version == model.version else None
+
+    def _as_begun(self, arm: InArm, other: int) -> InArm:
+        """Both arms, in the versions that the first page of a list was drafted from."""
+        sides = [
+            one
+            if one.model is None or one.model.version == other
+            else one.of(self._holder.at(other))
+            for one in arm.both
+        ]
+        return replace(arm, both=tuple(sides))
 
     def _lists_in_arms(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order, by each one's arm."""
@@ -165,7 +177,8 @@ class Recommender:
         """A list, with the token of the next page where there may be one."""
         model, part = listing.rankings.model, listing.rankings.part
         if self._asked is not None and len(content["items"]) == part.n:
-            content["next_page"] = token(Place(model.version, part.end), self._asked)
+            other = listing.other if isinstance(listing, Drafts) else None
+            content["next_page"] = token(Place(model.version, part.end, other), self._asked)
         return self._stamped(model, content)
 
     def _stamped(self, model: PublishedModel, content: dict[str, Any]) -> Reply:

@@ -6,7 +6,7 @@ Which user has which arm is the experiment's own business, in `bundle/experiment
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from movierec_serving.bundle import BundleError, PublishedModel
 from movierec_serving.bundle.experiment import FILE, INTERLEAVED, POPULAR, Arm, Experiment
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.publications import Publications
+from movierec_serving.bundle.ranking import Ranking
 from movierec_serving.errors import ReloadRefusedError
 from movierec_serving.model.cache import make_ready
 from movierec_serving.model.pointer import Pointer
@@ -41,6 +42,12 @@ class InArm:
     failed: bool = False  # the arm's version cannot be opened, so production answers
     both: tuple["InArm", ...] = ()
     salt: str = ""
+    ranking: Ranking | None = None
+
+    def of(self, model: PublishedModel) -> "InArm":
+        """The same arm, answered from another version."""
+        ranked = model if self.ranking is None else model.ranked_by(self.ranking)
+        return replace(self, model=ranked)
 
     @cached_property
     def named(self) -> dict[str, Any]:
@@ -107,9 +114,8 @@ class Arms:
         if arm.version and model is None:
             metrics.count_arm_failure(arm.name)
             return InArm(arm.name, failed=True)
-        if model is not None and arm.ranking is not None:
-            model = model.ranked_by(arm.ranking)
-        self._sound[arm.name] = sound = InArm(arm.name, model, popular=arm.name == POPULAR)
+        made = InArm(arm.name, popular=arm.name == POPULAR, ranking=arm.ranking)
+        self._sound[arm.name] = sound = made if model is None else made.of(model)
         return sound
 
     def follow(self, experiment: Experiment) -> None:
