@@ -18,6 +18,7 @@ from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, recommend
 from movierec_serving.events import Event
 from tests.conftest import Platform
+from tests.serving.test_thin import THIN, published
 from tests.support.generate import as_csv, catalogue, day_start, days_from
 
 DAYS = days_from("1998-03-02", 3)
@@ -236,6 +237,17 @@ def test_a_list_is_explained_from_the_files_and_from_the_table(platform: Platfor
     assert "4.5 stars, 1998-03-03 10:00" in after.splitlines()[5]
     with pytest.raises(LineageError, match="MOVIEREC_SHOWN_SHARE"):
         printed(platform, "1-nothing")
+
+
+def test_a_movie_of_few_ratings_is_explained_by_its_genres(platform: Platform) -> None:
+    bundle = published(platform.root).bundle
+    user = next(row for row in range(1, 12) if THIN not in bundle.seen(row))
+    thin, other = bundle.item_id(THIN), bundle.item_id(1)
+    best = listed(bundle.user_id(user), DAYS[0], 9, other, thin, version=1)
+    shown(platform, DAYS[0], best)
+    text = printed(platform, best["recommendation_id"])
+    rows = [line.split("│") for line in text.splitlines() if line.startswith("│")]
+    assert ["its genres (Horror)" in row[4] for row in rows] == [False, True]
 
 
 def printed(platform: Platform, recommendation_id: str) -> str:
