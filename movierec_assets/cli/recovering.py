@@ -58,6 +58,8 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
     _exchange(platform.home_files.share, f"other files sent to {store}", say)
     _recover_ledger(platform, instance, say)
     _exchange(lambda: recovery.share_ratings(platform), f"months of ratings sent to {store}", say)
+    brought = f"published versions brought from {store}"
+    _exchange(lambda: recovery.bring_publications(platform), brought, say)
     told("bundles copied back, by day", recovery.restore_bundles(platform))
     numbers = recovery.restore_registry(platform)
     if numbers:

@@ -5,10 +5,12 @@ from pydantic import Field
 
 from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.production import reconcile_production
+from movierec_assets.defs.shared.sharing import share
 from movierec_assets.errors import ChangeError
 from movierec_assets.ports import Registry
 from movierec_assets.promotion.decisions import Action
 from movierec_assets.resources.dagster_instance import USER
+from movierec_assets.resources.stores.home_files import HomeFiles
 
 
 class Change(dg.Config):
@@ -25,7 +27,10 @@ TEMPLATE = {"action": "pin", "version": 0, "reason": ""}
 
 @dg.op
 def change_production(
-    context: dg.OpExecutionContext, config: Change, model_registry: dg.ResourceParam[Registry]
+    context: dg.OpExecutionContext,
+    config: Change,
+    model_registry: dg.ResourceParam[Registry],
+    home_files: dg.ResourceParam[HomeFiles],
 ) -> None:
     """Record the decision in the registry, then reconcile: the endpoints follow within a sensor's
     interval.
@@ -39,6 +44,7 @@ def change_production(
     asked = f"set_production by {user}" if user else "set_production"
     by = f"{asked}: {what}"
     production = reconcile_production(context.instance, model_registry, by, context.run_id)
+    share(context, home_files.share)
     context.log.info(f"{by}; production is {production or 'none'}")
 
 

@@ -95,6 +95,7 @@ def prune(platform: Platform, plan: Plan, why: str) -> None:
     finish_removals(platform)
     for folder in (*plan.twins, *plan.strays):
         remove_folder(folder)
+    platform.home_files.share()  # what the versions' records say now
 
 
 def finish_removals(platform: Platform) -> list[int]:

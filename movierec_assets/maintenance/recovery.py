@@ -24,7 +24,7 @@ from movierec_assets.resources.registry.rebuild import rebuild
 from movierec_assets.resources.registry.version_records import VersionRecord, published
 from movierec_assets.resources.stores.shared_ratings import SharedRatings
 from movierec_assets.training.day_model import DayModel
-from movierec_serving.bundle import Bundle, BundleError
+from movierec_serving.bundle import Bundle, BundleError, StoreError
 from movierec_serving.bundle.files import staged_directory
 
 
@@ -48,6 +48,23 @@ def restore_events(platform: Platform) -> int:
     """
     files, store = platform.home_files.events, platform.event_log.store
     return sum(store.put_back(day, files.read(day)) for day in files.days())
+
+
+def bring_publications(platform: Platform) -> int:
+    """Have the published versions here whose bundles are lost, from the object store; how many.
+
+    Raises:
+        StoreError: one could not be brought whole; the others were.
+    """
+    brought, errors = 0, []
+    for record in lost_bundles(platform, kept_records(platform)):
+        try:
+            brought += platform.published_models.bring(record.number)
+        except StoreError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return brought
 
 
 def restore_bundles(platform: Platform) -> list[str]:

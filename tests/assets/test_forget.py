@@ -92,7 +92,7 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     assert len(found := list(holding(folder))) > 10
     assert sum(file.startswith("mounted/chunks/") for file in found) == 2
     assert "mounted/ratings/month=1998-04/ratings.parquet" in found
-    assert sum(file.startswith("mounted/home/") for file in found) == 4
+    assert sum(file.startswith("mounted/home/") for file in found) == 5
     return Home(folder, {})
 
 

@@ -331,11 +331,16 @@ def movierec(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("stored", ["s3://bucket/of-a-home"], indirect=True)
-def test_a_home_that_lost_its_disk_has_every_chunk_and_trains_the_same_models(
+def test_a_home_that_lost_its_disk_has_every_chunk_and_version_and_trains_the_same_models(
     server: Bucket, stored: Platform, whole: Home
 ) -> None:
-    for store in ("landing", "chunks", "bundles", "twins", "models", "mlflow", "versions"):
-        shutil.rmtree(stored.root / store)
+    published, second = stored.wired.published_models, whole.state["versions"][2][0]
+    published.shared.publish(Path(published.path), 3)
+    published.publish(stored.bundle_store.served(second), 2, stored.warehouse.catalogue())
+    store = ObjectStore("s3://bucket/of-a-home")
+    store.delete(sorted(store.listed("models/2") - {"models/2/index.json"})[:1])
+    for folder in ("landing", "chunks", "bundles", "twins", "models", "mlflow", "versions"):
+        shutil.rmtree(stored.root / folder)
     for database in (*stored.root.glob("*.db"), stored.root / "movierec.duckdb"):
         database.unlink()
     found = movierec("recover")
@@ -343,14 +348,16 @@ def test_a_home_that_lost_its_disk_has_every_chunk_and_trains_the_same_models(
     assert "not here as s3://bucket/of-a-home has it: landing/movies.csv" in found.output
     done = movierec("recover", "--apply")
     assert "brought from s3://bucket/of-a-home: 10" in done.output, done.output
+    assert "lost, and the index names it" in done.output  # of version 2, and 3 is brought
     assert stored.query("SELECT count(*) FROM movies") == whole.state["movies"]
+    assert published.open(3).bundle.manifest.identity == whole.state["versions"][3][0]
+    assert stored.model_registry.production().number == whole.state["production"]
     chunks = "SELECT * EXCLUDE (received_at) FROM chunks ORDER BY ALL"
     assert stored.query(chunks) == whole.state["ledger"]
     rows = stored.query("SELECT * FROM validated_ratings ORDER BY ALL")
     assert rows == whole.state["ratings"]
     assert stored.run(homes.DAYS[0], homes.DAYS[-1], job="retrain").success
-    models = {day: model.identity for day, model in stored.warehouse.models().items()}
-    assert models == whole.state["models"]
+    assert homes.state(stored) == whole.state
 
 
 def test_a_store_that_is_away_stops_no_day_and_has_it_after_the_next(

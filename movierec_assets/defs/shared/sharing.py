@@ -7,7 +7,9 @@ import dagster as dg
 from movierec_serving.bundle import StoreError
 
 
-def share(context: dg.AssetExecutionContext, send: Callable[[], int]) -> None:
+def share(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, send: Callable[[], int]
+) -> None:
     """Send what the object store has not, once for all days of a run."""
     try:
         send()

@@ -24,8 +24,8 @@ NONE: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class HomeFiles:
-    """The catalogue, the declarations of sources, delivered events and the lists that were shown,
-    of which an object store may have a copy.
+    """The catalogue, the declarations of sources, the records of versions, delivered events and the
+    lists that were shown, of which an object store may have a copy.
 
     Args:
         object_store: its URL; None where there is none.
@@ -79,6 +79,7 @@ class SharedFiles(SharedFolder):
     NAME = "home"
     FILE = r"landing/movies\.csv|sources/[a-z0-9][a-z0-9_-]{0,63}(\.types)?\.toml"
     FILE += r"|shown/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]+-[0-9a-f]+\.jsonl"
+    FILE += r"|versions/[1-9][0-9]*\.json"
     FILE += r"|events/delivered/[0-9]{4}-[0-9]{2}-[0-9]{2}\.csv"
     LOCK = ".shared-home.lock"
 
@@ -89,7 +90,8 @@ class SharedFiles(SharedFolder):
     def send(self, gone_before: Mapping[str, str] = NONE, every: bool = False) -> int:
         """Let the copy have what is new or changed here; how many files. As `HomeFiles.share`."""
         new = self._send(lambda path: _day(path) < gone_before.get(_folder(path), ""), every)
-        self._agree(self.contents())
+        if new:
+            self._agree(self.contents())
         return len(new)
 
     def bring(self) -> int:
@@ -147,6 +149,7 @@ class SharedFiles(SharedFolder):
     def _here(self) -> dict[str, Path]:
         landing, today = self._folder / "landing", datetime.now(UTC).date().isoformat()
         paths = [*(self._folder / "sources").glob("*.toml")]
+        paths += self._folder.glob("versions/*.json")
         paths += self._folder.glob("shown/*/*.jsonl")
         paths += self._folder.glob("events/delivered/*.csv")
         if (movies := landing / MOVIES).resolve().is_relative_to(landing.resolve()):

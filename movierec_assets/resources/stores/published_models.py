@@ -61,6 +61,18 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.shared.remove(version)
         remove_folder(Path(self.path) / str(version))
 
+    def bring(self, version: int) -> bool:
+        """Have a version here that only the object store has; whether it is here now.
+
+        Raises:
+            StoreError: it could not be brought whole.
+        """
+        index = self.shared.index(version) if self.shared else None
+        if self.shared and index and not (Path(self.path) / str(version)).exists():
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+            self.shared.bring(Path(self.path), version, index)
+        return index is not None
+
     @property
     def shared(self) -> Publications | None:
         """What endpoints of other machines serve from; None where there is no object store."""
