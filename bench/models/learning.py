@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bench.goals import goal
 from bench.models.chain import PARAMETERS, Day, defaults, movielens, train, train_day
-from bench.models.generator import frame, generate
+from bench.models.generator import frame, generate, twenty_years
 from bench.models.trainers import CONTENDERS
 from movierec_assets.evaluation.offline import Evaluation, evaluate
 from movierec_assets.evaluation.splits import temporal_holdout
@@ -235,3 +235,4 @@ def main() -> None:
         tuned = trainers("MovieLens 100k", data, 100)
         folded("MovieLens 100k, tuned", data, tuned, FOLDS)
     trainers("generated", generated, 25)
+    trainers("generated, half stars, twenty years", interactions_of(twenty_years()), 8)

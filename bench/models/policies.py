@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench.goals import goal
 from bench.models.chain import PARAMETERS, defaults, movielens
-from bench.models.generator import frame, generate
+from bench.models.generator import frame, generate, twenty_years
 from movierec_assets.monitoring.prequential import Score, lead, next_day
 from movierec_assets.ratings.interactions import interactions_of
 from movierec_assets.training.als import ALS
@@ -124,8 +124,7 @@ def main() -> bool:
     sets: dict[str, tuple[pd.DataFrame, int]] = {}
     moved = frame(generate(users=4000, movies=2500, ratings=500_000, days=240, seed=1, drift=0.3))
     sets["generated, as the tastes of a third have just moved"] = moved, 120
-    years = frame(generate(users=4000, movies=3000, ratings=300_000, days=7305, seed=2, drift=0.3))
-    sets["generated, half stars, twenty years"] = years, -2 * DAYS
+    sets["generated, half stars, twenty years"] = twenty_years(), -2 * DAYS
     try:
         sets["MovieLens 100k"] = movielens(), -DAYS
     except FileNotFoundError as error:
