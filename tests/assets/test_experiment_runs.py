@@ -155,7 +155,7 @@ def test_shares_that_cannot_be_given_are_refused() -> None:
         ('{"als": {"factors": 8}}', "none of"),
         ('{"wide": {"factor": 8}}', "factor is none of"),
         ('{"wide": {"factors": 0}}', "greater than or equal to 1"),
-        ('{"wide": {"model": "svd"}}', "'als' or 'ease'"),
+        ('{"wide": {"model": "svd"}}', "'als', 'ease' or 'spark_als'"),
     ],
 )
 def test_a_policy_that_cannot_be_trained_is_refused(policies: str, message: str) -> None:
