@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from movierec_assets.errors import BackupError
 from movierec_assets.maintenance.backup import MANIFEST, back_up
 from movierec_assets.maintenance.restore import restore
 from movierec_assets.settings import settings
+from tests.conftest import ROOT
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.homes import DAYS, Home, opened, state
 
@@ -135,26 +135,39 @@ def test_a_killed_restore_leaves_the_home_empty_and_the_next_one_succeeds(
     assert list(home.glob(".tmp-*")) == []
 
 
+RUN = """
+import sys
+from pathlib import Path
+import dagster as dg
+from tests.conftest import Platform
+with dg.DagsterInstance.get() as instance:
+    assert Platform(Path(sys.argv[1]), instance).run("1998-04-03", "1998-04-04").success
+"""
+
+
 def test_a_backup_beside_writers_holds_what_its_databases_name(
     whole: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chunks and versions are added all the while; each row refers to a file that is there."""
-    folder, home = tmp_path / "busy", tmp_path / "home"
+    folder, backups = tmp_path / "busy", list[Path]()
     whole.copy(folder)
     with opened(folder, monkeypatch) as platform:
         platform.deliver("1998-04-03", "1998-04-04")
-        running = threading.Thread(target=platform.run, args=("1998-04-03", "1998-04-04"))
-        running.start()
-        back_up(platform.wired, tmp_path / "busy.tar")
-        running.join()
-    restore(tmp_path / "busy.tar", home)
+        running = subprocess.Popen([sys.executable, "-c", RUN, str(folder)], cwd=ROOT)
+        while running.poll() is None:
+            backups.append(tmp_path / f"{len(backups)}.tar")
+            back_up(platform.wired, backups[-1])
+        assert running.returncode == 0
     shutil.rmtree(folder)
-    with opened(home, monkeypatch) as platform:
-        for version in platform.model_registry.versions():
-            assert platform.bundle_store.complete(version.identity)
-        for chunks in platform.warehouse.chunks().values():
-            for chunk in chunks:
-                assert platform.chunk_archive.read(chunk.day, chunk.sha256)
+    for backup in backups[:: max(len(backups) // 3, 1)]:  # of its beginning, middle and end
+        home = tmp_path / backup.stem
+        restore(backup, home)
+        with opened(home, monkeypatch) as platform:
+            for version in platform.model_registry.versions():
+                assert platform.bundle_store.complete(version.identity)
+            for chunks in platform.warehouse.chunks().values():
+                for chunk in chunks:
+                    assert platform.chunk_archive.read(chunk.day, chunk.sha256)
 
 
 def test_a_backup_overwrites_nothing(whole: Home, tmp_path: Path) -> None:
