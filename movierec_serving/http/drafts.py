@@ -35,10 +35,10 @@ class Drafts:
         return self.listing.rankings
 
     @property
-    def other(self) -> int:
-        """The version of the arm that is not production's; 0 where both answer by production."""
-        versions = {side.rankings.model.version for side in self.sides}
-        return next(iter(versions - {self.rankings.model.version}), 0)
+    def versions(self) -> tuple[int, ...]:
+        """Each arm's own version; 0 where it has none."""
+        arms = [side.arm for side in self.sides]
+        return tuple(arm.model.version if arm and arm.model else 0 for arm in arms)
 
     def for_users(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from movierec_serving.errors import OptionError
 
-TOKEN = r"^[1-9][0-9]{0,17}-[0-9]{1,9}-[0-9a-f]{8}(-[0-9]{1,18})?$"  # noqa: S105, a pattern
+TOKEN = r"^[1-9][0-9]{0,17}-[0-9]{1,9}-[0-9a-f]{8}(-[0-9]{1,18}-[0-9]{1,18})?$"  # noqa: S105, a pattern
 PLACE = {"n", "offset", "page", "shown"}  # options that do not say which list is meant
 
 
@@ -20,13 +20,13 @@ class Place(NamedTuple):
     """Where a page begins.
 
     Attributes:
-        other: of a list of two arms, the version of the one that is not production's, 0 where it
-            has none; None of any other list.
+        sides: of a list of two arms the version of each, 0 where it has none of its own; empty of
+            any other list.
     """
 
     version: int
     offset: int
-    other: int | None = None
+    sides: tuple[int, ...] = ()
 
 
 def question(path: str, options: BaseModel) -> str:
@@ -39,8 +39,7 @@ def question(path: str, options: BaseModel) -> str:
 
 
 def token(place: Place, asked: str) -> str:
-    other = "" if place.other is None else f"-{place.other}"
-    return f"{place.version}-{place.offset}-{asked}{other}"
+    return "-".join(map(str, (place.version, place.offset, asked, *place.sides)))
 
 
 def place_of(page: str | None, asked: str, last: int | None = None) -> Place | None:
@@ -55,10 +54,10 @@ def place_of(page: str | None, asked: str, last: int | None = None) -> Place | N
     """
     if page is None:
         return None
-    version, offset, of, *other = page.split("-")
+    version, offset, of, *sides = page.split("-")
     if of != asked:
         text = "is of another list: send the path and the options that its first page was asked by"
         raise OptionError("page", text)
     if last is not None and int(offset) > last:
         raise OptionError("page", f"this list ends at {last}")
-    return Place(int(version), int(offset), int(other[0]) if other else None)
+    return Place(int(version), int(offset), tuple(map(int, sides)))

@@ -123,19 +123,18 @@ class Recommender:
         if arm is None or self._place is None:
             return arm
         if arm.both:
-            return None if self._place.other is None else self._as_begun(arm, self._place.other)
+            return self._as_begun(arm, self._place.sides) if self._place.sides else None
         model = arm.model or self._holder.current()
         return arm if self._place.version == model.version else None
 
-    def _as_begun(self, arm: InArm, other: int) -> InArm:
+    def _as_begun(self, arm: InArm, versions: Sequence[int]) -> InArm:
         """Both arms, in the versions that the first page of a list was drafted from."""
-        sides = [
-            one
-            if one.model is None or one.model.version == other
-            else one.of(self._holder.at(other))
-            for one in arm.both
-        ]
-        return replace(arm, both=tuple(sides))
+
+        def begun(one: InArm, version: int) -> InArm:
+            as_it_was = one.model is None or version in (0, one.model.version)
+            return one if as_it_was else one.of(self._holder.at(version))
+
+        return replace(arm, both=tuple(map(begun, arm.both, versions)))
 
     def _lists_in_arms(self, asked: Sequence[str | NewUser]) -> list[dict[str, Any]]:
         """One list a user, in their order, by each one's arm."""
@@ -177,8 +176,8 @@ class Recommender:
         """A list, with the token of the next page where there may be one."""
         model, part = listing.rankings.model, listing.rankings.part
         if self._asked is not None and len(content["items"]) == part.n:
-            other = listing.other if isinstance(listing, Drafts) else None
-            content["next_page"] = token(Place(model.version, part.end, other), self._asked)
+            sides = listing.versions if isinstance(listing, Drafts) else ()
+            content["next_page"] = token(Place(model.version, part.end, sides), self._asked)
         return self._stamped(model, content)
 
     def _stamped(self, model: PublishedModel, content: dict[str, Any]) -> Reply:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from movierec_serving.bundle.drafting import draft
 from movierec_serving.bundle.experiment import Arm, Experiment
+from movierec_serving.bundle.ranking import Ranking
 from movierec_serving.events.shown import ShownLog, days_shown, read_shown
 from movierec_serving.http.paging import place_of, question
 from movierec_serving.http.recommender import Recommender
@@ -126,33 +127,57 @@ def test_pages_go_on_with_the_draft(holder: ModelHolder) -> None:
         assert len(set(whole)) == len(whole)
 
 
+OTHERWISE = Ranking(popularity_correction=0.9)
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        (PAIR[0], Arm(name="otherwise", version=3, ranking=OTHERWISE)),
+        (Arm(name="one", version=1), Arm(name="other", version=2)),
+        (PAIR[0], Arm(name="popular")),
+    ],
+)
+def test_pages_by_token_go_on_whatever_the_arms_are(
+    holder: ModelHolder, store: Path, arms: tuple[Arm, ...]
+) -> None:
+    models.publish_version(store, 1)
+    holder.arms.follow(interleaved(arms))
+    for user in USERS:
+        pages = [page(holder, user, None)]
+        for _ in range(2):
+            pages.append(page(holder, user, pages[-1]["next_page"]))
+        whole = ids(answer(holder, user, n=9))
+        assert [movie for one in pages for movie in ids(one)] == whole
+
+
+def page(holder: ModelHolder, user: str, token: str | None) -> dict[str, Any]:
+    asked = question(f"/recommend/{user}", Options())
+    recommender = Recommender(holder, Options(n=3), asked, place_of(token, asked))
+    content: dict[str, Any] = json.loads(recommender.for_user(user).body)
+    return content
+
+
 @pytest.mark.parametrize("which", ["production", "the arm", "both"])
 def test_a_next_page_goes_on_with_the_draft_whatever_was_reloaded(
     holder: ModelHolder, store: Path, which: str
 ) -> None:
     models.publish_version(store, 1)
-
-    def page(user: str, token: str | None) -> dict[str, Any]:
-        asked = question(f"/recommend/{user}", Options())
-        recommender = Recommender(holder, Options(n=3), asked, place_of(token, asked))
-        content: dict[str, Any] = json.loads(recommender.for_user(user).body)
-        return content
-
     holder.arms.follow(interleaved())
     whole = {user: answer(holder, user, n=9) for user in USERS}
-    first = {user: page(user, None) for user in USERS}
+    first = {user: page(holder, user, None) for user in USERS}
     if which != "the arm":
         holder.pointer.store(1)
     if which != "production":
         new = interleaved((PAIR[0], Arm(name="other", version=1)))
         holder.arms.set(new)
     for user in USERS:
-        second = page(user, first[user]["next_page"])
-        third = page(user, second["next_page"])
+        second = page(holder, user, first[user]["next_page"])
+        third = page(holder, user, second["next_page"])
         assert ids(first[user]) + ids(second) + ids(third) == ids(whole[user])
         assert second["arm"] == "interleaved"
     holder.arms.set(None)  # then the list goes on as production's
-    assert "arm" not in page(USERS[0], first[USERS[0]]["next_page"])
+    assert "arm" not in page(holder, USERS[0], first[USERS[0]]["next_page"])
 
 
 def test_each_movie_is_explained_by_the_arm_whose_place_it_is(
