@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
@@ -23,9 +24,10 @@ from movierec_assets.maintenance.erasure import (
     scrub_files,
 )
 from movierec_assets.maintenance.journal import Journal
-from movierec_assets.maintenance.recovery import restore_publications, share_ratings
+from movierec_assets.maintenance.recovery import restore_publications
 from movierec_assets.maintenance.traces import Traces
 from movierec_assets.platform import Platform
+from movierec_assets.resources.stores.shared_ratings import share_ratings
 
 Say = Callable[[str], None]
 AFTER_TRAINING = ("registered_model", "gate_verdict", "prequential_evaluation")
@@ -79,7 +81,8 @@ def forget(platform: Platform, instance: dg.DagsterInstance, journal: Journal, s
     step("models that know the user removed", lambda: _remove_models(platform, journal, say))
     step("rows deleted", lambda: erase_rows(platform, journal))
     step("days ingested again", lambda: _ingest(platform, journal))
-    step("ratings in the object store rewritten", lambda: share_ratings(platform))
+    ratings = partial(share_ratings, platform.warehouse, platform.chunk_archive)
+    step("ratings in the object store rewritten", ratings)
     step("production reconciled", lambda: _reconcile(platform, instance, say))
     step("databases written anew", lambda: scrub_databases(platform, journal))
     step("logs and events cleaned", lambda: scrub_files(platform, journal))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import dagster as dg
 
@@ -12,6 +13,7 @@ from movierec_assets.maintenance import recovery
 from movierec_assets.maintenance.known import recorded_chunks
 from movierec_assets.maintenance.losses import Loss, losses
 from movierec_assets.platform import Platform
+from movierec_assets.resources.stores.shared_ratings import share_ratings
 from movierec_serving.bundle import StoreError
 
 Say = Callable[[str], None]
@@ -57,7 +59,8 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
     _exchange(platform.chunk_archive.share, f"files of the archive sent to {store}", say)
     _exchange(platform.home_files.share, f"other files sent to {store}", say)
     _recover_ledger(platform, instance, say)
-    _exchange(lambda: recovery.share_ratings(platform), f"months of ratings sent to {store}", say)
+    sent = partial(share_ratings, platform.warehouse, platform.chunk_archive)
+    _exchange(sent, f"months of ratings sent to {store}", say)
     brought = f"published versions brought from {store}"
     _exchange(lambda: recovery.bring_publications(platform), brought, say)
     told("bundles copied back, by day", recovery.restore_bundles(platform))

@@ -14,6 +14,7 @@ from movierec_assets.defs.shared.keys import MOVIES, RAW_RATINGS
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import histogram
 from movierec_assets.defs.shared.refusals import refusals
+from movierec_assets.defs.shared.sharing import share
 from movierec_assets.errors import NotReadyError
 from movierec_assets.monitoring.drift import Limits
 from movierec_assets.partitions import days_before
@@ -31,10 +32,9 @@ from movierec_assets.ratings.ledger import (
 from movierec_assets.ratings.schema import SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.stores.chunk_archive import ChunkArchive
-from movierec_assets.resources.stores.shared_ratings import SharedRatings
+from movierec_assets.resources.stores.shared_ratings import share_ratings
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
-from movierec_serving.bundle import StoreError
 from movierec_serving.events import EventStoreError
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.tables import SOURCE
@@ -99,7 +99,7 @@ def validated_ratings(
         return {day: _metadata(chunks[day], summaries[day]) for day in days}
 
     def check() -> dg.AssetCheckResult:
-        _share(context, chunk_archive, warehouse)
+        share(context, lambda: share_ratings(warehouse, chunk_archive))
         return refusals(context, "few_rows_rejected", warehouse.refused(unreadable=False))
 
     def usual() -> dg.AssetCheckResult:
@@ -109,19 +109,6 @@ def validated_ratings(
         return days_as_usual(drift_of(warehouse, context.partition_keys, limits))
 
     yield from each_day(context, validate, describe, checks=[check, usual])
-
-
-def _share(
-    context: dg.AssetExecutionContext, chunk_archive: ChunkArchive, warehouse: Warehouse
-) -> None:
-    """Send the months that changed to the object store, once for all days; a store that is away
-    stops no day.
-    """
-    try:
-        if shared := SharedRatings.of(warehouse, chunk_archive):
-            shared.send()
-    except StoreError as error:
-        context.log.error(f"{error}; the next run sends what is not there")
 
 
 def _tell_endpoint(

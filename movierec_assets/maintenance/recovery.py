@@ -22,7 +22,6 @@ from movierec_assets.maintenance.known import (
 from movierec_assets.platform import Platform
 from movierec_assets.resources.registry.rebuild import rebuild
 from movierec_assets.resources.registry.version_records import VersionRecord, published
-from movierec_assets.resources.stores.shared_ratings import SharedRatings
 from movierec_assets.training.day_model import DayModel
 from movierec_serving.bundle import Bundle, BundleError, StoreError
 from movierec_serving.bundle.files import staged_directory
@@ -191,13 +190,3 @@ def restore_publications(platform: Platform) -> list[int]:
     if production is not None:
         platform.published_models.name_production(production.number)
     return sorted(due)
-
-
-def share_ratings(platform: Platform) -> int:
-    """Let the object store have the accepted ratings as they are here; how many months it had not.
-
-    Raises:
-        StoreError: it did not do so.
-    """
-    shared = SharedRatings.of(platform.warehouse, platform.chunk_archive)
-    return shared.send() if shared else 0

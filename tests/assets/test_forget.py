@@ -19,7 +19,7 @@ from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
 from movierec_assets.maintenance.erasure import remove_models
 from movierec_assets.maintenance.journal import Journal
-from movierec_assets.maintenance.recovery import share_ratings
+from movierec_assets.resources.stores.shared_ratings import share_ratings
 from movierec_assets.settings import settings
 from movierec_serving.bundle.documents import seal
 from movierec_serving.events import Event, KeptEvent
@@ -65,7 +65,7 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
         platform.run("-", job="deploy")
         assert (folder / "mounted" / "models" / "6" / "index.json").is_file()
         platform.chunk_archive.share()
-        share_ratings(platform.wired)
+        share_ratings(platform.warehouse, platform.chunk_archive)
         for day in LATER:
             (platform.root / "shown" / day).mkdir(parents=True)
             shown = [{"user_id": user, "movies": ["m1"]} for user in (USER, "u1")]

@@ -134,5 +134,16 @@ class SharedRatings:
             raise StoreError(str(error)) from error
 
 
+def share_ratings(warehouse: Warehouse, archive: ChunkArchive) -> int:
+    """Let the object store have the accepted ratings as they are here; how many months it had not.
+    0 if there is none.
+
+    Raises:
+        StoreError: it did not do so; the next call goes on.
+    """
+    shared = SharedRatings.of(warehouse, archive)
+    return shared.send() if shared else 0
+
+
 def _object(name: str) -> str:
     return f"{FOLDER}/month={name}/ratings.parquet"
