@@ -42,6 +42,8 @@ def replay_command(
     from movierec_serving.events import EventStoreError
 
     days = first.date().isoformat(), last.date().isoformat()
+    if first > last:
+        raise typer.BadParameter(f"{days[0]} is after --to {days[1]}", param_hint="--from")
     try:
         sound = show_replay(wired(), *days, share, Console(highlight=False))
     except (MovierecError, EventStoreError) as error:

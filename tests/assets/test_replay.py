@@ -261,3 +261,7 @@ def test_where_nothing_was_explored_it_says_what_to_do(home: Path) -> None:
     assert answer.exit_code == 1
     assert "set MOVIEREC_EXPLORE_SHARE" in answer.output.replace("\n", " ")
     assert CliRunner().invoke(app, [*asked, "--share", "0.6"]).exit_code == 2
+    backwards = ["replay", "--from", OTHER, "--to", DAY, "--share", "0.2"]
+    answer = CliRunner().invoke(app, backwards, env={"COLUMNS": "300"})
+    assert answer.exit_code == 2
+    assert f"--from: {OTHER} is after --to {DAY}" in answer.output
