@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
@@ -35,26 +36,35 @@ def version_of(text: str) -> int:
     return int(match[1])
 
 
-def sources(
-    bundle: Bundle, archive: ChunkArchive, *, rehash: bool
-) -> list[tuple[str, str, str | None]]:
-    """(day, sha256, what is wrong) of each archived chunk it was trained on; read and hashed again
-    with `rehash`.
-    """
-    files, there = [], archive.names()
-    named = {(day, version.partition("/")[0]) for day, version in bundle.manifest.partitions}
-    if not named <= there:
-        there |= archive.shared_names()
-    for day, data_version in bundle.manifest.partitions:
-        sha256 = data_version.partition("/")[0]
-        problem = None if (day, sha256) in there else "not in the archive"
-        if rehash and problem is None:
+@dataclass(frozen=True)
+class SourceFile:
+    """An archived chunk that a version was trained on: where it is, and what is wrong with it."""
+
+    day: str
+    sha256: str
+    place: str
+    problem: str | None = None
+
+
+def sources(bundle: Bundle, archive: ChunkArchive, *, rehash: bool) -> Iterator[SourceFile]:
+    """Each archived chunk it was trained on; read and hashed again with `rehash`."""
+    named = [(day, version.partition("/")[0]) for day, version in bundle.manifest.partitions]
+    here = archive.names()
+    there = archive.shared_names() if set(named) - here else set()
+    for day, sha256 in named:
+        if (day, sha256) not in here and (day, sha256) not in there:
+            yield SourceFile(day, sha256, "nowhere", "not in the archive")
+            continue
+        place = "there" if (day, sha256) in here else "in the object store"
+        problem = None
+        if rehash:
             try:
                 archive.read(day, sha256)
-            except (OSError, AlteredChunkError) as error:
-                problem = "altered" if isinstance(error, AlteredChunkError) else str(error)
-        files.append((day, sha256, problem))
-    return files
+            except AlteredChunkError:
+                problem = "altered"
+            except OSError as error:
+                problem = str(error)
+        yield SourceFile(day, sha256, "hashed again" if rehash else place, problem)
 
 
 def events_of(bundle: Bundle, archive: ChunkArchive) -> Iterator[tuple[str, str]]:
@@ -109,19 +119,17 @@ def show_lineage(
         _print_best(console, version, bundle, user, titles)
         return True
     chain = list(ancestors(bundle, store))
-    files = sources(bundle, archive, rehash=rehash)
+    files = list(sources(bundle, archive, rehash=rehash))
     console.print(_facts(version, bundle))
     console.print(_parents(version, bundle, chain))
     console.print(f"trained on, each at {archive.path}/<day>/<sha256>")
-    here = archive.names()
-    for day, sha256, problem in files:
-        place = "there" if (day, sha256) in here else "in the object store"
-        state = f"[red]{escape(problem)}[/]" if problem else "hashed again" if rehash else place
-        console.print(f"{day}  {sha256}  {state}", soft_wrap=True)
+    for file in files:
+        state = f"[red]{escape(file.problem)}[/]" if file.problem else file.place
+        console.print(f"{file.day}  {file.sha256}  {state}", soft_wrap=True)
     if events:
         for day, event_id in events_of(bundle, archive):
             console.print(f"event {day}  {escape(event_id)}", soft_wrap=True)
-    lost = [day for day, _, problem in files if problem]
+    lost = [file.day for file in files if file.problem]
     named = f": {', '.join(lost)}" if lost else ""
     console.print(f"{len(files)} days, {len(lost)} of their chunks missing or altered{named}")
     return not lost and all(ancestor for _, ancestor in chain)
