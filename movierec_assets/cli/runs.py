@@ -20,6 +20,8 @@ from movierec_assets.platform import Platform, wired
 from movierec_assets.resources.stores.receipts import Receipt
 from movierec_assets.resources.stores.replayed_zone import ReplayedZone
 
+# What a command did it says itself; Dagster's log of the run is on the run's page.
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _runs = itertools.count()
 
 
@@ -33,6 +35,7 @@ def run_days(instance: dg.DagsterInstance, first: str, last: str, *assets: str) 
     result = dg.execute_job(
         _job("daily"),
         instance,
+        run_config=QUIET,
         tags={RANGE_START: first, RANGE_END: last},
         asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
     )
@@ -41,7 +44,8 @@ def run_days(instance: dg.DagsterInstance, first: str, last: str, *assets: str) 
 
 def run_catalogue(instance: dg.DagsterInstance) -> list[str]:
     """Read movies.csv again; why it failed, if it did."""
-    return list(_failures(dg.execute_job(_job("catalogue"), instance).all_node_events))
+    result = dg.execute_job(_job("catalogue"), instance, run_config=QUIET)
+    return list(_failures(result.all_node_events))
 
 
 def _job(name: str) -> Any:
@@ -77,6 +81,7 @@ def replay(platform: Platform, receipts: Sequence[Receipt]) -> list[str]:
                         [raw_ratings, validated_ratings],
                         instance=instance,
                         resources=adapters,
+                        run_config=QUIET,
                         tags={RANGE_START: first, RANGE_END: last},
                         raise_on_error=False,
                     )
