@@ -7,28 +7,36 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import TypeVar
 
 from movierec_serving.bundle.array_files import sha256_of
+from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.files import staged_directory, write_file
-from movierec_serving.bundle.objects import PIECE, Objects
+from movierec_serving.bundle.objects import PIECE, Mark, Objects
 from movierec_serving.bundle.stored import INDEX, Index, Stored
 from movierec_serving.errors import BundleError, StoreError
 
 AT_ONCE = 4  # files that are moved at the same time
+Kind = TypeVar("Kind", bound=Document)
 
 
 class ObjectStore(Objects):
     """Objects, and folders and files of them, whose bytes are checked both ways."""
 
-    def index(self, name: str) -> Index | None:
-        """What a folder holds; None where there is none."""
-        content = self.read(f"{name}/{INDEX}")
-        if content is None:
+    def document(self, name: str, kind: type[Kind]) -> tuple[Kind, "Mark"] | None:
+        """A sealed document, and the mark of this state of it; None where there is none."""
+        there = self.marked(name)
+        if there is None:
             return None
         try:
-            return Index.from_json(content, f"{self.url}/{name}/{INDEX}")
+            return kind.from_json(there[0], f"{self.url}/{name}"), there[1]
         except BundleError as error:
             raise StoreError(str(error)) from error
+
+    def index(self, name: str) -> Index | None:
+        """What a folder holds; None where there is none."""
+        there = self.document(f"{name}/{INDEX}", Index)
+        return there[0] if there else None
 
     def put(self, name: str, folder: Path) -> Index:
         """Make a local folder be there as `name`; the index that is there afterwards.

@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar
 from filelock import FileLock
 from pydantic import Field
 
-from movierec_serving.bundle import BundleError, StoreError
+from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.files import replace_file
 from movierec_serving.bundle.object_store import AT_ONCE, ObjectStore
@@ -161,17 +161,14 @@ class SharedFolder:
         return f"{self.NAME}/index.json"
 
     def _read(self) -> tuple[Contents, Mark | None]:
-        there, where = self.store.marked(self._index), f"{self.store.url}/{self._index}"
+        there = self.store.document(self._index, Contents)
         if there is None:
             return Contents(format_version=1, home="", files={}, leaving=()), None
-        try:
-            contents = Contents.from_json(there[0], where)
-        except BundleError as error:
-            raise StoreError(str(error)) from error
-        for path in contents.files:
+        for path in there[0].files:
             if not re.fullmatch(self.FILE, path):
+                where = f"{self.store.url}/{self._index}"
                 raise StoreError(f"{where}: {path!r} is no file of {self.NAME}")
-        return contents, there[1]
+        return there
 
     def _write(self, contents: Contents, mark: Mark | None) -> bool:
         return self.store.swap(self._index, contents.to_json().encode(), mark)

@@ -22,7 +22,7 @@ from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.shared_chunks import SharedChunks
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.training.identity import partitions_digest
-from movierec_serving.bundle import BundleError, StoreError
+from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.documents import Document, Strict
 from movierec_serving.bundle.objects import Mark
 from movierec_serving.bundle.stored import Stored
@@ -125,13 +125,7 @@ class SharedRatings:
         return {name: partitions_digest(list(chunks)) for name, chunks in months}
 
     def _read(self) -> tuple[Months | None, Mark | None]:
-        there = self._store.marked(INDEX)
-        if there is None:
-            return None, None
-        try:
-            return Months.from_json(there[0], f"{self._store.url}/{INDEX}"), there[1]
-        except BundleError as error:
-            raise StoreError(str(error)) from error
+        return self._store.document(INDEX, Months) or (None, None)
 
 
 def share_ratings(warehouse: Warehouse, archive: ChunkArchive) -> int:
