@@ -41,8 +41,8 @@ class ObjectStore(Objects):
     def put(self, name: str, folder: Path) -> Index:
         """Make a local folder be there as `name`; the index that is there afterwards.
 
-        That is another one where somebody else was first. Each byte is read back before a file is
-        counted as written; of a folder that is there, what was lost is written again.
+        That is another one where somebody else was first. Each byte, also of the index, is read
+        back before it counts as written; of a folder that is there, what was lost is written again.
         """
         known, index = self.index(name), Index.of(folder)
         if known not in (None, index):
@@ -52,7 +52,7 @@ class ObjectStore(Objects):
             self.put_file(f"{name}/{file.sha256}", folder / path, file, known is None)
 
         _at_once(put_file, index)
-        if known is None and not self.create(f"{name}/{INDEX}", index.to_json().encode()):
+        if known is None and not self.swap(f"{name}/{INDEX}", index.to_json().encode(), None):
             return self.index(name) or index
         return index
 

@@ -57,7 +57,7 @@ class Publications:
                 cut(whole, shard, scratch / str(version))
                 self.store.put(_part(version, shard), scratch / str(version))
         empty = Index(format_version=1, files={}).to_json().encode()
-        self.store.create(f"{_parts(version, self._parts)}/{INDEX}", empty)
+        self.store.swap(f"{_parts(version, self._parts)}/{INDEX}", empty, None)
 
     def index(self, version: int) -> Index | None:
         """What a version's folder holds; None if it is not published, or no longer."""

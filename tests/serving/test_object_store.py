@@ -56,6 +56,7 @@ UPLOADS = [
     (Fault("lost answer", "PUT", "index.json", times=1), True),
     (Fault("altered upload", "PUT", times=1), True),
     (Fault("altered upload", "PUT", times=LONG), False),
+    (Fault("altered upload", "PUT", "index.json", times=1), True),
     (Fault("shortened", "GET", times=1), True),
     (Fault("altered", "GET", times=LONG), False),
     (Fault("404", "HEAD", times=LONG), False),
