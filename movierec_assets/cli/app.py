@@ -20,6 +20,7 @@ from movierec_assets.cli.move_database import move_database_command
 from movierec_assets.cli.processes import MLFLOW_SETTINGS
 from movierec_assets.cli.prune import prune_command
 from movierec_assets.cli.recover import recover_command
+from movierec_assets.cli.refused import refused
 from movierec_assets.cli.replay import replay_command
 from movierec_assets.cli.restore import restore_command
 
@@ -79,17 +80,13 @@ def setup_command(
 ) -> None:
     """Write .env and create the databases, once. Running it again changes nothing."""
     from movierec_assets.cli.setup import create_databases, home_folder, set_up
-    from movierec_assets.errors import HomeError
     from movierec_assets.settings import settings
 
-    try:
+    with refused("setup"):
         if databases_only:
             create_databases(home_settings := settings())
         else:
             home_settings = set_up(home_folder())
-    except HomeError as error:
-        typer.echo(f"setup: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"ready: {home_settings.warehouse}")
 
 
@@ -98,14 +95,9 @@ def up_command() -> None:
     """Run Dagster's UI and daemon, the endpoint and MLflow's UI together until Ctrl-C."""
     from movierec_assets.cli.setup import home_folder
     from movierec_assets.cli.up import up
-    from movierec_assets.errors import HomeError, InUseError
 
-    try:
-        code = up(home_folder())
-    except (HomeError, InUseError) as error:
-        typer.echo(f"up: {error}", err=True)
-        code = 1
-    raise typer.Exit(code)
+    with refused("up"):
+        raise typer.Exit(up(home_folder()))
 
 
 @app.command("status")
@@ -139,11 +131,9 @@ def lineage_command(
     from rich.console import Console
 
     from movierec_assets.cli.lineage import show_lineage
-    from movierec_assets.errors import LineageError
     from movierec_assets.settings import settings
-    from movierec_serving.bundle import StoreError
 
-    try:
+    with refused("lineage"):
         sound = show_lineage(
             settings(),
             version,
@@ -152,9 +142,6 @@ def lineage_command(
             console=Console(highlight=False),
             events=events,
         )
-    except (LineageError, StoreError) as error:
-        typer.echo(f"lineage: {error}", err=True)
-        raise typer.Exit(1) from error
     raise typer.Exit(0 if sound else 1)
 
 
@@ -166,14 +153,10 @@ def explain_command(
     from rich.console import Console
 
     from movierec_assets.cli.explain import explain
-    from movierec_assets.errors import LineageError
     from movierec_assets.platform import wired
 
-    try:
+    with refused("explain"):
         explain(wired(), recommendation_id, Console(highlight=False))
-    except LineageError as error:
-        typer.echo(f"explain: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.command("verify")
@@ -192,16 +175,11 @@ def verify_command(
     from mlflow.exceptions import MlflowException
 
     from movierec_assets.cli.verify import verify
-    from movierec_assets.errors import MovierecError
     from movierec_assets.settings import settings
-    from movierec_serving.bundle import BundleError
 
     sound = True
-    try:
+    with refused("verify", MlflowException):
         for rebuilt in verify(settings(), version, since.date().isoformat() if since else None):
             typer.echo(str(rebuilt))
             sound &= rebuilt.sound
-    except (MovierecError, BundleError, MlflowException) as error:
-        typer.echo(f"verify: {error}", err=True)
-        raise typer.Exit(1) from error
     raise typer.Exit(0 if sound else 1)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from movierec_assets.cli.refused import refused
+
 
 def backup_command(
     file: Annotated[Path, typer.Argument(help="a new file: .tar, .tar.gz or .tgz")],
@@ -15,17 +17,13 @@ def backup_command(
     ] = False,
 ) -> None:
     """Write a consistent copy of the home into one file; the platform may run."""
-    from movierec_assets.errors import MovierecError
     from movierec_assets.maintenance.backup import back_up
     from movierec_assets.maintenance.disk import shared_in_words
     from movierec_assets.platform import wired
 
     platform = wired()
-    try:
+    with refused("backup", OSError):
         manifest = back_up(platform, file, secrets=with_secrets)
-    except (MovierecError, OSError) as error:
-        typer.echo(f"backup: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"{file}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB")
     events = ["the events' PostgreSQL"] if platform.settings.events_url else []
     for place in (*platform.settings.kept_elsewhere, *events):

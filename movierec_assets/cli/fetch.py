@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from movierec_assets.errors import ChunkError, FetchError, MovierecError
+from movierec_assets.cli.refused import refused
+from movierec_assets.errors import ChunkError, FetchError
 from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
@@ -177,7 +178,7 @@ def fetch_command(
     console = Console(soft_wrap=True)
     warehouse = settings().warehouse
     landing = LandingZone(path=str(warehouse / "landing"))
-    try:
+    with refused("fetch", ValueError, OSError):
         done = fetch(
             source,
             from_path,
@@ -190,9 +191,6 @@ def fetch_command(
             as_of=as_of and as_of.date(),
             format_name=format_name,
         )
-    except (MovierecError, ValueError, OSError) as error:
-        typer.echo(f"fetch: {error}", err=True)
-        raise typer.Exit(1) from error
     console.print(
         f"{done.ratings:,} ratings, {done.movies:,} movies, {done.days} days, {done.first} to "
         f"{done.last}, "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from dotenv import load_dotenv
+
+from movierec_assets.cli.refused import refused
 
 
 def forget_command(
@@ -28,16 +27,16 @@ def forget_command(
     import dagster as dg
 
     from movierec_assets.cli.forgetting import begin, forget
+    from movierec_assets.cli.setup import load_env
     from movierec_assets.cli.up import exclusively
-    from movierec_assets.errors import ForgetError, MovierecError
+    from movierec_assets.errors import ForgetError
     from movierec_assets.maintenance.backup import maintenance
     from movierec_assets.platform import wired
-    from movierec_serving.bundle import BundleError, StoreError
 
-    load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
+    load_env()
     platform = wired()
     warehouse = platform.settings.warehouse
-    try:
+    with refused("forget", OSError):
         if resume == (user is not None):
             raise ForgetError("expected a user and --reason, or --resume alone")
         name = sys.stdin.readline().strip() if user == "-" else user
@@ -45,6 +44,3 @@ def forget_command(
             journal = begin(platform, name, reason)
             with dg.DagsterInstance.get() as instance:
                 forget(platform, instance, journal, typer.echo)
-    except (MovierecError, BundleError, StoreError, OSError) as error:
-        typer.echo(f"forget: {error}", err=True)
-        raise typer.Exit(1) from error

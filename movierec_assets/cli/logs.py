@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from movierec_assets.cli.refused import refused
+
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -49,17 +51,14 @@ def logs_command(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON lines")] = False,
 ) -> None:
     """Search what the processes of `movierec up` have logged."""
-    from movierec_assets.errors import LogsError
     from movierec_assets.resources.log_files import found_in
     from movierec_assets.settings import settings
 
     try:
         start = since_of(since, datetime.now(UTC))
-        for line in found_in(settings().warehouse / "logs", start, where, limit):
-            typer.echo(json.dumps(line, default=str) if as_json else as_text(line))
     except ValueError as error:
         typer.echo(f"logs: --since is 90m, 2h, 3d or an ISO time, not {since!r}", err=True)
         raise typer.Exit(2) from error
-    except LogsError as error:
-        typer.echo(f"logs: {error}", err=True)
-        raise typer.Exit(1) from error
+    with refused("logs"):
+        for line in found_in(settings().warehouse / "logs", start, where, limit):
+            typer.echo(json.dumps(line, default=str) if as_json else as_text(line))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,14 +23,14 @@ def metrics_command(
 ) -> None:
     """Serve the pipeline's metrics for Prometheus, read from the stores; `up` starts it, too."""
     import dagster as dg
-    from dotenv import load_dotenv
 
+    from movierec_assets.cli.setup import load_env
     from movierec_assets.exporting.exporter import exporter_registry, serve
     from movierec_assets.platform import wired
 
     # A connection that MLflow kept would go on reading a file that was moved away.
     os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
-    load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
+    load_env()
     platform, ended = wired(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

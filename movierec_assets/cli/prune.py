@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from movierec_assets.cli.refused import refused
+
 if TYPE_CHECKING:
     from movierec_assets.maintenance.prune import Plan
 
@@ -19,29 +21,23 @@ def prune_command(
     ] = None,
 ) -> None:
     """Say which versions are no longer needed; with --apply, remove them."""
-    from movierec_assets.errors import MovierecError
     from movierec_assets.maintenance.backup import maintenance
     from movierec_assets.maintenance.disk import bytes_by_store, in_words, shared_in_words
     from movierec_assets.maintenance.prune import plan_prune, prune
     from movierec_assets.platform import wired
-    from movierec_serving.bundle import StoreError
 
     platform = wired()
     newest = keep if keep is not None else platform.settings.keep_versions
     warehouse = platform.settings.warehouse
-    try:
-        with maintenance(warehouse):
-            plan = plan_prune(platform, newest)
-            _show(plan)
-            typer.echo(f"now: {in_words(bytes_by_store(warehouse))}")
-            if shared := shared_in_words(platform):
-                typer.echo(f"{shared}; chunks stay")
-            if apply:
-                prune(platform, plan, pruned_today())
-                typer.echo(f"after: {in_words(bytes_by_store(warehouse))}")
-    except (MovierecError, StoreError) as error:
-        typer.echo(f"prune: {error}", err=True)
-        raise typer.Exit(1) from error
+    with refused("prune"), maintenance(warehouse):
+        plan = plan_prune(platform, newest)
+        _show(plan)
+        typer.echo(f"now: {in_words(bytes_by_store(warehouse))}")
+        if shared := shared_in_words(platform):
+            typer.echo(f"{shared}; chunks stay")
+        if apply:
+            prune(platform, plan, pruned_today())
+            typer.echo(f"after: {in_words(bytes_by_store(warehouse))}")
     if not apply and not plan.empty:
         typer.echo("nothing was removed: this was a dry run, --apply removes")
 

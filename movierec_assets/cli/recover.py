@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from dotenv import load_dotenv
+
+from movierec_assets.cli.refused import refused
 
 NO_ENV = (
     "recover: .env is lost: run `movierec setup`, which writes it with a new token, put your other "
@@ -22,25 +22,20 @@ def recover_command(
     import dagster as dg
 
     from movierec_assets.cli.recovering import all_losses, recover
+    from movierec_assets.cli.setup import load_env
     from movierec_assets.cli.up import exclusively
-    from movierec_assets.errors import MovierecError
     from movierec_assets.platform import wired
-    from movierec_serving.bundle import BundleError, StoreError
 
-    load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
+    load_env()
     if "MOVIEREC_DAGSTER_DIR" not in os.environ:
         typer.echo(NO_ENV, err=True)
         raise typer.Exit(1)
     platform = wired()
-    try:
-        with dg.DagsterInstance.get() as instance:
-            if apply:
-                with exclusively(platform.settings.warehouse):
-                    recover(platform, instance, typer.echo)
-            left = all_losses(platform, instance)
-    except (MovierecError, BundleError, StoreError) as error:
-        typer.echo(f"recover: {error}", err=True)
-        raise typer.Exit(1) from error
+    with refused("recover"), dg.DagsterInstance.get() as instance:
+        if apply:
+            with exclusively(platform.settings.warehouse):
+                recover(platform, instance, typer.echo)
+        left = all_losses(platform, instance)
     for loss in left:
         typer.echo(str(loss))
     typer.echo("nothing is lost" if not left else f"lost: {len(left)}")

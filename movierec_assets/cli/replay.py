@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from movierec_assets.cli.refused import refused
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -37,18 +39,13 @@ def replay_command(
     """Say what another share of places for new movies would have brought, from the lists shown."""
     from rich.console import Console
 
-    from movierec_assets.errors import MovierecError
     from movierec_assets.platform import wired
-    from movierec_serving.events import EventStoreError
 
     days = first.date().isoformat(), last.date().isoformat()
     if first > last:
         raise typer.BadParameter(f"{days[0]} is after --to {days[1]}", param_hint="--from")
-    try:
+    with refused("replay"):
         sound = show_replay(wired(), *days, share, Console(highlight=False))
-    except (MovierecError, EventStoreError) as error:
-        typer.echo(f"replay: {error}", err=True)
-        raise typer.Exit(1) from error
     raise typer.Exit(0 if sound else 1)
 
 

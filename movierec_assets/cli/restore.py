@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from movierec_assets.cli.refused import refused
+
 
 def restore_command(
     file: Annotated[Path, typer.Argument(help="what `movierec backup` wrote", exists=True)],
@@ -16,17 +18,12 @@ def restore_command(
 ) -> None:
     """Make a home from a backup. Its warehouse must hold no data, and nothing may run on it."""
     from movierec_assets.cli.up import exclusively
-    from movierec_assets.errors import MovierecError
     from movierec_assets.maintenance.restore import restore
     from movierec_assets.settings import settings
 
     home = (to or settings().home).expanduser().absolute()
-    try:
-        with exclusively(home / "warehouse"):
-            count = restore(file, home)
-    except (MovierecError, OSError) as error:
-        typer.echo(f"restore: {error}", err=True)
-        raise typer.Exit(1) from error
+    with refused("restore", OSError), exclusively(home / "warehouse"):
+        count = restore(file, home)
     typer.echo(f"{home}: {count} files, each with the sha256 that the backup says")
     typer.echo("next, in that folder: `movierec setup`, `movierec status`, `movierec up`")
     typer.echo("with MOVIEREC_STORE, `movierec recover --apply` brings the chunks of later days")

@@ -24,6 +24,11 @@ def home_folder() -> Path:
     return Path(os.environ.get("MOVIEREC_HOME") or Path.cwd()).expanduser().resolve()
 
 
+def load_env() -> None:
+    """Have in the environment what the `.env` of Dagster's home says, as Dagster's processes do."""
+    load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
+
+
 def set_up(root: Path) -> Settings:
     """Write `root`/.env where it lacks something, then open Dagster's instance, the warehouse and
     MLflow's database.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 
 import dagster as dg
-from dotenv import load_dotenv
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from movierec_assets.cli.recovering import all_losses
 from movierec_assets.cli.renewal import renewal
+from movierec_assets.cli.setup import load_env
 from movierec_assets.maintenance.disk import bytes_by_store, in_words, shared_in_words
 from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.status import Status
@@ -24,7 +22,7 @@ SILENT_S = 300.0  # the daemon says every 30 s that it runs
 
 def show_status() -> bool:
     """Print the table, then each disagreement with its reason; whether there is none."""
-    load_dotenv(Path(os.environ.get("DAGSTER_HOME", ".")) / ".env")
+    load_env()
     platform = wired()
     with dg.DagsterInstance.get() as instance:
         lost = [str(loss) for loss in all_losses(platform, instance)]
