@@ -12,13 +12,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 
 from demo.processes import free_port
 from deploy.images import ROOT, named
 from movierec_assets.defs.monitoring.live import compare
-from movierec_assets.defs.shared.accuracy import Served, measure, since_served
+from movierec_assets.defs.shared.accuracy import measure, since_served
 from movierec_assets.errors import EndpointError
 from movierec_assets.platform import Platform, wired
 from movierec_assets.resources.serving_client import ServingClient
@@ -89,9 +90,9 @@ def asked(platform: Platform, client: ServingClient) -> list[str]:
     Raises:
         EndpointError: its lists are not the model's, or worse than popular movies.
     """
-    served = Served(platform.bundle_store, platform.published_models, client)
-    outcomes = [compare(served)]
-    since = since_served(platform.warehouse, served)
+    platform = replace(platform, serving_client=client)
+    outcomes = [compare(platform)]
+    since = since_served(platform)
     if since is not None:
         outcomes.append(measure(platform.warehouse, since))
     for outcome in outcomes:

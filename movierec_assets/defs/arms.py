@@ -36,7 +36,7 @@ def _renew_arms(
     Registered and published, not judged: an arm is on trial, and no arm's version is ever
     production without the gate. A version that an endpoint refuses leaves the one before it.
     """
-    stores = ArmStores.of(platform, mlflow)
+    stores = ArmStores(platform, mlflow)
     metadata: dict[str, Metadata] = {}
 
     def renew(day: str) -> None:

@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from movierec_assets.defs.shared.accuracy import Served, report_accuracy
+from movierec_assets.defs.shared.accuracy import report_accuracy
 from movierec_assets.defs.shared.header import GROUP, OWNERS, STAGE
 from movierec_assets.defs.shared.keys import MOVIES, PRODUCTION_MODEL, SERVED_MODEL
 from movierec_assets.defs.shared.metadata import table
@@ -17,13 +17,13 @@ from movierec_assets.defs.shared.runs import UNFINISHED
 from movierec_assets.defs.shared.tags import ATTEMPT, VERSION
 from movierec_assets.errors import EndpointError
 from movierec_assets.monitoring.told import Told
-from movierec_assets.ports import Bundles, Notices, PublishedModels, Registry
+from movierec_assets.platform import Platform
+from movierec_assets.ports import Notices
 from movierec_assets.promotion.rollout import Attempt, Attempts, Endpoints, Settled, Wait, next_step
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.serving_client import Reload, ServedVersion, ServingClient
-from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving import tracing
-from movierec_serving.bundle import BundleError, PublishedModel
+from movierec_serving.bundle import BundleError
 
 FRESH_FOR = timedelta(hours=48)
 
@@ -37,13 +37,7 @@ FRESH_FOR = timedelta(hours=48)
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=FRESH_FOR),
 )
 def served_model(
-    context: dg.AssetExecutionContext,
-    warehouse: Warehouse,
-    bundle_store: dg.ResourceParam[Bundles],
-    published_models: dg.ResourceParam[PublishedModels],
-    model_registry: dg.ResourceParam[Registry],
-    serving_client: dg.ResourceParam[ServingClient],
-    notifier: dg.ResourceParam[Notices],
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The production version, published with each user's best unseen movies and acknowledged by
     every endpoint.
@@ -51,22 +45,22 @@ def served_model(
     The lists are also the table `served_model`. An endpoint that does not acknowledge fails the
     run, by name; the others have the new version all the same, and the sensor asks again.
     """
+    registry, client = platform.model_registry, platform.serving_client
     # What somebody moved by hand, or a crash left half done, is mended before it is deployed.
-    reconcile_production(context.instance, model_registry, "deploy", context.run.run_id)
-    production = model_registry.production()
+    reconcile_production(context.instance, registry, "deploy", context.run.run_id)
+    production = registry.production()
     if production is None:
         raise dg.Failure(
             "nothing is in production yet: no version has passed the gate", allow_retries=False
         )
-    _publish(production, warehouse, bundle_store, published_models)
-    served = Served(bundle_store, published_models, serving_client)
-    report_accuracy(context, warehouse, served, notifier)
+    _publish(production, platform)
+    report_accuracy(context, platform)
     with tracing.span("deploy", tracing.of_run(context.run.run_id), version=production.number):
-        done, failed = _reload(context, serving_client, production.number)
-    rows = _write_table(warehouse, published_models.open(production.number)) if done else 0
+        done, failed = _reload(context, client, production.number)
+    rows = _write_table(platform, production.number) if done else 0
     if failed:
         raise dg.Failure(
-            f"{len(failed)} of {len(serving_client.endpoints)} endpoints did not reload: "
+            f"{len(failed)} of {len(client.endpoints)} endpoints did not reload: "
             + "; ".join(failed.values()),
             metadata={"failed": table(("endpoint", "cause"), failed.items())},
             allow_retries=False,  # the sensor asks again, with a new run for each attempt
@@ -81,20 +75,18 @@ def served_model(
             "data until": production.data_until,
             "dagster/row_count": rows,
             "endpoints": table(("endpoint", "previous", "changed", "seconds"), reloads),
-            "what they serve": dg.MetadataValue.md(_links(serving_client.endpoints)),
-            "MLflow version": dg.MetadataValue.url(model_registry.page(production.number)),
+            "what they serve": dg.MetadataValue.md(_links(client.endpoints)),
+            "MLflow version": dg.MetadataValue.url(registry.page(production.number)),
         }
     )
 
 
-def _publish(
-    production: Version, warehouse: Warehouse, bundles: Bundles, published: PublishedModels
-) -> None:
+def _publish(production: Version, platform: Platform) -> None:
     """Put production where endpoints find it; dg.Failure if its bundle is damaged."""
-    bundle, catalogue = bundles.served(production.identity), warehouse.catalogue()
+    bundle, warehouse = platform.bundle_store.served(production.identity), platform.warehouse
     try:
-        published.publish(bundle, production.number, catalogue)
-        published.name_production(production.number)
+        platform.published_models.publish(bundle, production.number, warehouse.catalogue())
+        platform.published_models.name_production(production.number)
     except BundleError as error:
         trained = warehouse.model(production.identity)
         asset = f"{trained.arm if trained else warehouse.arm}_model"
@@ -125,8 +117,9 @@ def _links(endpoints: Sequence[str]) -> str:
     return ", ".join(f"[{url}/model]({url}/model)" for url in endpoints)
 
 
-def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
+def _write_table(platform: Platform, version: int) -> int:
     """Each user's list as rows, for whoever reads recommendations in DuckDB."""
+    published = platform.published_models.open(version)
     bundle = published.bundle
     users, ranks = np.nonzero(np.asarray(published.top_items) >= 0)
     items = published.top_items[users, ranks]
@@ -136,7 +129,7 @@ def _write_table(warehouse: Warehouse, published: PublishedModel) -> int:
         "movie_id": np.char.decode(bundle.item_ids[items], "utf-8"),
         "score": published.top_scores[users, ranks],
     }
-    warehouse.replace_served(published.version, pd.DataFrame(columns))
+    platform.warehouse.replace_served(version, pd.DataFrame(columns))
     return len(users)
 
 

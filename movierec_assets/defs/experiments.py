@@ -44,7 +44,7 @@ class Conclude(dg.Config):
 def start(context: dg.OpExecutionContext, config: Start) -> None:
     """Plan from the log, publish the arms, and let the endpoints follow."""
     platform: Platform = context.resources.platform
-    stores = ArmStores.of(platform, context.resources.mlflow)
+    stores = ArmStores(platform, context.resources.mlflow)
     day = config.day or datetime.now(UTC).date().isoformat()
     trials = {trial.name: trial for trial in platform.warehouse.trials()}
     running = next((trial for trial in trials.values() if trial.ended is None), None)
@@ -94,14 +94,14 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
 def stop(context: dg.OpExecutionContext, config: End) -> None:
     """Everybody is answered by production again."""
     platform: Platform = context.resources.platform
-    _end(platform, ArmStores.of(platform, context.resources.mlflow), f"stopped: {config.reason}")
+    _end(platform, ArmStores(platform, context.resources.mlflow), f"stopped: {config.reason}")
 
 
 @dg.op(pool=POOL, required_resource_keys={"platform", "mlflow"})
 def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
     """Judge the winner's newest model; if the gate passes it, its parameters are production's."""
     platform: Platform = context.resources.platform
-    stores = ArmStores.of(platform, context.resources.mlflow)
+    stores = ArmStores(platform, context.resources.mlflow)
     settings, warehouse = platform.settings, platform.warehouse
     trial = _under_way(platform)
     if config.winner not in {arm.name for arm in trial.experiment.arms}:
@@ -113,8 +113,9 @@ def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
     if (why := _cannot_win(settings, config.winner)) is not None:
         raise dg.Failure(f"nothing was changed: {why}", allow_retries=False)
     model, version = stores.newest(config.winner, _tags(context.run_id))
-    gate = Gate(settings, stores.bundles, stores.registry, warehouse)
-    verdict = gate.verdict(model, version, stores.registry.versions(), warehouse.model)
+    registry = platform.model_registry
+    gate = Gate(settings, platform.bundle_store, registry, warehouse)
+    verdict = gate.verdict(model, version, registry.versions(), warehouse.model)
     context.add_output_metadata({"verdict": verdict.decision, "reason": verdict.reason})
     if verdict.decision != "passed":
         raise dg.Failure(
@@ -127,7 +128,7 @@ def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
     day = replace(model, arm=settings.model)
     warehouse.record_tuned(day, version.number, base, wanted, verdict.decision)
     by = f"conclude_experiment {trial.name}: {config.reason}, run {context.run_id}"
-    reconcile_production(context.instance, stores.registry, by)
+    reconcile_production(context.instance, registry, by)
     _end(platform, stores, said)
 
 

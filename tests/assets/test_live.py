@@ -50,14 +50,7 @@ def evaluations(platform: Platform, check: str) -> list[dg.AssetCheckEvaluation]
 
 
 def due(platform: Platform) -> bool:
-    wired = platform.wired
-    request = evaluate_live(
-        warehouse=wired.warehouse,
-        bundle_store=wired.bundle_store,
-        published_models=wired.published_models,
-        serving_client=wired.serving_client,
-    )
-    return isinstance(request, dg.RunRequest)
+    return isinstance(evaluate_live(platform=platform.wired), dg.RunRequest)
 
 
 def test_each_deployment_is_evaluated_over_http(

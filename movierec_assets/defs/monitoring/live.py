@@ -9,15 +9,14 @@ import dagster as dg
 import numpy as np
 from numpy.typing import NDArray
 
-from movierec_assets.defs.shared.accuracy import Served, accuracy_since, since_served
+from movierec_assets.defs.shared.accuracy import accuracy_since, served_by, since_served
 from movierec_assets.defs.shared.checked import Outcome, checked
 from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.defs.shared.keys import SERVED_MODEL
 from movierec_assets.defs.shared.metadata import table
 from movierec_assets.monitoring.live import wrong_lists
-from movierec_assets.ports import Bundles, Notices, PublishedModels
-from movierec_assets.resources.serving_client import Answer, ServingClient
-from movierec_assets.resources.warehouse.warehouse import Warehouse
+from movierec_assets.platform import Platform
+from movierec_assets.resources.serving_client import Answer
 from movierec_serving.bundle import TOP_N, Bundle, Ranker
 
 SAMPLE = 200  # users asked about after a deployment
@@ -34,11 +33,7 @@ SINCE = "fold_in"  # source of the list of a person who did something that the v
     "restart it, or deploy again.",
 )
 def live_answers(
-    context: dg.AssetCheckExecutionContext,
-    bundle_store: dg.ResourceParam[Bundles],
-    published_models: dg.ResourceParam[PublishedModels],
-    serving_client: dg.ResourceParam[ServingClient],
-    notifier: dg.ResourceParam[Notices],
+    context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.AssetCheckResult:
     """Asks every endpoint for the lists of a sample of users, one by one and together.
 
@@ -47,8 +42,7 @@ def live_answers(
     something since are left out: their lists follow from that, too. A wrong deployment is told, not
     undone.
     """
-    served = Served(bundle_store, published_models, serving_client)
-    return checked(context, notifier, "live_answers", lambda: compare(served)).result
+    return checked(context, platform.notifier, "live_answers", partial(compare, platform)).result
 
 
 @dg.asset_check(
@@ -58,19 +52,12 @@ def live_answers(
     "or take the version back with the job set_production.",
 )
 def live_accuracy(
-    context: dg.AssetCheckExecutionContext,
-    warehouse: Warehouse,
-    bundle_store: dg.ResourceParam[Bundles],
-    published_models: dg.ResourceParam[PublishedModels],
-    serving_client: dg.ResourceParam[ServingClient],
-    notifier: dg.ResourceParam[Notices],
+    context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.AssetCheckResult:
     """The lists of the version that the endpoint serves, on the ratings of accepted days after
     those it has seen.
     """
-    served = Served(bundle_store, published_models, serving_client)
-    outcome = accuracy_since(context, warehouse, served, notifier)
-    return (outcome or Outcome(True, NOT_YET)).result
+    return (accuracy_since(context, platform) or Outcome(True, NOT_YET)).result
 
 
 live_job = dg.define_asset_job(
@@ -89,34 +76,28 @@ live_job = dg.define_asset_job(
     owners=OWNERS,
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def evaluate_live(
-    warehouse: Warehouse,
-    bundle_store: dg.ResourceParam[Bundles],
-    published_models: dg.ResourceParam[PublishedModels],
-    serving_client: dg.ResourceParam[ServingClient],
-) -> dg.RunRequest | dg.SkipReason:
+def evaluate_live(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
     """For days on which nothing was deployed: pinned, refused by the gate. A deployment evaluates
     by itself.
     """
-    served = Served(bundle_store, published_models, serving_client)
-    if since_served(warehouse, served) is None:
+    if since_served(platform) is None:
         return dg.SkipReason(f"{NOT_YET}, or nothing is served")
     return dg.RunRequest()
 
 
-def compare(served: Served) -> Outcome:
+def compare(platform: Platform) -> Outcome:
     """Hold the lists of a sample of users, as every endpoint answers them, against the model."""
     wrong: list[tuple[str, str, str]] = []
     seconds: list[float] = []
     versions: list[str] = []
-    since = 0
-    for url in served.client.endpoints:
-        version, bundle = served.by(url)
+    since, client = 0, platform.serving_client
+    for url in client.endpoints:
+        version, bundle = served_by(platform, url)
         users = _sample(bundle, version)
-        alone = served.client.recommended(url, users, N)
-        together = served.client.recommended_together(url, users, N)
-        hidden = cache(partial(served.client.hidden, url))
-        ranker = served.published.open(version).ranker_of(bundle)
+        alone = client.recommended(url, users, N)
+        together = client.recommended_together(url, users, N)
+        hidden = cache(partial(client.hidden, url))
+        ranker = platform.published_models.open(version).ranker_of(bundle)
 
         def rank(rows: Sequence[int], ranker: Ranker = ranker) -> NDArray[np.int32]:
             return ranker.of_users(rows, TOP_N)[0]

@@ -6,6 +6,7 @@ moment it is accepted. That answers are these lists is what `live_answers` asks.
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import dagster as dg
 import numpy as np
@@ -17,9 +18,8 @@ from movierec_assets.errors import EndpointError
 from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
 from movierec_assets.monitoring.live import unseen
-from movierec_assets.ports import Bundles, Notices, PublishedModels
+from movierec_assets.platform import Platform
 from movierec_assets.promotion.interval import Interval, interval
-from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
 
@@ -27,25 +27,17 @@ LEVEL = 0.95  # one-sided confidence that the lists are worse than popularity's,
 LATEST = "9999-12-31"
 
 
-@dataclass(frozen=True)
-class Served:
-    """What endpoints serve, found by asking them and opening it in the stores."""
+def served_by(platform: Platform, url: str) -> tuple[int, Bundle]:
+    """The version that an endpoint serves, and its bundle as it was trained.
 
-    bundles: Bundles
-    published: PublishedModels
-    client: ServingClient
-
-    def by(self, url: str) -> tuple[int, Bundle]:
-        """The version that an endpoint serves, and its bundle as it was trained.
-
-        Raises:
-            EndpointError: it does not answer, or serves nothing yet.
-        """
-        version = self.client.served(url)
-        if version is None:
-            raise EndpointError(f"{url} serves nothing yet")
-        identity = self.published.open(version).bundle.manifest.identity
-        return version, Bundle.open(self.bundles.served(identity))
+    Raises:
+        EndpointError: it does not answer, or serves nothing yet.
+    """
+    version = platform.serving_client.served(url)
+    if version is None:
+        raise EndpointError(f"{url} serves nothing yet")
+    identity = platform.published_models.open(version).bundle.manifest.identity
+    return version, Bundle.open(platform.bundle_store.served(identity))
 
 
 @dataclass(frozen=True)
@@ -58,41 +50,38 @@ class Since:
     until: str
 
 
-def since_served(warehouse: Warehouse, served: Served) -> Since | None:
+def since_served(platform: Platform) -> Since | None:
     """The accepted days after the served version's; None while there are none, or nothing is
     served.
     """
     try:
-        version, bundle = served.by(served.client.endpoints[0])
+        version, bundle = served_by(platform, platform.serving_client.endpoints[0])
     except (EndpointError, IndexError):
         return None
-    accepted = warehouse.partitions(LATEST, None)
+    accepted = platform.warehouse.partitions(LATEST, None)
     if not accepted or accepted[-1][0] <= bundle.manifest.data_until:
         return None
-    lists = served.published.open(version).top_items
+    lists = platform.published_models.open(version).top_items
     return Since(version, bundle, lists, accepted[-1][0])
 
 
-def accuracy_since(
-    context: Context, warehouse: Warehouse, served: Served, notifier: Notices
-) -> Outcome | None:
+def accuracy_since(context: Context, platform: Platform) -> Outcome | None:
     """What `live_accuracy` finds; None while no day after the served version's was accepted."""
-    since = since_served(warehouse, served)
+    since = since_served(platform)
     if since is None:
         return None
-    return checked(context, notifier, "live_accuracy", lambda: measure(warehouse, since))
+    find = partial(measure, platform.warehouse, since)
+    return checked(context, platform.notifier, "live_accuracy", find)
 
 
-def report_accuracy(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, served: Served, notifier: Notices
-) -> None:
+def report_accuracy(context: dg.AssetExecutionContext, platform: Platform) -> None:
     """Evaluate `live_accuracy` while the version before is still served: a day's ratings and its
     model come together.
 
     Never raises: a deployment does not depend on it.
     """
     try:
-        outcome = accuracy_since(context, warehouse, served, notifier)
+        outcome = accuracy_since(context, platform)
         if outcome is not None:  # as an event of this run it is of this run's materialization
             context.log_event(
                 dg.AssetCheckEvaluation(

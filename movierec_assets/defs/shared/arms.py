@@ -2,18 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
 
 from movierec_assets.defs.shared.challengers import register_version
 from movierec_assets.errors import EndpointError, NotReadyError
 from movierec_assets.platform import Platform
-from movierec_assets.ports import Bundles, PublishedModels, Registry
 from movierec_assets.promotion.version import Version
-from movierec_assets.resources.serving_client import ServingClient
 from movierec_assets.resources.warehouse.experiments import Trial
-from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.training.day_model import DayModel
 from movierec_serving.bundle import Bundle
 from movierec_serving.bundle.experiment import POPULAR, PRODUCTION, Experiment
@@ -23,23 +20,8 @@ from movierec_serving.bundle.experiment import POPULAR, PRODUCTION, Experiment
 class ArmStores:
     """Where the models of arms are, and where they go."""
 
-    warehouse: Warehouse
-    bundles: Bundles
-    published: PublishedModels
-    registry: Registry
-    client: ServingClient
+    platform: Platform
     mlflow: Any
-
-    @classmethod
-    def of(cls, platform: Platform, mlflow: Any) -> Self:
-        return cls(
-            platform.warehouse,
-            platform.bundle_store,
-            platform.published_models,
-            platform.model_registry,
-            platform.serving_client,
-            mlflow,
-        )
 
     def newest(self, arm: str, tags: Mapping[str, str]) -> tuple[DayModel, Version]:
         """The newest model of an arm, registered; nothing of it is judged.
@@ -47,24 +29,23 @@ class ArmStores:
         Raises:
             NotReadyError: the arm has no model yet.
         """
-        models = [model for model in self.warehouse.models(arm=arm).values() if model.identity]
+        every_day = self.platform.warehouse.models(arm=arm).values()
+        models = [model for model in every_day if model.identity]
         if not models:
             raise NotReadyError(f"{arm}: no model yet; materialize {arm}_model first")
         model = models[-1]
-        bundle = Bundle.open(self.bundles.served(str(model.identity)))
-        tags = {**tags, "arm": arm}
-        version = register_version(self.mlflow, self.registry, bundle, model, tags)
-        return model, version
+        bundle = Bundle.open(self.platform.bundle_store.served(str(model.identity)))
+        tags, registry = {**tags, "arm": arm}, self.platform.model_registry
+        return model, register_version(self.mlflow, registry, bundle, model, tags)
 
     def publish(self, arms: Iterable[str], tags: Mapping[str, str]) -> dict[str, int]:
         """Put the newest model of each arm where endpoints find it; its version by arm."""
-        movies, versions = self.warehouse.catalogue(), {}
+        movies, versions = self.platform.warehouse.catalogue(), {}
         for arm in arms:
             if arm not in (PRODUCTION, POPULAR):
                 _, version = self.newest(arm, tags)
-                self.published.publish(
-                    self.bundles.served(version.identity), version.number, movies
-                )
+                bundle = self.platform.bundle_store.served(version.identity)
+                self.platform.published_models.publish(bundle, version.number, movies)
                 versions[arm] = version.number
         return versions
 
@@ -74,14 +55,14 @@ class ArmStores:
         Raises:
             dg.Failure: naming each endpoint that does not, and why; the others do.
         """
-        failed = {}
-        for url in self.client.endpoints:
+        client, failed = self.platform.serving_client, []
+        for url in client.endpoints:
             try:
-                self.client.experiment(url, experiment)
+                client.experiment(url, experiment)
             except EndpointError as error:
-                failed[url] = str(error)
+                failed.append(str(error))
         if failed:
-            causes = "; ".join(failed.values())
+            causes = "; ".join(failed)
             raise dg.Failure(f"not every endpoint follows: {causes}", allow_retries=False)
 
     def renewed(self, trial: Trial, tags: Mapping[str, str]) -> Trial:
