@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from movierec_assets.defs.shared.header import OWNERS
+from movierec_assets.defs.shared.header import OWNERS, TICK_WAIT_S
 from movierec_assets.defs.shared.keys import DAILY, MODEL_OF_A_DAY, MOVIES, TRAINED
 from movierec_assets.defs.shared.runs import UNFINISHED
 from movierec_assets.errors import ChunkError, MissingChunkError, WarehouseHeldError
@@ -28,8 +28,6 @@ from movierec_assets.settings import Settings
 from movierec_assets.training.identity import partitions_digest
 from movierec_serving.events import EventStoreError
 from movierec_serving.events.log import EventLog
-
-TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
 
 daily_job = dg.define_asset_job(
     "daily",
@@ -114,7 +112,7 @@ def _events(
 def _missed(landing_zone: LandingZone, warehouse: Warehouse, until: str) -> set[str]:
     """Days that have a file and were never asked for, or not trained; none while DuckDB is held."""
     try:
-        with Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).connect(read_only=True):
+        with warehouse.waiting(TICK_WAIT_S).connect(read_only=True):
             ledger, models = warehouse.chunks(), warehouse.models()
     except WarehouseHeldError:
         return set()
@@ -146,7 +144,7 @@ def retrain_stale(
     if run := _under_way(context.instance):
         return dg.SkipReason(f"run {run.run_id[:8]} over days is under way")
     try:
-        with Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).connect(read_only=True):
+        with warehouse.waiting(TICK_WAIT_S).connect(read_only=True):
             models = list(warehouse.models().values())
             partitions = warehouse.partitions(models[-1].day, None) if models else []
     except WarehouseHeldError as error:

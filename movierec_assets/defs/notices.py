@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from movierec_assets.defs.shared.header import OWNERS
+from movierec_assets.defs.shared.header import OWNERS, TICK_WAIT_S
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.defs.shared.runs import cause, subject
 from movierec_assets.defs.shared.tags import ATTEMPT
@@ -16,9 +16,6 @@ from movierec_assets.resources.notifier import webserver
 from movierec_assets.resources.registry.mlflow_run import sweep
 from movierec_assets.resources.registry.model_registry import ModelRegistry
 from movierec_assets.resources.warehouse.warehouse import Warehouse
-
-# For the warehouse, which runs hold for milliseconds; Dagster ends a tick after 60 s.
-TICK_WAIT_S = 2.0
 
 
 @dg.run_failure_sensor(  # it takes no owners
@@ -72,7 +69,7 @@ def refused_days(
     again.
     """
     try:  # a tick that waits for a shell as long as a run does would be ended by Dagster
-        ledger = Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S).chunks()
+        ledger = warehouse.waiting(TICK_WAIT_S).chunks()
     except WarehouseHeldError as error:
         return dg.SensorResult(skip_reason=f"{error}; asked again in a minute")
     lines = {

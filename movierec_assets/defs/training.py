@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.production import reported_model
 from movierec_assets.defs.shared.recipes import recipes
 from movierec_assets.errors import NotReadyError
-from movierec_assets.partitions import within
+from movierec_assets.partitions import days_before, within
 from movierec_assets.resources.spark_driver import placed, with_pipes
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.landing_zone import LandingZone
@@ -119,7 +118,7 @@ def _planner(
     recipe_on = recipes(arm, settings, warehouse)
 
     def plan(day: str) -> Plan:
-        yesterday = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+        yesterday = days_before(day, 1)
         models = warehouse.models([yesterday, day], arm)
         past = Past(
             partitions=warehouse.partitions(day, window),

@@ -11,10 +11,8 @@ from prometheus_client.core import GaugeMetricFamily
 from movierec_assets.monitoring.prequential import Score
 from movierec_assets.platform import Platform
 from movierec_assets.ratings.ledger import Chunk, by_source, in_force
-from movierec_assets.resources.warehouse.warehouse import Warehouse
 
 WAIT_S = 0.3  # for the file: runs hold it for milliseconds, and a scrape should not wait long
-LATEST = "9999-12-31"
 KINDS = ("rows", "validated", "rejected", "superseded", "late")
 
 
@@ -25,10 +23,10 @@ def warehouse_metrics(platform: Platform) -> Iterable[Metric]:
         WarehouseHeldError: another process holds the file.
     """
     delivered = platform.landing_zone.days()
-    warehouse = Warehouse(path=platform.warehouse.path, arm=platform.warehouse.arm, wait_s=WAIT_S)
+    warehouse = platform.warehouse.waiting(WAIT_S)
     with warehouse.connect(read_only=True):
         ledger, models = warehouse.chunks(), warehouse.models()
-        scores = warehouse.scores(LATEST)
+        scores = warehouse.scores()
     trained = [day for day, model in models.items() if model.identity is not None]
     accepted = [day for day, some in ledger.items() if any(chunk.current for chunk in some)]
     yield _days(delivered=delivered, ingested=list(ledger), accepted=accepted, trained=trained)

@@ -12,12 +12,11 @@ from prometheus_client.core import GaugeMetricFamily
 from movierec_assets.exporting.ledger import WAIT_S
 from movierec_assets.maintenance.losses import losses
 from movierec_assets.platform import Platform
-from movierec_assets.resources.warehouse.warehouse import Warehouse
 
 
 def loss_metrics(platform: Platform) -> Iterable[Metric]:
     """Compare the stores with each other; a home that has lost nothing has one sample, of 0."""
-    warehouse = Warehouse(path=platform.warehouse.path, wait_s=WAIT_S)
+    warehouse = platform.warehouse.waiting(WAIT_S)
     family = GaugeMetricFamily(
         "movierec_losses",
         "What a store should have and has not, as `movierec status` says it; production counts "

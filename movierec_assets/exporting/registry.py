@@ -9,11 +9,10 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from movierec_assets.errors import EndpointError
-from movierec_assets.exporting.ledger import LATEST, WAIT_S, seconds_of
+from movierec_assets.exporting.ledger import WAIT_S, seconds_of
 from movierec_assets.monitoring.production_age import production_age
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.version import Version
-from movierec_assets.resources.warehouse.warehouse import Warehouse
 
 VERDICTS = ("passed", "refused", "awaiting_approval", "insufficient_data", "none")
 
@@ -22,8 +21,8 @@ def registry_metrics(platform: Platform) -> Iterable[Metric]:
     """Ask the registry for all versions, and the ledger for the days that production lacks."""
     versions = platform.model_registry.versions()
     production = platform.model_registry.production()
-    warehouse = Warehouse(path=platform.warehouse.path, wait_s=WAIT_S)
-    accepted = [day for day, _ in warehouse.partitions(LATEST, None)]
+    warehouse = platform.warehouse.waiting(WAIT_S)
+    accepted = warehouse.days_accepted()
     yield _verdicts(versions)
     yield GaugeMetricFamily(
         "movierec_gate_refusals_in_a_row",

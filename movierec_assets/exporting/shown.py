@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from movierec_assets.exporting.ledger import LATEST, WAIT_S
+from movierec_assets.exporting.ledger import WAIT_S
 from movierec_assets.monitoring.experiments import Look
 from movierec_assets.platform import Platform
-from movierec_assets.resources.warehouse.warehouse import Warehouse
 
 NOBODY = [("none", "none", 0, 0)]  # so that a dashboard has a line before anything was shown
 
@@ -21,9 +20,9 @@ def shown_metrics(platform: Platform) -> Iterable[Metric]:
     Raises:
         WarehouseHeldError: another process holds the file.
     """
-    warehouse = Warehouse(path=platform.warehouse.path, wait_s=WAIT_S)
+    warehouse = platform.warehouse.waiting(WAIT_S)
     with warehouse.connect(read_only=True):
-        shown, outcomes = warehouse.newest_shown() or NOBODY, warehouse.outcomes(LATEST)
+        shown, outcomes = warehouse.newest_shown() or NOBODY, warehouse.outcomes()
         trial = warehouse.running()
         looks = warehouse.newest_looks(trial.name) if trial is not None else []
     lists = GaugeMetricFamily(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import dagster as dg
 import pytest
 
 from movierec_assets.cli.verify import verify
+from movierec_assets.exporting.losses import loss_metrics
+from movierec_assets.maintenance.losses import losses
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from movierec_serving.http.recommender import Recommender
@@ -64,6 +67,13 @@ def test_ease_takes_the_place_of_als(switched: Platform) -> None:
     again = switched.run(DAYS[2], DAYS[3])  # what is current is kept
     assert again.success
     assert len(switched.model_registry.versions()) == 4
+
+
+def test_losses_are_counted_of_the_served_arm(switched: Platform) -> None:
+    (counted,) = loss_metrics(switched.wired)
+    said = Counter(loss.store for loss in losses(switched.wired))
+    assert {sample.labels["store"]: sample.value for sample in counted.samples} == said
+    assert "movierec.duckdb" not in said
 
 
 def test_an_endpoint_answers_folds_in_and_explains(switched: Platform) -> None:

@@ -1,7 +1,7 @@
 """What each day says of the experiment under way."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 import pandas as pd
@@ -16,6 +16,7 @@ from movierec_assets.monitoring.experiments import Look, looks, sentence
 from movierec_assets.monitoring.interleaving import interleaved_looks
 from movierec_assets.monitoring.outcomes import K
 from movierec_assets.monitoring.sequential import ConfidenceSequence
+from movierec_assets.partitions import days_before
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.experiments import Trial
 from movierec_serving.events import EventStoreError
@@ -67,7 +68,7 @@ def _looks(platform: Platform, trial: Trial, day: str) -> list[Look]:
             credited = warehouse.credits(trial.started, day, events, within=within, k=K)
             lists = warehouse.lists_by_arm(trial.started, day)
         return interleaved_looks(credited, lists, trial.metric, list(shares), sequence)
-    before = (date.fromisoformat(trial.started) - timedelta(days=BEFORE)).isoformat()
+    before = days_before(trial.started, BEFORE)
     events = actions_since(platform, before)
     with warehouse.connect(read_only=True):
         everything = warehouse.user_days(before, day, events, within=within, k=K)

@@ -5,17 +5,14 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from movierec_assets.defs.shared.header import OWNERS
+from movierec_assets.defs.shared.header import OWNERS, TICK_WAIT_S
 from movierec_assets.defs.shared.keys import EXPERIMENT_RESULTS, PRODUCTION_MODEL, SERVED_MODEL
 from movierec_assets.errors import WarehouseHeldError
 from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.report import report_of
 from movierec_assets.platform import Platform
 from movierec_assets.resources.notifier import webserver
-from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
-
-TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
 
 
 @dg.sensor(
@@ -29,8 +26,7 @@ def publish_status(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> dg.SkipReason:
     """Surveys all stores; while a run holds the warehouse, what was told last stays."""
-    held = platform.warehouse
-    warehouse = Warehouse(path=held.path, arm=held.arm, wait_s=TICK_WAIT_S)
+    warehouse = platform.warehouse.waiting(TICK_WAIT_S)
     try:
         status = survey(replace(platform, warehouse=warehouse))
         trial = warehouse.running()

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from movierec_assets.defs.shared.header import OWNERS
+from movierec_assets.defs.shared.header import OWNERS, TICK_WAIT_S
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
 from movierec_assets.errors import WarehouseHeldError
 from movierec_assets.monitoring.production_age import ProductionAge, production_age
@@ -14,7 +14,6 @@ from movierec_assets.resources.notifier import webserver
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
 
-TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
 TROUBLE, SHOWN = "behind", "check"
 
 
@@ -51,7 +50,7 @@ def production_behind(
     differs.
     """
     try:
-        age = _age(Warehouse(path=warehouse.path, wait_s=TICK_WAIT_S), model_registry)
+        age = _age(warehouse.waiting(TICK_WAIT_S), model_registry)
     except WarehouseHeldError as error:
         return dg.SensorResult(skip_reason=str(error))
     finding = _finding(age, settings.production_days_behind)
@@ -82,5 +81,4 @@ def _finding(age: ProductionAge, allowed: int) -> dict[str, Any]:
 
 
 def _age(warehouse: Warehouse, registry: Registry) -> ProductionAge:
-    accepted = [day for day, _ in warehouse.partitions("9999-12-31", None)]
-    return production_age(registry.production(), registry.versions(), accepted)
+    return production_age(registry.production(), registry.versions(), warehouse.days_accepted())

@@ -1,7 +1,6 @@
 """What people were shown, day by day, and whether it helped them."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
 
 import dagster as dg
 
@@ -13,6 +12,7 @@ from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.pictures import curves
 from movierec_assets.defs.shared.sharing import share
 from movierec_assets.monitoring.outcomes import DIMENSIONS, RATES, K, Rate, rates
+from movierec_assets.partitions import days_before
 from movierec_assets.platform import Platform
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.events import EventStoreError
@@ -47,12 +47,12 @@ def recommendation_log(
         except EventStoreError as error:  # without events the rates would be too low
             metadata[day]["note"] = f"the rates wait: {error}"
             context.log.error(f"{day}: {error}")
-        oldest = _before(day, platform.settings.keep_shown_days)
+        oldest = days_before(day, platform.settings.keep_shown_days)
         warehouse.forget_shown(oldest)
         shown_files.remove(oldest)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:
-        oldest = _before(days[-1], platform.settings.keep_shown_days)
+        oldest = days_before(days[-1], platform.settings.keep_shown_days)
         share(context, lambda: platform.home_files.share(gone_before={"shown": oldest}))
         described = {day: {**_metadata(of_day.get(day, [])), **metadata[day]} for day in days}
         return {**described, days[-1]: {**described[days[-1]], **_so_far(warehouse, days[-1])}}
@@ -63,8 +63,9 @@ def recommendation_log(
 def _evaluate(platform: Platform, until: str) -> dict[str, list[Rate]]:
     """Record what is known at the end of a day about its lists and those of the days before."""
     warehouse, within = platform.warehouse, platform.settings.outcome_days
-    first = _before(until, within)
-    days = {"first": _before(first, within), "last": until}  # a list's earlier one may be as old
+    first = days_before(until, within)
+    # What was done to an earlier list of a user's counts for that one, which may be as old again.
+    days = {"first": days_before(first, within), "last": until}
     events = actions_since(platform, days["first"])
     with warehouse.connect():
         judged = warehouse.user_days(**days, events=events, within=within, k=K)
@@ -82,7 +83,7 @@ def _evaluate(platform: Platform, until: str) -> dict[str, list[Rate]]:
 
 def _missed(platform: Platform, day: str) -> list[str]:
     """The days before of which something was written and nothing is in the table."""
-    oldest = _before(day, platform.settings.keep_shown_days)
+    oldest = days_before(day, platform.settings.keep_shown_days)
     written = [shown for shown in platform.shown_files.days() if oldest <= shown < day]
     return [day for day in written if not platform.warehouse.lists_shown(day)]
 
@@ -115,7 +116,3 @@ def _so_far(warehouse: Warehouse, until: str) -> Metadata:
         if any((day, name) in by_name for day in days)
     }
     return {"all days": curves(lines, days, "what became of the lists that were shown")}
-
-
-def _before(day: str, days: int) -> str:
-    return (date.fromisoformat(day) - timedelta(days=days)).isoformat()

@@ -24,7 +24,6 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
 
 LEVEL = 0.95  # one-sided confidence that the lists are worse than popularity's, to say so
-LATEST = "9999-12-31"
 
 
 def served_by(platform: Platform, url: str) -> tuple[int, Bundle]:
@@ -58,11 +57,11 @@ def since_served(platform: Platform) -> Since | None:
         version, bundle = served_by(platform, platform.serving_client.endpoints[0])
     except (EndpointError, IndexError):
         return None
-    accepted = platform.warehouse.partitions(LATEST, None)
-    if not accepted or accepted[-1][0] <= bundle.manifest.data_until:
+    accepted = platform.warehouse.days_accepted()
+    if not accepted or accepted[-1] <= bundle.manifest.data_until:
         return None
     lists = platform.published_models.open(version).top_items
-    return Since(version, bundle, lists, accepted[-1][0])
+    return Since(version, bundle, lists, accepted[-1])
 
 
 def accuracy_since(context: Context, platform: Platform) -> Outcome | None:

@@ -24,7 +24,7 @@ def drift_of(warehouse: Warehouse, asked: Sequence[str], limits: Limits) -> ByDa
     Where none has, the newest day before them is looked at again: a run without a file must not
     turn a warning off.
     """
-    rated = warehouse.days_rated(asked[-1])
+    rated = warehouse.days_accepted(asked[-1])
     known = set(rated)
     wanted = [bisect_left(rated, day) for day in asked if day in known] or [len(rated) - 1]
     if not rated:

@@ -1,7 +1,5 @@
 """What is asked of an experiment that is to start, and how long it will take."""
 
-from datetime import date, timedelta
-
 import dagster as dg
 
 from movierec_assets.defs.shared.actions import actions_since
@@ -9,6 +7,7 @@ from movierec_assets.defs.shared.metadata import Metadata
 from movierec_assets.monitoring.experiments import history
 from movierec_assets.monitoring.outcomes import K
 from movierec_assets.monitoring.power import Plan, plan, plan_interleaved
+from movierec_assets.partitions import days_before
 from movierec_assets.platform import Platform
 from movierec_serving.bundle.experiment import PRODUCTION
 
@@ -36,8 +35,7 @@ class Start(dg.Config):
 
 def planned(platform: Platform, config: Start, day: str) -> Plan | None:
     """From what users did in the days before; None where nobody was shown anything."""
-    last = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
-    first = (date.fromisoformat(day) - timedelta(days=min(config.days, PAST_DAYS))).isoformat()
+    last, first = days_before(day, 1), days_before(day, min(config.days, PAST_DAYS))
     events = actions_since(platform, first)
     within = platform.settings.outcome_days
     past = history(

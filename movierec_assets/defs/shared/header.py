@@ -11,6 +11,7 @@ GROUP = "movierec"  # one: Dagster opens several as closed boxes
 OWNERS = ["team:movierec"]
 STAGE = "movierec/stage"  # the tag that says which module of `defs/` makes an asset
 POOL = "warehouse"  # DuckDB admits one writer
+TICK_WAIT_S = 2.0  # for the warehouse; Dagster ends a tick after 60 s
 ONE_RUN = dg.BackfillPolicy.single_run()
 
 

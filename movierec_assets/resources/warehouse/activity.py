@@ -13,15 +13,6 @@ from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
 class Activity(DuckDBFile):
     """Reads validated ratings, which are those of accepted days alone, beside the catalogue."""
 
-    def days_rated(self, until: str) -> list[str]:
-        """Days up to `until` with an accepted rating, ascending."""
-        rows = self._rows(
-            """SELECT DISTINCT day::VARCHAR AS rated FROM validated_ratings
-               WHERE day <= CAST(? AS DATE) ORDER BY rated""",
-            until,
-        )
-        return [day for (day,) in rows]
-
     def rated(self, first: str, last: str) -> Rated:
         """The ratings of the days in [first, last]; what is new is so beside all days before."""
         with self.connect(read_only=True) as connection:

@@ -22,6 +22,7 @@ MIGRATIONS = Path(__file__).parents[3] / "warehouse" / "migrations"
 LOCK_DEADLINE_S = (
     600.0  # a DuckDB shell left open stops the writers; the run then fails and says who
 )
+EVER = "9999-12-31"  # after any day: where all are asked for
 logger = logging.getLogger(__name__)
 _unit: ContextVar[tuple[str, duckdb.DuckDBPyConnection] | None] = ContextVar("unit", default=None)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, DaySummary
-from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile, since
+from movierec_assets.resources.warehouse.duckdb_file import EVER, DuckDBFile, since
 
 _ROWS = ("raw_ratings", "rejected_ratings")  # tables that hold a chunk's rows under its sha256
 
@@ -165,7 +165,13 @@ class Ledger(DuckDBFile):
         )
         return [day for (day,) in rows]
 
-    def partitions(self, until: str, window_days: int | None) -> list[tuple[str, str]]:
+    def days_accepted(self, until: str = EVER) -> list[str]:
+        """Days up to `until` with an accepted rating, each once, ascending."""
+        return list(dict.fromkeys(day for day, _ in self.partitions(until)))
+
+    def partitions(
+        self, until: str = EVER, window_days: int | None = None
+    ) -> list[tuple[str, str]]:
         """(day, data version) of each accepted chunk with ratings in (until - window, until]."""
         return self._rows(
             """SELECT day::VARCHAR, data_version FROM chunks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from movierec_assets.monitoring.prequential import Score
-from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
+from movierec_assets.resources.warehouse.duckdb_file import EVER, DuckDBFile
 
 COLUMNS = ", ".join(
     f"{field.name}::VARCHAR" if field.name == "day" else field.name for field in fields(Score)
@@ -19,7 +19,7 @@ class Scores(DuckDBFile):
         """Make `score` the day's."""
         self._put("prequential_evaluation", vars(score))
 
-    def scores(self, until: str) -> list[Score]:
+    def scores(self, until: str = EVER) -> list[Score]:
         """The score of each evaluated day up to `until`, oldest first."""
         rows = self._rows(
             f"""SELECT {COLUMNS} FROM prequential_evaluation

@@ -9,7 +9,7 @@ from datetime import datetime
 import pandas as pd
 
 from movierec_assets.monitoring.outcomes import Rate
-from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
+from movierec_assets.resources.warehouse.duckdb_file import EVER, DuckDBFile
 from movierec_serving.bundle.experiment import INTERLEAVED
 
 LOG = (
@@ -190,7 +190,7 @@ class ShownLists(DuckDBFile):
             for rate in rates:
                 self._put("recommendation_outcomes", {"day": day, "until": until, **vars(rate)})
 
-    def outcomes(self, until: str) -> list[tuple[str, Rate]]:
+    def outcomes(self, until: str = EVER) -> list[tuple[str, Rate]]:
         """(day, rate) of all lists together, of each day up to `until`, oldest first."""
         columns = ", ".join(field.name for field in fields(Rate))
         rows = self._rows(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from movierec_assets.resources.warehouse.activity import Activity
 from movierec_assets.resources.warehouse.catalogue import Catalogue
 from movierec_assets.resources.warehouse.erasing import Erasing
@@ -33,3 +35,7 @@ class Warehouse(
     Within `with warehouse.connect():` all that is asked is one unit of work: one transaction, and
     one view of the tables.
     """
+
+    def waiting(self, wait_s: float) -> Self:
+        """The same, for whoever waits so long at most while another process has the file."""
+        return type(self)(path=self.path, arm=self.arm, wait_s=wait_s)
