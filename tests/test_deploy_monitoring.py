@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from markdown.extensions.toc import slugify
@@ -18,7 +19,7 @@ import movierec_serving.errors
 from demo.gameday.breaks import BREAKS
 from movierec_assets.cli.app import app
 from movierec_assets.monitoring import production_age
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Platform
 from tests.support.monitoring import DEPLOY, needs_programs
 
 RUNBOOK = (ROOT / "docs" / "how-to" / "runbook.md").read_text(encoding="utf-8")
@@ -53,7 +54,11 @@ def test_each_alert_has_a_heading_a_test_and_a_severity() -> None:
         assert (page, headings.get(anchor)) == ("docs/how-to/runbook.md", rule["alert"])
         assert rule["alert"] in tested
         assert rule["labels"]["severity"] in ("page", "ticket")
-    assert set(headings.values()) == {rule["alert"] for rule in ALERTS} | {"Notices", "Errors"}
+    assert set(headings.values()) == {rule["alert"] for rule in ALERTS} | {
+        "Notices",
+        "Jobs",
+        "Errors",
+    }
 
 
 def rows_of(heading: str) -> list[str]:
@@ -76,6 +81,22 @@ def test_each_notice_and_each_error_has_a_row_in_the_runbook() -> None:
         if isinstance(value, type) and issubclass(value, module.MovierecError)
     }
     assert set(re.findall(r"`(\w+)`", " ".join(rows_of("Errors")))) == raised - {"MovierecError"}
+
+
+def test_each_op_that_takes_a_config_has_a_row_in_the_runbook_with_its_fields(
+    platform: Platform,
+) -> None:
+    wanted = {
+        node.name: set(getattr(node.definition.config_schema.config_type, "fields", ()))
+        for job in platform.definitions.resolve_all_job_defs()
+        for node in job.nodes
+        if isinstance(node.definition, dg.OpDefinition)
+    }
+    section = RUNBOOK.split("\n## Jobs\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*)$", section, re.M)
+    told = {op: set(re.findall(r"`(\w+)`", rest)) for op, rest in rows}
+    assert told.keys() == {op for op, fields in wanted.items() if fields}
+    assert [op for op in told if not wanted[op] <= told[op]] == []
 
 
 def test_the_runbooks_commands_exist() -> None:
