@@ -1,4 +1,5 @@
-"""What of Dagster's instance a home chooses by settings, and who asked for a run.
+"""What of Dagster's instance a home chooses by settings, and who asked for a run; with it all
+private names of Dagster's that the product uses.
 
 `dagster.yaml` names these classes, and every process of Dagster makes them: nothing heavy is
 imported here. The rest of the instance is configured in that file.
@@ -19,6 +20,13 @@ from movierec_assets.settings import settings
 
 USER_HEADER = "X-Forwarded-User"  # the proxy's, which asked for the password
 USER = "movierec/user"  # the run's tag
+# On an output it keeps Dagster from recording all of the range's days, so that what a step that
+# fails has finished is recorded day by day. Dagster's own use of it is for source assets that log
+# their events themselves. Without it a stage would yield no output, and everything after it would
+# be skipped; skippable outputs record days as exactly, but only where the whole chain of stages is
+# one step, whose resources all start for each part of it, and after which nothing of the same run
+# is started.
+RECORDED_ALREADY = "__source_asset_observation__"
 
 
 class ChosenStorage(DagsterStorage, ConfigurableClass):

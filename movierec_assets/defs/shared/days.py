@@ -13,15 +13,9 @@ from threadpoolctl import threadpool_limits
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.tags import DAYS
 from movierec_assets.partitions import days_of
+from movierec_assets.resources.dagster_instance import RECORDED_ALREADY
 from movierec_serving import tracing
 
-# A private name of Dagster's; the others are in resources/dagster_instance.py. On an output it
-# keeps Dagster from recording all of the range's days, so that what a step that fails has finished
-# is recorded day by day. Dagster's own use of it is for source assets that log their events
-# themselves. Without it a stage would yield no output, and everything after it would be skipped;
-# skippable outputs record days as exactly, but only where the whole chain of stages is one step,
-# whose resources all start for each part of it, and after which nothing of the same run is started.
-_RECORDED_ALREADY = "__source_asset_observation__"
 # Stages go on when the one before them has handed over what it finished, although it ends as
 # failed.
 executor = dg.in_process_executor.configured(
@@ -77,7 +71,7 @@ def each_day(
         complete = len(done) == len(days)
         _record(context, describe(done) if done else {}, complete)
     yield dg.MaterializeResult(
-        metadata={} if complete else {_RECORDED_ALREADY: True},
+        metadata={} if complete else {RECORDED_ALREADY: True},
         check_results=[check() for check in checks],
     )
     if lost:

@@ -13,11 +13,12 @@ from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import movierec_serving
+from movierec_assets.resources.registry.version_tags import skip_search_for_packages
 from movierec_serving.bundle import Bundle, Manifest
 
 if TYPE_CHECKING:
@@ -33,11 +34,8 @@ def log_bundle(
     """Log a bundle to the active MLflow run, `run_id`; MLflow's description of the model."""
     import mlflow
     from mlflow.entities import Metric, Param
-    from mlflow.utils import requirements_utils
 
-    # MLflow asks whether the requirements are installed here, whose versions we took from here:
-    # for that it reads every installed package's list of files, half a second of a run.
-    cast(Any, requirements_utils)._MODULES_TO_PACKAGES = {}
+    skip_search_for_packages()
     manifest = bundle.manifest
     parameters = {
         **manifest.parameters,

@@ -1,5 +1,5 @@
 """Tags and descriptions of model versions in MLflow, and the private names of MLflow's that the
-product uses.
+product uses; `skip_search_for_packages` has the second.
 
 `MlflowClient.set_model_version_tag` reads every version first, to tell that the model is no
 prompt: 54 ms with 1,000 versions and 80 ms with 5,000, for each of a day's tags. The client beneath
@@ -80,3 +80,14 @@ class VersionTags:
     @property
     def _registry(self) -> Any:
         return cast(Any, self.client)._get_registry_client()
+
+
+def skip_search_for_packages() -> None:
+    """Let MLflow take a model's requirements as they are said.
+
+    It asks whether they are installed here, whose versions we took from here: for that it reads
+    every installed package's list of files, half a second of a run.
+    """
+    from mlflow.utils import requirements_utils
+
+    cast(Any, requirements_utils)._MODULES_TO_PACKAGES = {}
