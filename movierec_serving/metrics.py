@@ -218,8 +218,9 @@ class _Counts(Collector):
         pids = slots.owners(directory)
         files = [*directory.glob("counter_*.db"), *directory.glob("histogram_*.db")]
         files += [directory / f"gauge_all_{number}.db" for number in pids]
+        merge: Callable[[list[str]], Iterable[Metric]] = MultiProcessCollector.merge
         try:
-            merged = MultiProcessCollector.merge([str(file) for file in files])  # type: ignore[no-untyped-call]
+            merged = merge([str(file) for file in files])
         except FileNotFoundError:
             return
         for metric in merged:

@@ -38,7 +38,8 @@ class ServingSettings(BaseSettings):
         validation_alias=AliasChoices("MOVIEREC_HOME", "DAGSTER_HOME"),
         description="the folder that holds warehouse/",
     )
-    serving_host: Literal["127.0.0.1", "0.0.0.0", "::"] = Field(  # noqa: S104 - what LitServe accepts
+    # What LitServe accepts.
+    serving_host: Literal["127.0.0.1", "0.0.0.0", "::"] = Field(  # noqa: S104
         "127.0.0.1", description="the interface to listen on; loopback unless told otherwise"
     )
     serving_port: int = Field(8000, ge=1024, le=65535, description="port of the endpoint")

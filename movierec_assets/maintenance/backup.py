@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from filelock import FileLock, Timeout
 
@@ -35,7 +35,8 @@ from movierec_serving.bundle.documents import seal
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-MODES = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz"}  # by the file's suffix
+# By the file's suffix.
+MODES: dict[str, Literal["w", "w:gz"]] = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz"}
 SETTINGS = "home/settings.env"
 RELEASE = version("movierec")
 
@@ -93,7 +94,7 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
             _clear(fresh, staging)  # of one that was killed
             staging.mkdir(mode=0o700)
             with open(fresh, "xb", opener=_for_its_owner) as written:
-                with tarfile.open(fileobj=written, mode=mode, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+                with tarfile.open(fileobj=written, mode=mode, format=tarfile.PAX_FORMAT) as tar:
                     _fill(tar, manifest, platform, staging, secrets=secrets)
                 written.flush()
                 os.fsync(written.fileno())

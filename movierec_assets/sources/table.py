@@ -127,7 +127,7 @@ def take(rows: SourceTable, kept: TakenRows, declared: Declaration, table: Table
         since, newest = kept.since, rows.newest()
         if newest is None:
             return 0
-        if since is not None and (type(newest) is not type(since) or newest < since):  # type: ignore[operator]
+        if since is not None and (type(newest) is not type(since) or place(newest) < place(since)):
             raise TableError(
                 f"the newest {table.watermark} is {newest}, and {kept.newest} was read: was the "
                 "table made anew? New rows below it would never be seen. Declare it as another "

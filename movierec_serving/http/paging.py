@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from movierec_serving.errors import OptionError
 
-TOKEN = r"^[1-9][0-9]{0,17}-[0-9]{1,9}-[0-9a-f]{8}(-[0-9]{1,18}-[0-9]{1,18})?$"  # noqa: S105, a pattern
+TOKEN = r"^[1-9][0-9]{0,17}-[0-9]{1,9}-[0-9a-f]{8}(-[0-9]{1,18}-[0-9]{1,18})?$"  # noqa: S105
 PLACE = {"n", "offset", "page", "shown"}  # options that do not say which list is meant
 
 

@@ -44,13 +44,15 @@
     const active = document.activeElement;
     const all = [...document.querySelectorAll("#personal .acts, .card .acts")];
     const form = active?.closest(".acts");
-    place = form && { at: all.indexOf(form), name: active.matches(".stars input") ? "input[type=range]" : "button" };
+    const name = active?.matches(".stars input") ? "input[type=range]" : "button";
+    place = form && { at: all.indexOf(form), name };
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     sliders(document).forEach((each) => paint(each));
     if (!place || document.activeElement !== document.body) return;
     const form = document.querySelectorAll("#personal .acts, .card .acts")[place.at];
-    (form?.querySelector(place.name) ?? form?.querySelector("button") ?? document.getElementById("main")).focus({ preventScroll: true });
+    const there = form?.querySelector(place.name) ?? form?.querySelector("button");
+    (there ?? document.getElementById("main")).focus({ preventScroll: true });
     place = null;
   });
 
@@ -59,7 +61,8 @@
   const hush = () => {
     const said = document.getElementById("said");
     clearTimeout(silence);
-    silence = setTimeout(() => (said.matches(":hover, :focus-within") ? hush() : said.replaceChildren()), 20000);
+    const end = () => (said.matches(":hover, :focus-within") ? hush() : said.replaceChildren());
+    silence = setTimeout(end, 20000);
   };
   document.addEventListener("htmx:afterSettle", hush);
 
