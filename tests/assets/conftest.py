@@ -1,10 +1,15 @@
-"""A home that tests of losses, backups, prunes and erasures copy: it takes a while to make."""
+"""An empty landing zone; and a home that tests of losses, backups, prunes and erasures copy, since
+it takes a while to make.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
 from tests.conftest import Platform, empty_home, settle
 from tests.support.generate import as_csv, ratings_of_day
@@ -33,3 +38,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Home:
             found = state(platform)
     settings.cache_clear()
     return Home(folder, found)
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> LandingZone:
+    return LandingZone(path=str(tmp_path / "landing"))
