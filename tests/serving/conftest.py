@@ -49,3 +49,11 @@ def holder(store: Path, tmp_path: Path) -> ModelHolder:
     holder = ModelHolder(store, store / ".serving-1", shown=log)
     holder.pointer.store(3)
     return holder
+
+
+@pytest.fixture
+def fresh(store: Path) -> Iterator[EndpointProcess]:
+    """An endpoint that has not been started, with version 3 in its store."""
+    process = EndpointProcess(store.parents[1])
+    yield process
+    process.close()

@@ -1,7 +1,6 @@
 """A new endpoint begins with the version that its store names, by the rules of any reload."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,6 @@ from movierec_serving.model.pointer import Pointer
 from movierec_serving.model.reload import KEPT_VERSIONS, begin_on_production, reload
 from tests.support import sample_models as models
 from tests.support.endpoint_process import EndpointProcess
-
-
-@pytest.fixture
-def fresh(store: Path) -> Iterator[EndpointProcess]:
-    """An endpoint that has not been started, with version 3 in its store."""
-    process = EndpointProcess(store.parents[1])
-    yield process
-    process.close()
 
 
 def test_a_new_endpoint_serves_what_its_store_names_from_its_first_answer(
