@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
+from movierec_assets.exporting.gauges import gauge_by
 from movierec_assets.monitoring.prequential import Score
 from movierec_assets.platform import Platform
 from movierec_assets.ratings.ledger import Chunk, by_source, in_force
 
 WAIT_S = 0.3  # for the file: runs hold it for milliseconds, and a scrape should not wait long
+MODELS = ("production", "popularity", "month_before")
 KINDS = ("rows", "validated", "rejected", "superseded", "late")
 
 
@@ -29,31 +31,26 @@ def warehouse_metrics(platform: Platform) -> Iterable[Metric]:
         scores = warehouse.scores()
     trained = [day for day, model in models.items() if model.identity is not None]
     accepted = [day for day, some in ledger.items() if any(chunk.current for chunk in some)]
-    yield _days(delivered=delivered, ingested=list(ledger), accepted=accepted, trained=trained)
+    days = {"delivered": delivered, "ingested": ledger, "accepted": accepted, "trained": trained}
+    yield gauge_by(
+        "stage",
+        "movierec_days",
+        "Days that a stage has; a backfill is done when all agree",
+        {stage: len(its) for stage, its in days.items()},
+    )
     yield from _rows(ledger)
     yield _refused(ledger)
     yield from _scores(scores)
 
 
-def _days(**by_stage: Sequence[str]) -> Metric:
-    family = GaugeMetricFamily(
-        "movierec_days",
-        "Days that a stage has; a backfill is done when all agree",
-        labels=["stage"],
-    )
-    for stage, days in by_stage.items():
-        family.add_metric([stage], len(days))
-    return family
-
-
 def _rows(ledger: Mapping[str, Sequence[Chunk]]) -> Iterable[Metric]:
     counted = [chunk for chunks in ledger.values() for chunk in in_force(chunks)]
-    rows = GaugeMetricFamily(
-        "movierec_ratings", "Ratings in the warehouse, by what became of them", labels=["kind"]
+    yield gauge_by(
+        "kind",
+        "movierec_ratings",
+        "Ratings in the warehouse, by what became of them",
+        {kind: sum(getattr(chunk, kind) for chunk in counted) for kind in KINDS},
     )
-    for kind in KINDS:
-        rows.add_metric([kind], sum(getattr(chunk, kind) for chunk in counted))
-    yield rows
     newest = max(ledger, default=None)
     if newest is None:
         return
@@ -88,23 +85,19 @@ def _refused(ledger: Mapping[str, Sequence[Chunk]]) -> Metric:
 
 
 def _scores(scores: Sequence[Score]) -> Iterable[Metric]:
-    judged = [score for score in scores if score.production is not None]
-    ndcg = GaugeMetricFamily(
+    newest = next((score for score in reversed(scores) if score.production is not None), None)
+    figures = {name: getattr(newest, name, None) for name in MODELS}
+    yield gauge_by(
+        "model",
         "movierec_next_day_ndcg",
         "NDCG@10 on the newest evaluated day's ratings, of what was in production the day before, "
         "of popularity and of a month-old model",
-        labels=["model"],
+        {name: value for name, value in figures.items() if value is not None},
     )
-    users = 0
-    if judged:
-        users = judged[-1].users
-        for name in ("production", "popularity", "month_before"):
-            value = getattr(judged[-1], name)
-            if value is not None:
-                ndcg.add_metric([name], value)
-    yield ndcg
     yield GaugeMetricFamily(
-        "movierec_next_day_users", "Users that movierec_next_day_ndcg is of", value=users
+        "movierec_next_day_users",
+        "Users that movierec_next_day_ndcg is of",
+        value=newest.users if newest is not None else 0,
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
 
+from movierec_assets.exporting.gauges import gauge_by
 from movierec_assets.exporting.ledger import WAIT_S
 from movierec_assets.maintenance.losses import losses
 from movierec_assets.platform import Platform
@@ -17,13 +17,11 @@ from movierec_assets.platform import Platform
 def loss_metrics(platform: Platform) -> Iterable[Metric]:
     """Compare the stores with each other; a home that has lost nothing has one sample, of 0."""
     warehouse = platform.warehouse.waiting(WAIT_S)
-    family = GaugeMetricFamily(
+    lost = Counter(loss.store for loss in losses(replace(platform, warehouse=warehouse)))
+    yield gauge_by(
+        "store",
         "movierec_losses",
         "What a store should have and has not, as `movierec status` says it; production counts "
         "until it is published",
-        labels=["store"],
+        lost or {"none": 0},
     )
-    lost = Counter(loss.store for loss in losses(replace(platform, warehouse=warehouse)))
-    for store, count in (lost or {"none": 0}).items():
-        family.add_metric([store], count)
-    yield family

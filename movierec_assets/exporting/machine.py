@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from movierec_assets.exporting.gauges import gauge_by
 from movierec_assets.maintenance.disk import bytes_by_store
 
 PROC = Path("/proc")
@@ -36,12 +38,8 @@ NAMES = {
 
 def store_metrics(warehouse: Path) -> Iterable[Metric]:
     """Walk the warehouse: seconds on a large one, so it is asked for seldom."""
-    family = GaugeMetricFamily(
-        "movierec_store_bytes", "Bytes on the disk of each store", labels=["store"]
-    )
-    for store, size in bytes_by_store(warehouse).items():
-        family.add_metric([store], size)
-    yield family
+    sizes = bytes_by_store(warehouse)
+    yield gauge_by("store", "movierec_store_bytes", "Bytes on the disk of each store", sizes)
 
 
 def machine_metrics(home: Path, warehouse: Path) -> Iterable[Metric]:
@@ -55,27 +53,31 @@ def machine_metrics(home: Path, warehouse: Path) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "movierec_disk_size_bytes", "Size of the disk that the warehouse is on", value=disk.total
     )
-    running = GaugeMetricFamily(
-        "movierec_processes", "How many processes of a kind run on this machine", labels=["process"]
+    running, memory, cpu_s = Counter[str](), Counter[str](), defaultdict[str, float](float)
+    for process in sorted(processes(home), key=lambda process: process.kind):
+        running[process.kind] += 1
+        memory[process.kind] += process.memory
+        cpu_s[process.kind] += process.cpu_s
+    yield gauge_by(
+        "process",
+        "movierec_processes",
+        "How many processes of a kind run on this machine",
+        running,
     )
-    memory = GaugeMetricFamily(
+    yield gauge_by(
+        "process",
         "movierec_process_resident_memory_bytes",
         "Memory of the processes of a kind; pages that several of them share count for each",
-        labels=["process"],
+        memory,
     )
     cpu = CounterMetricFamily(
         "movierec_process_cpu_seconds",
         "CPU time of the processes of a kind that run now",
         labels=["process"],
     )
-    kinds: dict[str, list[Process]] = {}
-    for process in processes(home):
-        kinds.setdefault(process.kind, []).append(process)
-    for kind, some in sorted(kinds.items()):
-        running.add_metric([kind], len(some))
-        memory.add_metric([kind], sum(process.memory for process in some))
-        cpu.add_metric([kind], sum(process.cpu_s for process in some))
-    yield from (running, memory, cpu)
+    for kind, seconds in cpu_s.items():
+        cpu.add_metric([kind], seconds)
+    yield cpu
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from movierec_assets.defs.shared.keys import (
     VALIDATED_RATINGS,
     model_key,
 )
+from movierec_assets.exporting.gauges import gauge_by
 from movierec_assets.settings import Settings
 
 PASSED = {"SUCCEEDED": 1.0, "FAILED": 0.0}  # of a check's status; others are only planned
@@ -42,41 +43,39 @@ def orchestration_metrics(instance: dg.DagsterInstance, settings: Settings) -> I
 
 
 def _successes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> Metric:
-    family = GaugeMetricFamily(
+    entries = [record.asset_entry for record in instance.get_asset_records(keys)]
+    last = {
+        entry.asset_key.to_user_string(): entry.last_materialization_record.timestamp
+        for entry in entries
+        if entry.last_materialization_record is not None
+    }
+    return gauge_by(
+        "asset",
         "movierec_asset_last_success_timestamp_seconds",
         "When an asset was last materialized, of whatever day",
-        labels=["asset"],
+        last,
     )
-    for record in instance.get_asset_records(keys):
-        last = record.asset_entry.last_materialization_record
-        if last is not None:
-            family.add_metric([record.asset_entry.asset_key.to_user_string()], last.timestamp)
-    return family
 
 
 def _runs(instance: dg.DagsterInstance) -> Metric:
-    family = GaugeMetricFamily(
-        "movierec_runs", "Runs that Dagster remembers, by status", labels=["status"]
-    )
-    for status in dg.DagsterRunStatus:
-        count = instance.get_runs_count(dg.RunsFilter(statuses=[status]))
-        family.add_metric([status.value.lower()], count)
-    return family
+    counts = {
+        status.value.lower(): instance.get_runs_count(dg.RunsFilter(statuses=[status]))
+        for status in dg.DagsterRunStatus
+    }
+    return gauge_by("status", "movierec_runs", "Runs that Dagster remembers, by status", counts)
 
 
 def _last_failed(instance: dg.DagsterInstance) -> Metric:
-    family = GaugeMetricFamily(
+    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    newest: dict[str, float] = {}
+    for run in instance.get_runs(dg.RunsFilter(statuses=ended), limit=LOOKED_AT):
+        newest.setdefault(run.job_name, float(run.is_failure))
+    return gauge_by(
+        "dagster_job",
         "movierec_job_last_run_failed",
         "1 if the newest ended run of a job failed, 0 if it succeeded",
-        labels=["dagster_job"],
+        newest,
     )
-    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-    newest: dict[str, bool] = {}
-    for run in instance.get_runs(dg.RunsFilter(statuses=ended), limit=LOOKED_AT):
-        newest.setdefault(run.job_name, run.is_failure)
-    for job, failed in newest.items():
-        family.add_metric([job], float(failed))
-    return family
 
 
 def _checks(instance: dg.DagsterInstance) -> Metric:
@@ -95,13 +94,11 @@ def _checks(instance: dg.DagsterInstance) -> Metric:
 
 
 def _daemon(instance: dg.DagsterInstance) -> Metric:
-    family = GaugeMetricFamily(
+    heartbeats = instance.get_daemon_heartbeats()
+    parts = [part for part in instance.get_required_daemon_types() if part in heartbeats]
+    return gauge_by(  # another version's parts are left out
+        "part",
         "movierec_daemon_heartbeat_timestamp_seconds",
         "When a part of Dagster's daemon last said that it runs, which it does every 30 s",
-        labels=["part"],
+        {part.lower(): heartbeats[part].timestamp for part in parts},
     )
-    heartbeats = instance.get_daemon_heartbeats()
-    for part in instance.get_required_daemon_types():  # another version's parts are left out
-        if part in heartbeats:
-            family.add_metric([part.lower()], heartbeats[part].timestamp)
-    return family

@@ -9,6 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from movierec_assets.errors import EndpointError
+from movierec_assets.exporting.gauges import gauge_by
 from movierec_assets.exporting.ledger import WAIT_S, seconds_of
 from movierec_assets.monitoring.production_age import production_age
 from movierec_assets.platform import Platform
@@ -23,7 +24,13 @@ def registry_metrics(platform: Platform) -> Iterable[Metric]:
     production = platform.model_registry.production()
     warehouse = platform.warehouse.waiting(WAIT_S)
     accepted = warehouse.days_accepted()
-    yield _verdicts(versions)
+    counted = Counter(version.gate or "none" for version in versions)
+    yield gauge_by(
+        "verdict",
+        "movierec_versions",
+        "Registered versions by the gate's verdict",
+        {verdict: counted[verdict] for verdict in VERDICTS},
+    )
     yield GaugeMetricFamily(
         "movierec_gate_refusals_in_a_row",
         "How many of the newest versions, one after the other, the gate did not pass",
@@ -47,16 +54,6 @@ def registry_metrics(platform: Platform) -> Iterable[Metric]:
         )
 
 
-def _verdicts(versions: Sequence[Version]) -> Metric:
-    family = GaugeMetricFamily(
-        "movierec_versions", "Registered versions by the gate's verdict", labels=["verdict"]
-    )
-    counted = Counter(version.gate or "none" for version in versions)
-    for verdict in VERDICTS:
-        family.add_metric([verdict], counted[verdict])
-    return family
-
-
 def _refusals_in_a_row(versions: Sequence[Version]) -> int:
     newest = sorted(
         versions, key=lambda version: (version.data_until, version.number), reverse=True
@@ -76,23 +73,20 @@ class Deployments:
         """Ask each endpoint; one that does not answer serves nothing."""
         production = self._platform.model_registry.production()
         wanted = production.number if production is not None else 0
-        served = GaugeMetricFamily(
+        served = {url: self._served(url) for url in self._platform.serving_client.endpoints}
+        yield gauge_by(
+            "endpoint",
             "movierec_served_version",
             "The version that an endpoint serves, 0 for none or no answer",
-            labels=["endpoint"],
+            served,
         )
-        lag = GaugeMetricFamily(
+        yield gauge_by(
+            "endpoint",
             "movierec_deploy_lag_seconds",
             "Time since an endpoint was first seen to serve another version than production; 0 "
             "while they agree",
-            labels=["endpoint"],
+            {url: self._lag(url, version == wanted) for url, version in served.items()},
         )
-        for url in self._platform.serving_client.endpoints:
-            version = self._served(url)
-            served.add_metric([url], version)
-            lag.add_metric([url], self._lag(url, version == wanted))
-        yield served
-        yield lag
 
     def _served(self, url: str) -> int:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
+from movierec_assets.exporting.gauges import gauge_by
 from movierec_assets.exporting.ledger import WAIT_S
 from movierec_assets.monitoring.experiments import Look
 from movierec_assets.platform import Platform
@@ -33,17 +34,15 @@ def shown_metrics(platform: Platform) -> Iterable[Metric]:
     for arm, source, number, _ in shown:
         lists.add_metric([arm, source], number)
     yield lists
-    rates = GaugeMetricFamily(
+    newest = max((day for day, _ in outcomes), default=None)
+    rates = [rate for day, rate in outcomes if day == newest]
+    yield gauge_by(
+        "rate",
         "movierec_outcome_ratio",
         "What became of the lists of the newest day that is evaluated, by rate; nothing where "
         "there are too few users to tell",
-        labels=["rate"],
+        {rate.rate: rate.middle for rate in rates if rate.low is not None},
     )
-    newest = max((day for day, _ in outcomes), default=None)
-    for day, rate in outcomes:
-        if day == newest and rate.low is not None:
-            rates.add_metric([rate.rate], rate.middle)
-    yield rates
     yield from _arms(trial.name if trial is not None else "none", looks)
 
 
@@ -60,12 +59,6 @@ def _arms(experiment: str, looks: Sequence[Look]) -> Iterable[Metric]:
         "nothing where there are too few users to tell",
         labels=["experiment", "arm", "bound"],
     )
-    ratio = GaugeMetricFamily(
-        "movierec_sample_ratio_p",
-        "Probability that users are as far from the arms' shares by chance; 1 without an "
-        "experiment",
-        labels=["experiment"],
-    )
     for look in looks:
         users.add_metric([experiment, look.arm], look.users)
         for bound in ("low", "middle", "high"):
@@ -75,5 +68,11 @@ def _arms(experiment: str, looks: Sequence[Look]) -> Iterable[Metric]:
     if not looks:
         users.add_metric([experiment, "none"], 0)
         lead.add_metric([experiment, "none", "middle"], 0)
-    ratio.add_metric([experiment], min((look.mismatch for look in looks), default=1.0))
-    yield from (users, lead, ratio)
+    yield from (users, lead)
+    yield gauge_by(
+        "experiment",
+        "movierec_sample_ratio_p",
+        "Probability that users are as far from the arms' shares by chance; 1 without an "
+        "experiment",
+        {experiment: min((look.mismatch for look in looks), default=1.0)},
+    )

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from movierec_assets.exporting.gauges import gauge_by
 
 logger = logging.getLogger(__name__)
 
@@ -60,21 +61,21 @@ class Sources(Collector):
         return ()  # nothing is read to register
 
     def collect(self) -> Iterable[Metric]:
-        age = GaugeMetricFamily(
-            "movierec_source_age_seconds",
-            "Age of what is said of a store; it grows while the store cannot be read",
-            labels=["source"],
-        )
-        readable = GaugeMetricFamily(
-            "movierec_source_readable",
-            "1 if the store was read at the last attempt, else 0",
-            labels=["source"],
-        )
+        ages: dict[str, float] = {}
         for source in self._sources:
             source.refresh(self._clock())
-            readable.add_metric([source.name], float(source.problem is None))
             if source.read_at is not None:
-                age.add_metric([source.name], self._clock() - source.read_at)
+                ages[source.name] = self._clock() - source.read_at
                 yield from source.metrics
-        yield age
-        yield readable
+        yield gauge_by(
+            "source",
+            "movierec_source_age_seconds",
+            "Age of what is said of a store; it grows while the store cannot be read",
+            ages,
+        )
+        yield gauge_by(
+            "source",
+            "movierec_source_readable",
+            "1 if the store was read at the last attempt, else 0",
+            {source.name: float(source.problem is None) for source in self._sources},
+        )
