@@ -38,11 +38,22 @@ def recorded_chunks(platform: Platform) -> set[tuple[str, str]]:
 
 def unrecorded_models(
     platform: Platform, kept: dict[int, VersionRecord]
-) -> dict[str, VersionRecord]:
-    """The newest version of each day that has no model in the warehouse."""
-    known = platform.warehouse.models()
-    by_day = {record.tags.get("partition"): record for record in kept.values()}
-    return {day: record for day, record in sorted(by_day.items()) if day and day not in known}
+) -> list[tuple[str, VersionRecord]]:
+    """(day, version): the newest of each day and arm, whose model is not in the warehouse."""
+    newest = {
+        (record.tags.get("partition", ""), record.tags.get("arm")): record
+        for record in kept.values()
+    }
+    with platform.warehouse.connect(read_only=True):
+        known = {arm: platform.warehouse.models(arm=arm) for _, arm in newest}
+        return [
+            (day, record)
+            for (day, arm), record in newest.items()
+            if day
+            and day not in known[arm]
+            # What is served now may be of another family than it was on that day.
+            and platform.warehouse.model(record.identity) is None
+        ]
 
 
 def lost_twins(platform: Platform) -> list[str]:

@@ -182,7 +182,7 @@ def _registry(platform: Platform) -> Iterator[Loss]:
 
 
 def _models(platform: Platform, kept: dict[int, VersionRecord]) -> Iterator[Loss]:
-    unknown = list(unrecorded_models(platform, kept))
+    unknown = [day for day, _ in unrecorded_models(platform, kept)]
     if unknown:
         yield Loss(
             "movierec.duckdb",

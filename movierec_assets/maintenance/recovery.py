@@ -128,7 +128,7 @@ def record_models(platform: Platform) -> list[str]:
     materialized.
     """
     days = []
-    for day, record in unrecorded_models(platform, kept_records(platform)).items():
+    for day, record in unrecorded_models(platform, kept_records(platform)):
         try:
             manifest = Bundle.open(platform.bundle_store.served(record.identity)).manifest
         except BundleError:  # `restore_bundles` has named it
@@ -141,7 +141,7 @@ def record_models(platform: Platform) -> list[str]:
             data_until=manifest.data_until,
             partitions_digest=manifest.partitions_digest,
             metrics=dict(record.metrics),
-            arm=platform.warehouse.arm,
+            arm=record.tags.get("arm", manifest.family),
         )
         platform.warehouse.record_model(model)
         days.append(day)

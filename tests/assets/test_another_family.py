@@ -11,6 +11,7 @@ import pytest
 from movierec_assets.cli.verify import verify
 from movierec_assets.exporting.losses import loss_metrics
 from movierec_assets.maintenance.losses import losses
+from movierec_assets.maintenance.recovery import record_models
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
 from movierec_serving.http.recommender import Recommender
@@ -20,6 +21,7 @@ from tests.conftest import Platform
 from tests.support.generate import days_from
 
 DAYS = days_from("1998-03-02", 4)
+MODELS = "SELECT day::VARCHAR, arm, identity, parent, fit FROM day_models ORDER BY day"
 SIZE = {"users": 120, "movies": 120, "ratings": 1500}
 
 
@@ -69,11 +71,16 @@ def test_ease_takes_the_place_of_als(switched: Platform) -> None:
     assert len(switched.model_registry.versions()) == 4
 
 
-def test_losses_are_counted_of_the_served_arm(switched: Platform) -> None:
+def test_what_is_lost_is_said_and_recorded_again_of_each_arm(switched: Platform) -> None:
     (counted,) = loss_metrics(switched.wired)
     said = Counter(loss.store for loss in losses(switched.wired))
     assert {sample.labels["store"]: sample.value for sample in counted.samples} == said
     assert "movierec.duckdb" not in said
+    rows = switched.query(MODELS)
+    with switched.warehouse.connect() as connection:
+        connection.execute("DELETE FROM day_models")
+    assert record_models(switched.wired) == DAYS
+    assert switched.query(MODELS) == rows
 
 
 def test_an_endpoint_answers_folds_in_and_explains(switched: Platform) -> None:
