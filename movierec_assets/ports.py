@@ -17,6 +17,7 @@ from movierec_assets.promotion.version import Version
 from movierec_assets.ratings.declaration import Declaration
 from movierec_assets.training.day import TrainedDay
 from movierec_serving.bundle import Bundle, Movie, PublishedModel
+from movierec_serving.bundle.everybody import ListsOf
 
 
 class LandingZone(Protocol):
@@ -101,7 +102,9 @@ class Bundles(Protocol):
 class PublishedModels(Protocol):
     """What endpoints serve from: versions, each with its users' lists, immutable."""
 
-    def publish(self, bundle: Path, version: int, movies: Mapping[str, Movie]) -> None:
+    def publish(
+        self, bundle: Path, version: int, movies: Mapping[str, Movie], lists_of: ListsOf = ...
+    ) -> None:
         """Make a bundle the published `version`; doing so again changes nothing.
 
         Raises:

@@ -13,7 +13,7 @@ from movierec_assets.defs.shared.days import Results, each_day
 from movierec_assets.defs.shared.header import daily_asset
 from movierec_assets.defs.shared.keys import GATE_VERDICT
 from movierec_assets.defs.shared.metadata import Metadata, table
-from movierec_assets.errors import NotReadyError
+from movierec_assets.errors import NotReadyError, SparkError
 from movierec_assets.platform import Platform
 from movierec_serving.bundle import BundleError
 
@@ -36,7 +36,7 @@ def _renew_arms(
     Registered and published, not judged: an arm is on trial, and no arm's version is ever
     production without the gate. A version that an endpoint refuses leaves the one before it.
     """
-    stores = ArmStores(platform, mlflow)
+    stores = ArmStores(platform, mlflow, context)
     metadata: dict[str, Metadata] = {}
 
     def renew(day: str) -> None:
@@ -52,7 +52,7 @@ def _renew_arms(
             renewed = stores.renewed(trial, {"dagster_run": context.run.run_id})
             platform.warehouse.record_trial(renewed)
             stores.carry_out(renewed.experiment)
-        except (NotReadyError, BundleError, dg.Failure) as error:
+        except (NotReadyError, BundleError, SparkError, dg.Failure) as error:
             # A failure would keep the stages after this one from the day.
             said = f"the arms of {trial.name} are not all renewed: {error}"
             context.log.error(said)

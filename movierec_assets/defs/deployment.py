@@ -22,8 +22,11 @@ from movierec_assets.ports import Notices
 from movierec_assets.promotion.rollout import Attempt, Attempts, Endpoints, Settled, Wait, next_step
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.serving_client import Reload, ServedVersion, ServingClient
+from movierec_assets.resources.spark_driver import with_pipes
+from movierec_assets.resources.spark_lists import placed_lists
 from movierec_serving import tracing
 from movierec_serving.bundle import BundleError
+from movierec_serving.bundle.everybody import ListsOf
 
 FRESH_FOR = timedelta(hours=48)
 
@@ -53,7 +56,7 @@ def served_model(
         raise dg.Failure(
             "nothing is in production yet: no version has passed the gate", allow_retries=False
         )
-    _publish(production, platform)
+    _publish(production, platform, placed_lists(platform.settings, with_pipes(context)))
     report_accuracy(context, platform)
     with tracing.span("deploy", tracing.of_run(context.run.run_id), version=production.number):
         done, failed = _reload(context, client, production.number)
@@ -81,11 +84,12 @@ def served_model(
     )
 
 
-def _publish(production: Version, platform: Platform) -> None:
+def _publish(production: Version, platform: Platform, lists_of: ListsOf) -> None:
     """Put production where endpoints find it; dg.Failure if its bundle is damaged."""
     bundle, warehouse = platform.bundle_store.served(production.identity), platform.warehouse
     try:
-        platform.published_models.publish(bundle, production.number, warehouse.catalogue())
+        catalogue = warehouse.catalogue()
+        platform.published_models.publish(bundle, production.number, catalogue, lists_of)
         platform.published_models.name_production(production.number)
     except BundleError as error:
         trained = warehouse.model(production.identity)

@@ -44,7 +44,7 @@ class Conclude(dg.Config):
 def start(context: dg.OpExecutionContext, config: Start) -> None:
     """Plan from the log, publish the arms, and let the endpoints follow."""
     platform: Platform = context.resources.platform
-    stores = ArmStores(platform, context.resources.mlflow)
+    stores = ArmStores(platform, context.resources.mlflow, context)
     day = config.day or datetime.now(UTC).date().isoformat()
     trials = {trial.name: trial for trial in platform.warehouse.trials()}
     running = next((trial for trial in trials.values() if trial.ended is None), None)
@@ -94,14 +94,18 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
 def stop(context: dg.OpExecutionContext, config: End) -> None:
     """Everybody is answered by production again."""
     platform: Platform = context.resources.platform
-    _end(platform, ArmStores(platform, context.resources.mlflow), f"stopped: {config.reason}")
+    _end(
+        platform,
+        ArmStores(platform, context.resources.mlflow, context),
+        f"stopped: {config.reason}",
+    )
 
 
 @dg.op(pool=POOL, required_resource_keys={"platform", "mlflow"})
 def conclude(context: dg.OpExecutionContext, config: Conclude) -> None:
     """Judge the winner's newest model; if the gate passes it, its parameters are production's."""
     platform: Platform = context.resources.platform
-    stores = ArmStores(platform, context.resources.mlflow)
+    stores = ArmStores(platform, context.resources.mlflow, context)
     settings, warehouse = platform.settings, platform.warehouse
     trial = _under_way(platform)
     if config.winner not in {arm.name for arm in trial.experiment.arms}:

@@ -19,7 +19,7 @@ from movierec_assets.errors import SparkError
 from movierec_assets.settings import Settings
 from movierec_assets.training import als, spark_als
 from movierec_assets.training.als import ALS, Factors
-from movierec_assets.training.spark import FAILURE, KERNELS
+from movierec_assets.training.spark import FAILURE, KERNELS, OF_MATRIX, loaded, saved
 from movierec_assets.training.spark_als import SPARK_ALS
 from movierec_assets.training.trainer import Fit, Trainer
 
@@ -67,7 +67,7 @@ class SparkDriver:
             SparkError: the driver failed or was killed.
         """
         numbers = np.array([factors, regularization, iterations, seed], np.float64)
-        return self._solved(OWN, matrix, {"shape": np.array(matrix.shape), "numbers": numbers})
+        return self._solved(OWN, matrix, {"numbers": numbers})
 
     def _solved(
         self, program: str, matrix: sp.csr_matrix, given: Mapping[str, np.ndarray]
@@ -77,16 +77,22 @@ class SparkDriver:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             try:
-                of_matrix = {name: getattr(matrix, name) for name in ("data", "indices", "indptr")}
-                for name, array in {**of_matrix, **given}.items():
-                    np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
-                self._run(program)
+                of_matrix = {name: np.asarray(getattr(matrix, name)) for name in OF_MATRIX}
+                saved(self.folder, {**of_matrix, **given})
+                self.run(program)
                 self.kernel = (self.folder / KERNELS).read_text(encoding="utf-8")
-                return self._loaded("users"), self._loaded("movies")
+                users, movies = loaded(self.folder, "users", "movies")
+                return users, movies
             finally:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, program: str) -> None:
+    def run(self, program: str) -> None:
+        """Run a program to its end; its folder holds what it needs.
+
+        Raises:
+            SparkError: it failed or was killed.
+        """
+        (self.folder / FAILURE).unlink(missing_ok=True)  # of one before
         try:
             self.launch([sys.executable, "-m", program, self.master, str(self.folder)])
         except Exception as error:
@@ -95,11 +101,8 @@ class SparkDriver:
             cause = failure.read_text(encoding="utf-8") if failure.exists() else killed
             raise SparkError(f"{cause}; the run's stderr has what Spark said") from error
 
-    def _loaded(self, name: str) -> Factors:
-        return np.asarray(np.load(self.folder / f"{name}.npy", allow_pickle=False))
 
-
-def with_pipes(context: dg.AssetExecutionContext) -> Launch:
+def with_pipes(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Launch:
     """A launch whose log is the run's."""
 
     def launch(command: Sequence[str]) -> None:

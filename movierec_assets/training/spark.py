@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
 Factors = NDArray[np.float32]
+Solved = Mapping[str, NDArray[Any]]  # arrays by name, as they are saved
+OF_MATRIX = ("data", "indices", "indptr", "shape")
 Log = Callable[[str], None]
 FAILURE, KERNELS = "failure.txt", "kernels.txt"  # beside the arrays: why it failed, and on what
 BLOCK = 4_000_000  # ratings and rows: 32 to 64 MB, half of what Spark sends in one message
@@ -62,7 +64,7 @@ def connect(master: str, java_options: str) -> Any:
         raise RuntimeError(f"no Spark at {master}: {_said(error)}") from error
 
 
-def kernels(context: Any) -> set[str]:
+def kernels(context: Any) -> str:
     """The BLAS kernels of the executors, each as `machine.blas_kernel` names it.
 
     Raises:
@@ -79,7 +81,7 @@ def kernels(context: Any) -> set[str]:
     impatient = Timer(PATIENCE_S, context.cancelAllJobs)
     impatient.start()
     try:
-        return set(context.parallelize(range(8), 8).map(kernel).collect())
+        found = set(context.parallelize(range(8), 8).map(kernel).collect())
     except Exception as error:
         raise RuntimeError(
             f"no executor answers ({_said(error)}): does {context.master} run, and has it workers "
@@ -87,6 +89,7 @@ def kernels(context: Any) -> set[str]:
         ) from error
     finally:
         impatient.cancel()
+    return " and ".join(sorted(found))
 
 
 def blocks_of(context: Any, matrix: sp.csr_matrix) -> Any:
@@ -168,27 +171,42 @@ def _said(error: Exception) -> str:
     return lines[1].lstrip(": ") if lines[0].startswith("An error occurred") else lines[0]
 
 
-def fit(context: Any, folder: Path, log: Log) -> tuple[Factors, Factors]:
+def saved(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays into the folder; they take the place of those of the same names."""
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def loaded(folder: Path, *names: str) -> list[NDArray[Any]]:
+    """Read arrays of the folder."""
+    return [np.load(folder / f"{name}.npy", allow_pickle=False) for name in names]
+
+
+def loaded_matrix(folder: Path) -> sp.csr_matrix:
+    """Read the weights of a fit, (U, I)."""
+    data, indices, indptr, shape = loaded(folder, *OF_MATRIX)
+    return sp.csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
+
+
+def fit(context: Any, folder: Path, log: Log) -> Solved:
     """Read a fit's arrays from the folder, and fit."""
-    data, indices, indptr, users, movies, numbers = (
-        np.load(folder / f"{name}.npy", allow_pickle=False)
-        for name in ("data", "indices", "indptr", "users", "movies", "numbers")
-    )
-    matrix = sp.csr_matrix((data, indices, indptr), shape=(len(users), len(movies)))
+    users, movies, numbers = loaded(folder, "users", "movies", "numbers")
     regularization, iterations = float(numbers[0]), int(numbers[1])
-    return alternate(context, matrix, (users, movies), regularization, iterations, log)
+    matrix = loaded_matrix(folder)
+    users, movies = alternate(context, matrix, (users, movies), regularization, iterations, log)
+    return {"users": users, "movies": movies}
 
 
 def run_as_program(
-    fit: Callable[[Any, Path, Log], tuple[Factors, Factors]],
+    work: Callable[[Any, Path, Log], Solved],
     computes: Callable[[Any], str],
     java_options: str,
 ) -> None:
-    """Fit on the master and the folder that the command line names; the factors take the place of
-    the arrays there.
+    """Work on the master and the folder that the command line names, and save there what comes of
+    it.
 
     Args:
-        fit: from a context and the folder, saying how far it is.
+        work: with a context and the folder, saying how far it is.
         computes: what computes on the executors, on which the bits depend.
     """
     if sys.platform == "linux":  # a killed run leaves no fit on the cluster
@@ -200,15 +218,14 @@ def run_as_program(
             try:
                 pipes.log.info(f"Spark {context.version} at {master}, {context.applicationId}")
                 (folder / KERNELS).write_text(computes(context), encoding="utf-8")
-                solved = fit(context, folder, pipes.log.info)
+                solved = work(context, folder, pipes.log.info)
             finally:
                 context.stop()
-        for name, factors in zip(("users", "movies"), solved, strict=True):
-            np.save(folder / f"{name}.npy", factors, allow_pickle=False)
+        saved(folder, solved)
     except Exception as error:
         (folder / FAILURE).write_text(_said(error), encoding="utf-8")
         raise
 
 
 if __name__ == "__main__":
-    run_as_program(fit, lambda context: " and ".join(sorted(kernels(context))), JAVA_OPTIONS)
+    run_as_program(fit, kernels, JAVA_OPTIONS)

@@ -12,7 +12,14 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import scipy.sparse as sp
 
-from movierec_assets.training.spark import Factors, Log, run_as_program
+from movierec_assets.training.spark import (
+    Factors,
+    Log,
+    Solved,
+    loaded,
+    loaded_matrix,
+    run_as_program,
+)
 
 OPTIONS = "-XX:+UseSerialGC"  # with the optimising compiler: it is the JVMs that compute here
 
@@ -66,14 +73,11 @@ def _rows(frame: Any, rows: int, factors: int) -> Factors:
     return result
 
 
-def fit(context: Any, folder: Path, log: Log) -> tuple[Factors, Factors]:
+def fit(context: Any, folder: Path, log: Log) -> Solved:
     """Read a fit's arrays from the folder, and fit."""
-    data, indices, indptr, shape, numbers = (
-        np.load(folder / f"{name}.npy", allow_pickle=False)
-        for name in ("data", "indices", "indptr", "shape", "numbers")
-    )
-    matrix = sp.csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
-    return factorize(context, matrix, numbers, log)
+    (numbers,) = loaded(folder, "numbers")
+    users, movies = factorize(context, loaded_matrix(folder), numbers, log)
+    return {"users": users, "movies": movies}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """One array, one .npy file: written durably, mapped into memory, held against its entry."""
 
 import hashlib
+import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +27,51 @@ class FileEntry(Strict):
 
 def write_array(directory: Path, name: str, array: NDArray[Any]) -> FileEntry:
     """Write a file that does not exist yet, and describe it."""
-    path = directory / name
-    with path.open("xb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    size = path.stat().st_size
-    return FileEntry(
-        sha256=sha256_of(path), bytes=size, dtype=array.dtype.str, shape=tuple(array.shape)
-    )
+    with ArrayFile(directory, name, array.dtype, array.shape) as file:
+        file.add(array)
+    return file.entry
+
+
+class ArrayFile:
+    """A file that does not exist yet, written block by block of rows: no more is held than one.
+
+    Its bytes are those of the whole array, written at once.
+
+    Attributes:
+        entry: what is in it, when all rows are.
+    """
+
+    entry: FileEntry
+
+    def __init__(
+        self, directory: Path, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> None:
+        self._path, self._dtype, self._shape = directory / name, dtype, shape
+        self._file = self._path.open("xb")
+        descr = np.lib.format.dtype_to_descr(dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        self._size = self._file.tell() + math.prod(shape) * dtype.itemsize
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Write what comes next."""
+        np.ascontiguousarray(rows, self._dtype).tofile(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        if kind is not None:
+            return
+        size = self._path.stat().st_size
+        if size != self._size:
+            raise ValueError(f"{self._path}: {size} bytes written, the shape has {self._size}")
+        self.entry = FileEntry(
+            sha256=sha256_of(self._path), bytes=size, dtype=self._dtype.str, shape=self._shape
+        )
 
 
 def open_array(

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from movierec_serving.bundle.array_files import FileEntry, write_array
 from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.files import link_file, read_text, staged_directory, write_file
-from movierec_serving.bundle.layout import POINTERS
+from movierec_serving.bundle.layout import of_users
 from movierec_serving.bundle.manifest import MANIFEST, Manifest
 from movierec_serving.bundle.publication import (
     LISTS,
@@ -34,7 +33,11 @@ def cut(whole: PublishedModel, shard: Shard, final: Path) -> None:
     own = np.array(parts) == shard.number
     if not own.any():
         raise BundleError(f"{path}: no user is in part {shard}: cut it into fewer parts")
-    arrays = _of_users(whole, own)
+    rated = np.repeat(own, np.diff(bundle.seen_indptr))
+    arrays = {
+        **{name: getattr(whole, name)[own] for name in LISTS},
+        **of_users(bundle.family.arrays, bundle.manifest.layout, own, rated),
+    }
     document = Publication.from_json(read_text(path / PUBLICATION), str(path / PUBLICATION))
     with staged_directory(final) as staged:
         written = {
@@ -57,21 +60,3 @@ def _with_files(
     """The whole's document, as it is of a part."""
     files = {name: written.get(name, entry) for name, entry in document.files.items()}
     return document.model_copy(update={"files": files, **changed})
-
-
-def _of_users(whole: PublishedModel, own: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """Every array that has rows of users, with the rows of some alone.
-
-    Args:
-        own: (U,) whose.
-    """
-    bundle = whole.bundle
-    lengths = np.diff(bundle.seen_indptr)
-    chosen = {"users": own, "interactions": np.repeat(own, lengths)}
-    arrays = {name: getattr(whole, name)[own] for name in LISTS}
-    for name, (_, axes) in bundle.manifest.layout.items():
-        if axes[0] == POINTERS:
-            arrays[name] = np.concatenate([[0], np.cumsum(lengths[own])])
-        elif axes[0] in chosen:
-            arrays[name] = bundle.family.arrays[name][chosen[axes[0]]]
-    return arrays

@@ -13,6 +13,7 @@ from movierec_serving.bundle.taste import popular_scores
 from movierec_serving.errors import BundleError
 
 Arrays = Mapping[str, NDArray[Any]]
+Chosen = NDArray[np.bool_] | slice  # rows
 
 # name -> dtype ("|S" of any width), extent of each axis as a key of the manifest's counts
 Layout = Mapping[str, tuple[str, tuple[str, ...]]]
@@ -36,6 +37,24 @@ OPTIONAL = ("likes", *RECENT)
 POINTERS = "users + 1"  # the one extent that is not counted by itself
 MAX_ID_LENGTH = 64  # characters
 MAX_VALUE = 1e15  # of a family's arrays; the product of two still fits float32 many times over
+
+
+def of_users(
+    arrays: Arrays, layout: Layout, users: Chosen, interactions: Chosen
+) -> dict[str, NDArray[Any]]:
+    """Every array that has rows of users, with the rows of some alone.
+
+    Args:
+        users: which; `interactions` are these users'.
+    """
+    chosen = {"users": users, "interactions": interactions}
+    own: dict[str, NDArray[Any]] = {}
+    for name, (_, axes) in layout.items():
+        if axes[0] == POINTERS:
+            own[name] = np.concatenate([[0], np.cumsum(np.diff(arrays[name])[users])])
+        elif axes[0] in chosen:
+            own[name] = arrays[name][chosen[axes[0]]]
+    return own
 
 
 def encode_ids(ids: Sequence[str], name: str) -> NDArray[np.bytes_]:

@@ -1,26 +1,25 @@
 """Publishing a bundle: its lists are computed, and it is put beside the catalogue, as a version."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from movierec_serving.bundle import files
 from movierec_serving.bundle.array_files import write_array
 from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.catalogue import Movie
 from movierec_serving.bundle.catalogue_writer import catalogue_of
+from movierec_serving.bundle.everybody import Listed, ListsOf, in_this_process, written
 from movierec_serving.bundle.manifest import MANIFEST
 from movierec_serving.bundle.publication import (
     BLENDED,
     PLAIN,
     PUBLICATION,
-    TOP_N,
     Publication,
     PublishedModel,
 )
-from movierec_serving.bundle.ranking import Ranker, Ranking
+from movierec_serving.bundle.ranking import Ranking
 from movierec_serving.bundle.thin import blended
 from movierec_serving.errors import BundleError
 
@@ -31,9 +30,13 @@ def publish(
     version: int,
     movies: Mapping[str, Movie],
     ranking: Ranking = PLAIN,
+    lists_of: ListsOf = in_this_process,
 ) -> Path:
     """Put the bundle into the store as `version`; a sound publication of it there is left
     untouched.
+
+    Args:
+        lists_of: where the lists are worked out.
 
     Raises:
         BundleError: the bundle is not sound, or the version belongs to another model.
@@ -52,12 +55,14 @@ def publish(
     known = catalogue_of(bundle.item_ids, movies)
     if (vectors := blended(bundle, known)) is not None:
         bundle = replace(bundle, blended=vectors)
-    ranker = Ranker(bundle, ranking, known.item_genres, known.withdrawn)
-    items, scores = ranker.of_users(np.arange(len(bundle.user_ids)), TOP_N)
-    arrays = {"top_items": items, "top_scores": scores, **known.arrays()}
+    arrays = dict(known.arrays())
     if vectors is not None:
         arrays[BLENDED] = vectors
-    with files.staged_directory(final) as staged:
+    with (
+        files.staged_directory(final) as staged,
+        closing(lists_of(Listed.of(bundle, ranking, known))) as blocks,
+    ):
+        lists = written(staged, len(bundle.user_ids), blocks)
         for name in (*bundle.manifest.files, MANIFEST):
             files.link_file(Path(bundle_path) / name, staged / name)
         document = Publication(
@@ -68,8 +73,11 @@ def publish(
             columns=known.columns,
             ranking=ranking,
             files={
-                f"{name}.npy": write_array(staged, f"{name}.npy", array)
-                for name, array in arrays.items()
+                **lists,
+                **{
+                    f"{name}.npy": write_array(staged, f"{name}.npy", array)
+                    for name, array in arrays.items()
+                },
             },
         )
         files.write_file(staged / PUBLICATION, document.to_json().encode())

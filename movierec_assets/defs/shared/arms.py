@@ -10,6 +10,8 @@ from movierec_assets.defs.shared.challengers import register_version
 from movierec_assets.errors import EndpointError, NotReadyError
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.version import Version
+from movierec_assets.resources.spark_driver import with_pipes
+from movierec_assets.resources.spark_lists import placed_lists
 from movierec_assets.resources.warehouse.experiments import Trial
 from movierec_assets.training.day_model import DayModel
 from movierec_serving.bundle import Bundle
@@ -22,6 +24,7 @@ class ArmStores:
 
     platform: Platform
     mlflow: Any
+    context: dg.AssetExecutionContext | dg.OpExecutionContext
 
     def newest(self, arm: str, tags: Mapping[str, str]) -> tuple[DayModel, Version]:
         """The newest model of an arm, registered; nothing of it is judged.
@@ -40,12 +43,14 @@ class ArmStores:
 
     def publish(self, arms: Iterable[str], tags: Mapping[str, str]) -> dict[str, int]:
         """Put the newest model of each arm where endpoints find it; its version by arm."""
-        movies, versions = self.platform.warehouse.catalogue(), {}
+        published, movies = self.platform.published_models, self.platform.warehouse.catalogue()
+        lists_of = placed_lists(self.platform.settings, with_pipes(self.context))
+        versions = {}
         for arm in arms:
             if arm not in (PRODUCTION, POPULAR):
                 _, version = self.newest(arm, tags)
                 bundle = self.platform.bundle_store.served(version.identity)
-                self.platform.published_models.publish(bundle, version.number, movies)
+                published.publish(bundle, version.number, movies, lists_of)
                 versions[arm] = version.number
         return versions
 

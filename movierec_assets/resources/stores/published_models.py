@@ -18,6 +18,7 @@ from movierec_serving.bundle import (
     publish,
     write_report,
 )
+from movierec_serving.bundle.everybody import ListsOf, in_this_process
 from movierec_serving.bundle.files import remove_folder
 from movierec_serving.bundle.object_store import ObjectStore
 from movierec_serving.bundle.publications import Publications
@@ -35,8 +36,17 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
     popularity_correction: float = 0.0
     calibration: float = 0.0
 
-    def publish(self, bundle: Path, version: int, movies: Mapping[str, Movie]) -> None:
+    def publish(
+        self,
+        bundle: Path,
+        version: int,
+        movies: Mapping[str, Movie],
+        lists_of: ListsOf = in_this_process,
+    ) -> None:
         """Make a bundle the published `version`; doing so again changes nothing.
+
+        Args:
+            lists_of: where the lists are worked out.
 
         Raises:
             BundleError: the bundle, or what is published already, is damaged.
@@ -45,7 +55,7 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
         ranking = Ranking(
             popularity_correction=self.popularity_correction, calibration=self.calibration
         )
-        publish(bundle, Path(self.path), version, movies, ranking)
+        publish(bundle, Path(self.path), version, movies, ranking, lists_of)
         if self.shared is not None:
             self.shared.publish(Path(self.path), version)
 
