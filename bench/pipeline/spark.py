@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
 from bench.goals import goal
@@ -27,6 +25,7 @@ from movierec_assets.resources.spark_driver import SparkDriver
 from movierec_assets.training.als import Factors, in_this_process
 
 FACTORS, REGULARIZATION = 64, 15.0
+OWN_REGULARIZATION = 0.1  # times each row's number of ratings
 Sides = tuple[Factors, Factors]
 
 
@@ -137,7 +136,7 @@ def _on(
     conf: dict[str, int] | None = None,
 ) -> Sides:
     def launch(command: Sequence[str]) -> None:
-        _watched(cluster, command, folder, usage, conf or {})
+        watched(cluster.sessions, command, folder, usage, conf or {})
 
     driver = SparkDriver(cluster.master, folder / "exchange", launch)
     return driver.alternate(matrix, *sides, REGULARIZATION, iterations)
@@ -146,15 +145,15 @@ def _on(
 def _own_als(
     cluster: Cluster, matrix: sp.csr_matrix, iterations: int, folder: Path, usage: Usage
 ) -> None:
-    file, places = folder / "ratings.parquet", matrix.tocoo()
-    frame = {"user": places.row, "item": places.col, "rating": places.data}
-    pd.DataFrame(frame).to_parquet(file)
-    module = [sys.executable, "-m", "bench.pipeline.spark_own_als"]
-    _watched(cluster, [*module, cluster.master, str(file), str(iterations)], folder, usage, {})
+    def launch(command: Sequence[str]) -> None:
+        watched(cluster.sessions, command, folder, usage, {})
+
+    driver = SparkDriver(cluster.master, folder / "exchange", launch)
+    driver.factorize(matrix, FACTORS, OWN_REGULARIZATION, iterations, 0)
 
 
-def _watched(
-    cluster: Cluster, command: Sequence[str], folder: Path, usage: Usage, conf: dict[str, int]
+def watched(
+    sessions: set[int], command: Sequence[str], folder: Path, usage: Usage, conf: dict[str, int]
 ) -> None:
     """Run a driver to its end, in a session of its own that is looked at with the cluster's."""
     given = {"spark.driver.memory": "2g", "spark.executor.memory": "2g", **conf}
@@ -170,7 +169,7 @@ def _watched(
         process = subprocess.Popen(
             command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
-        with usage.of({process.pid, *cluster.sessions}):
+        with usage.of({process.pid, *sessions}):
             if process.wait():
                 raise RuntimeError((folder / "driver.log").read_text()[-3000:])
     usage.wall = time.perf_counter() - began

@@ -22,7 +22,6 @@ ROLES = {  # a part of a process's command line, the first that fits
     "pyspark.daemon": "executors, Python",
     "SparkSubmit": "driver, JVM",
     "movierec_assets.training.spark": "driver, Python",
-    "spark_own_als": "driver, Python",
 }
 
 
