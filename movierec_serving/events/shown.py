@@ -4,7 +4,6 @@
 the lines is the pipeline's business.
 """
 
-import asyncio
 import logging
 import mmap
 import os
@@ -89,7 +88,6 @@ class ShownLog:
         self._below = round(share * 2**32)
         self._all = self._below > 0xFFFFFFFF
         self._file: _File | None = None
-        self._waiting: list[Impression] = []  # of one step of the event loop
         self._turn = threading.Lock()  # pages are made by threads, other lists by the event loop
 
     def keeps(self, key: str) -> bool:
@@ -97,51 +95,33 @@ class ShownLog:
         return self._all or zlib.crc32(key.encode(errors="surrogatepass")) < self._below
 
     def write(self, shown: Sequence[Impression]) -> None:
-        """One request's lists, at the end of the newest file.
-
-        On an event loop, together with those of other requests, before the loop sends anything
-        that is handed to it after this.
-        """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # a thread, or a worker
-            self._write(shown)
+        """One request's lists, at the end of the newest file, before the answer leaves."""
+        kept = shown if self._all else [each for each in shown if self.keeps(_key(each))]
+        if not kept:
             return
-        if not self._waiting:
-            loop.call_soon(self._write_waiting)
-        self._waiting += shown
-
-    def _write_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._write(waiting)
-
-    def _write(self, shown: Sequence[Impression]) -> None:
-        lines = [
-            orjson.dumps(impression, option=orjson.OPT_APPEND_NEWLINE)
-            for impression in shown
-            if self._all or self.keeps(impression.get("user_id") or impression["recommendation_id"])
-        ]
-        if not lines:
-            return
-        content = b"".join(lines)
+        lines = b"".join([orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in kept])
         try:
             with self._turn:
-                self._append(content, int(time.time()))
+                self._file_for(len(lines), int(time.time())).append(lines)
         except (OSError, ValueError) as error:
-            self._lost(len(lines))
+            self._lost(len(kept))
             logger.debug("what was shown is not recorded: %s", error)
 
-    def _append(self, content: bytes, now: int) -> None:
-        if self._file is None or not self._file.takes(len(content), now):
-            self._begin(len(content), now)
-        if self._file is not None:
-            self._file.append(content)
-
-    def _begin(self, least: int, now: int) -> None:
-        if self._file is not None:
-            self._file.end()
+    def _file_for(self, size: int, now: int) -> "_File":
+        """The file that takes so many bytes: the newest, or another one."""
+        newest = self._file
+        if newest is not None:
+            if newest.takes(size, now):
+                return newest
+            newest.end()
         self._file = None
-        self._file = _File(self._folder, max(SIZE, least), now)
+        self._file = _File(self._folder, max(SIZE, size), now)
+        return self._file
+
+
+def _key(shown: Impression) -> str:
+    """Whose lists are written or not: a user's; without one a list counts for itself."""
+    return shown.get("user_id") or shown["recommendation_id"]
 
 
 class _File:

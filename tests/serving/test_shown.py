@@ -66,7 +66,9 @@ def endpoint(tmp_path: Path) -> Iterator[EndpointProcess]:
         process.close()
 
 
-def test_lists_of_one_step_are_written_together_and_before_any_answer(tmp_path: Path) -> None:
+def test_a_list_is_written_down_before_its_answer_leaves_or_its_connection_ends(
+    tmp_path: Path,
+) -> None:
     written, transport = log(tmp_path), Transport(tmp_path)
 
     async def answers() -> None:
@@ -77,6 +79,7 @@ def test_lists_of_one_step_are_written_together_and_before_any_answer(tmp_path: 
             connection.write(b"an answer")
         closed.close()
         assert closed.is_closing()
+        assert len(shown(tmp_path)) == 2
         assert not transport.noted
         turn = loop.create_future()
         loop.call_soon(turn.set_result, None)
