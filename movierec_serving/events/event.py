@@ -4,19 +4,18 @@ import hashlib
 import json
 from typing import NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
 
+class Event(NamedTuple):
+    """`value` is what its type says, stars or a share; `timestamp` is in seconds since 1970.
 
-class Event(BaseModel):
-    """`value` is what its type says, stars or a share; `timestamp` is in seconds since 1970."""
+    The fields are the store's columns, in their order. What is sent is checked by `http/schemas/`.
+    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    event_id: str = Field(min_length=1, max_length=128)
+    event_id: str
     user_id: str
     movie_id: str
     type: str
-    value: float | None = None
+    value: float | None
     timestamp: int
     recommendation_id: str | None = None
 
@@ -33,15 +32,8 @@ class Event(BaseModel):
         recommendation_id: str | None = None,
     ) -> Self:
         """An event whose id is derived if it has none, so that the same one is the same twice."""
-        return cls(
-            event_id=event_id or derived_id(user_id, movie_id, type, value, timestamp),
-            user_id=user_id,
-            movie_id=movie_id,
-            type=type,
-            value=value,
-            timestamp=timestamp,
-            recommendation_id=recommendation_id,
-        )
+        id_ = event_id or derived_id(user_id, movie_id, type, value, timestamp)
+        return cls(id_, user_id, movie_id, type, value, timestamp, recommendation_id)
 
 
 class KeptEvent(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from movierec_serving.events.database import Transaction
 from movierec_serving.events.event import KeptEvent
-from movierec_serving.events.rows import known_events, row_of
+from movierec_serving.events.rows import known_events
 from movierec_serving.events.tables import COLUMNS, count
 
 
@@ -20,7 +20,7 @@ def put_back(change: Transaction, day: str, kept: Sequence[KeptEvent]) -> int:
     change.insert(
         f"events ({COLUMNS}, received_at, delivery, removed, change)",
         [
-            (*row_of(one.event), one.received_at, day, int(one.removed), last - len(new) + place)
+            (*one.event, one.received_at, day, int(one.removed), last - len(new) + place)
             for place, one in enumerate(new, 1)
         ],
     )

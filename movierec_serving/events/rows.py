@@ -1,13 +1,10 @@
 """Events as rows of a table, and what two events with one id have in common."""
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 
 from movierec_serving.events.database import Transaction
 from movierec_serving.events.event import Event
 from movierec_serving.events.tables import COLUMNS
-
-row_of: Callable[[Event], tuple[object, ...]] = attrgetter(*COLUMNS.split(", "))
 
 
 def known_events(change: Transaction, ids: Sequence[str]) -> dict[str, Event]:
@@ -18,10 +15,7 @@ def known_events(change: Transaction, ids: Sequence[str]) -> dict[str, Event]:
         rows = change.execute(
             f"SELECT {COLUMNS} FROM events WHERE event_id IN ({marks(part)})", part
         )
-        for row in rows:
-            known[row[0]] = Event.model_construct(
-                **dict(zip(COLUMNS.split(", "), row, strict=True))
-            )
+        known.update((row[0], Event(*row)) for row in rows)
     return known
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from movierec_serving.events.database import Database, Transaction
 from movierec_serving.events.event import Event, KeptEvent
 from movierec_serving.events.restoring import put_back
-from movierec_serving.events.rows import known_events, marks, row_of, what
+from movierec_serving.events.rows import known_events, marks, what
 from movierec_serving.events.seen import SeenRatings
 from movierec_serving.events.tables import COLUMNS, SOURCE, count
 
@@ -63,10 +63,7 @@ class EventStore:
             now = int(self._clock())
             change.insert(
                 f"events ({COLUMNS}, received_at, change)",
-                [
-                    (*row_of(event), now, last - len(new) + place)
-                    for place, event in enumerate(new, 1)
-                ],
+                [(*event, now, number) for number, event in enumerate(new, last - len(new) + 1)],
             )
             for event in new:
                 if event.type in taking_back:
@@ -106,16 +103,7 @@ class EventStore:
             "ORDER BY events.change",
             values,
         )
-        names = COLUMNS.split(", ")
-        return [
-            KeptEvent(
-                Event.model_construct(**dict(zip(names, row, strict=False))),
-                row[-4],
-                bool(row[-3]),
-                *row[-2:],
-            )
-            for row in rows
-        ]
+        return [KeptEvent(Event(*row[:-4]), row[-4], bool(row[-3]), *row[-2:]) for row in rows]
 
     # -- what is delivered as a chunk --------------------------------------------------------------
 

@@ -91,7 +91,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
         kept.sort(key=lambda kept_event: -kept_event.event.timestamp)
         items = [
             {
-                **kept_event.event.model_dump(),
+                **kept_event.event._asdict(),
                 "received_at": kept_event.received_at,
                 "delivered": kept_event.delivery,
             }
