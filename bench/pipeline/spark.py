@@ -22,11 +22,11 @@ import scipy.sparse as sp
 from bench.goals import goal
 from bench.pipeline.spark_cluster import Cluster, Usage, missing
 from movierec_assets.resources.spark_driver import SparkDriver
-from movierec_assets.training.als import Factors, in_this_process
+from movierec_assets.training import spark_als
+from movierec_assets.training.als import Problem, Sides, in_this_process
 
 FACTORS, REGULARIZATION = 64, 15.0
 OWN_REGULARIZATION = 0.1  # times each row's number of ratings
-Sides = tuple[Factors, Factors]
 
 
 @dataclass(frozen=True)
@@ -68,39 +68,42 @@ def _compare(cluster: Cluster, size: Size, folder: Path) -> bool:
     matrix = ratings(size)
     print(f"\n### {size.name}\n\n| | process | CPU s | MB | wall s |\n|---|---|---|---|---|")
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    expected = in_this_process(matrix, *start(size), REGULARIZATION, size.iterations)
+    expected = in_this_process(_problem(matrix, size, size.iterations))
     after, wall = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter() - began
     local = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(f"| implicit | this one | {local:.1f} | {after.ru_maxrss / 1024:.0f} | {wall:.1f} |")
 
-    usage = Usage()
-    factors = _on(cluster, matrix, start(size), size.iterations, folder, usage)
-    on_spark = _table("implicit's kernel on Spark", usage)
-    same = all(np.array_equal(a, b) for a, b in zip(expected, factors, strict=True))
-    print(f"\nbits: {'identical' if same else 'DIFFERENT'}\n")
-    met = [
-        goal(f"spark, bits, {size.name}", float(same), 1, at_most=False, digits=0),
-    ]
+    problem, met, spent = _problem(matrix, size, size.iterations), [], {}
+    for fits in (1, 2):  # a day has two, of one start of Spark
+        usage = Usage()
+        solved = _on(cluster, [problem] * fits, folder, usage)
+        spent[fits] = _table(f"implicit's kernel on Spark, fits: {fits}", usage)
+        pairs = (pair for sides in solved for pair in zip(expected, sides, strict=True))
+        same = float(all(np.array_equal(a, b) for a, b in pairs))
+        met.append(goal(f"spark, bits, {size.name}, {fits} fits", same, 1, at_most=False, digits=0))
     if size is not SMALL:  # where Spark's start-up is most of it
-        met.append(goal(f"spark, CPU over implicit's, {size.name}", on_spark / local, 3, digits=1))
+        for fits, cpu in spent.items():
+            what = f"spark, CPU over implicit's, {size.name}, {fits} fits"
+            met.append(goal(what, cpu / local / fits, 3, digits=1))
     if size is SMALL or (FULL and size is MIDDLE):
         usage = Usage()
         _own_als(cluster, matrix, size.iterations, folder, usage)
         print("\n| | process | CPU s | MB | wall s |\n|---|---|---|---|---|")
-        ratio = on_spark / _table("Spark's own ALS", usage)
+        own = _table("Spark's own ALS", usage)
         print()
-        met.append(goal(f"spark, CPU over Spark's own ALS, {size.name}", ratio, 0.2, digits=2))
+        what = f"spark, CPU over Spark's own ALS, {size.name}"
+        met.append(goal(what, spent[1] / own, 0.2, digits=2))
     return all(met)
 
 
 def _blocks(cluster: Cluster, folder: Path) -> bool:
     """The bits of fits in other numbers of blocks, on one core and on two."""
     matrix = ratings(SMALL)
-    expected = in_this_process(matrix, *start(SMALL), REGULARIZATION, 2)
+    expected = in_this_process(_problem(matrix, SMALL, 2))
     different = []
     for blocks, cores in ((1, 1), (2, 2), (7, 1), (7, 2), (50, 2)):
         conf = {"spark.default.parallelism": blocks, "spark.cores.max": cores}
-        factors = _on(cluster, matrix, start(SMALL), 2, folder, Usage(), conf)
+        (factors,) = _on(cluster, [_problem(matrix, SMALL, 2)], folder, Usage(), conf)
         same = all(np.array_equal(a, b) for a, b in zip(expected, factors, strict=True))
         print(f"{blocks} blocks on {cores} executors: {'identical' if same else 'DIFFERENT'}")
         different += [] if same else [blocks]
@@ -118,6 +121,10 @@ def ratings(size: Size) -> sp.csr_matrix:
     return sp.csr_matrix((values, places), shape=(size.users, size.movies))
 
 
+def _problem(matrix: sp.csr_matrix, size: Size, iterations: int) -> Problem:
+    return Problem(matrix, *start(size), REGULARIZATION, iterations)
+
+
 def start(size: Size) -> Sides:
     """Small random factors; a fit changes them."""
     random = np.random.default_rng(0)
@@ -128,18 +135,16 @@ def start(size: Size) -> Sides:
 
 def _on(
     cluster: Cluster,
-    matrix: sp.csr_matrix,
-    sides: Sides,
-    iterations: int,
+    problems: Sequence[Problem],
     folder: Path,
     usage: Usage,
     conf: dict[str, int] | None = None,
-) -> Sides:
+) -> list[Sides]:
     def launch(command: Sequence[str]) -> None:
         watched(cluster.sessions, command, folder, usage, conf or {})
 
     driver = SparkDriver(cluster.master, folder / "exchange", launch)
-    return driver.alternate(matrix, *sides, REGULARIZATION, iterations)
+    return driver.alternate(problems)
 
 
 def _own_als(
@@ -149,7 +154,7 @@ def _own_als(
         watched(cluster.sessions, command, folder, usage, {})
 
     driver = SparkDriver(cluster.master, folder / "exchange", launch)
-    driver.factorize(matrix, FACTORS, OWN_REGULARIZATION, iterations, 0)
+    driver.factorize([spark_als.Problem(matrix, FACTORS, OWN_REGULARIZATION, iterations, 0)])
 
 
 def watched(

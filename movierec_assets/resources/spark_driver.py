@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -16,12 +17,21 @@ import scipy.sparse as sp
 from filelock import FileLock
 
 from movierec_assets.errors import SparkError
+from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.settings import Settings
 from movierec_assets.training import als, spark_als
-from movierec_assets.training.als import ALS, Factors
+from movierec_assets.training.als import ALS, Sides
 from movierec_assets.training.spark import FAILURE, KERNELS, OF_MATRIX, loaded, saved
 from movierec_assets.training.spark_als import SPARK_ALS
-from movierec_assets.training.trainer import Fit, Trainer
+from movierec_assets.training.trainer import (
+    Arrays,
+    Case,
+    FitAll,
+    Parameters,
+    Trainer,
+    Weights,
+)
+from movierec_serving.bundle import Model
 
 IMPLICITS_KERNEL, OWN = "movierec_assets.training.spark", "movierec_assets.training.spark_own"
 Launch = Callable[[Sequence[str]], object]  # runs a command to its end, and raises if it fails
@@ -33,7 +43,7 @@ class SparkDriver:
 
     Attributes:
         folder: of the files, for the time of a fit; what a kill left there goes with the next fit.
-        kernel: BLAS's on the executors, of the last fit.
+        kernel: BLAS's on the executors, of the last start.
     """
 
     master: str
@@ -41,48 +51,48 @@ class SparkDriver:
     launch: Launch
     kernel: str = ""
 
-    def alternate(
-        self,
-        matrix: sp.csr_matrix,
-        users: Factors,
-        movies: Factors,
-        regularization: float,
-        iterations: int,
-    ) -> tuple[Factors, Factors]:
-        """Fit as `als.in_this_process` does, on the cluster.
+    def alternate(self, problems: Iterable[als.Problem]) -> list[Sides]:
+        """Fit each as `als.in_this_process` does, on the cluster.
 
         Raises:
             SparkError: the driver failed or was killed.
         """
-        numbers = np.array([regularization, iterations], np.float64)
-        given: dict[str, np.ndarray] = {"users": users, "movies": movies, "numbers": numbers}
-        return self._solved(IMPLICITS_KERNEL, matrix, given)
+        given = (
+            {
+                **_of_matrix(problem.matrix),
+                "users": problem.users,
+                "movies": problem.movies,
+                "numbers": np.array([problem.regularization, problem.iterations], np.float64),
+            }
+            for problem in problems
+        )
+        return self._solved(IMPLICITS_KERNEL, given)
 
-    def factorize(
-        self, matrix: sp.csr_matrix, factors: int, regularization: float, iterations: int, seed: int
-    ) -> tuple[Factors, Factors]:
-        """Fit by Spark's own ALS.
+    def factorize(self, problems: Iterable[spark_als.Problem]) -> list[Sides]:
+        """Fit each by Spark's own ALS.
 
         Raises:
             SparkError: the driver failed or was killed.
         """
-        numbers = np.array([factors, regularization, iterations, seed], np.float64)
-        return self._solved(OWN, matrix, {"numbers": numbers})
+        given = (
+            {**_of_matrix(problem.matrix), "numbers": np.array(problem[1:], np.float64)}
+            for problem in problems
+        )
+        return self._solved(OWN, given)
 
-    def _solved(
-        self, program: str, matrix: sp.csr_matrix, given: Mapping[str, np.ndarray]
-    ) -> tuple[Factors, Factors]:
-        """Both sides' factors, by a program that gets these arrays and the matrix's."""
+    def _solved(self, program: str, problems: Iterable[Mapping[str, np.ndarray]]) -> list[Sides]:
+        """Both sides' factors of each problem, by one start of a program that gets these arrays."""
         with FileLock(f"{self.folder}.lock"):
             shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
             try:
-                of_matrix = {name: np.asarray(getattr(matrix, name)) for name in OF_MATRIX}
-                saved(self.folder, {**of_matrix, **given})
+                parts = []
+                for number, given in enumerate(problems):
+                    parts.append(self.folder / str(number))
+                    parts[-1].mkdir(parents=True)
+                    saved(parts[-1], given)
                 self.run(program)
                 self.kernel = (self.folder / KERNELS).read_text(encoding="utf-8")
-                users, movies = loaded(self.folder, "users", "movies")
-                return users, movies
+                return [_sides(part) for part in parts]
             finally:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -121,10 +131,53 @@ def placed(trainer: Trainer, settings: Settings, launch: Launch | None = None) -
     master, folder = settings.spark_master, settings.warehouse / ".tmp-spark"
     driver = SparkDriver(master, folder, launch or partial(subprocess.run, check=True))
     if trainer is SPARK_ALS:
-        fit: Fit = partial(spark_als.fit, factorize=driver.factorize)
+        fit_all: FitAll = partial(_fit_all, spark_als, driver.factorize)
     elif trainer is ALS and launch and settings.trainer == "spark":
-        fit = partial(als.fit, alternate=driver.alternate)
+        fit_all = partial(_fit_all, als, driver.alternate)
     else:
         return trainer
     libraries = tuple(dict.fromkeys((*trainer.libraries, "pyspark")))
-    return replace(trainer, fit=fit, libraries=libraries, kernel=lambda: driver.kernel)
+    return replace(
+        trainer,
+        fit=partial(_fit, fit_all),
+        fit_all=fit_all,
+        libraries=libraries,
+        kernel=lambda: driver.kernel,
+    )
+
+
+def _fit_all(
+    family: Any,
+    solve: Callable[[Iterable[Any]], list[Sides]],
+    cases: Sequence[Case],
+    parameters: Parameters,
+    seed: int,
+) -> list[Arrays]:
+    """Pose all problems of a family's module, have them solved by one driver, and finish them."""
+    sides = solve(
+        family.posed(case.data, case.weights, parameters, seed, case.parent) for case in cases
+    )
+    return [
+        family.finished(pair, case.data, case.weights)
+        for pair, case in zip(sides, cases, strict=True)
+    ]
+
+
+def _fit(
+    fit_all: FitAll,
+    data: Interactions,
+    weights: Weights,
+    parameters: Parameters,
+    seed: int,
+    parent: Model | None = None,
+) -> Arrays:
+    return fit_all([Case(data, weights, parent)], parameters, seed)[0]
+
+
+def _of_matrix(matrix: sp.csr_matrix) -> dict[str, np.ndarray]:
+    return {name: np.asarray(getattr(matrix, name)) for name in OF_MATRIX}
+
+
+def _sides(folder: Path) -> Sides:
+    users, movies = loaded(folder, "users", "movies")
+    return users, movies

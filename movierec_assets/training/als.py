@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,20 +16,30 @@ from movierec_serving.bundle import Model
 
 PARALLEL_FROM = 1_000_000  # interactions; with fewer, threads that wait cost more than they save
 Factors = NDArray[np.float32]
-# Alternates least squares: the (U, I) matrix of confidences, the users' and the movies' factors to
-# start from (which it may change), regularization and iterations in; the factors of both sides out.
-Alternate = Callable[[sp.csr_matrix, Factors, Factors, float, int], tuple[Factors, Factors]]
+Sides = tuple[Factors, Factors]  # of users, of movies
 Float64 = NDArray[np.float64]
 Sparse = sp.csr_matrix | sp.csc_matrix
 INITIAL_SCALE = 0.01  # of random factors, as implicit's own
 
 
-def in_this_process(
-    matrix: sp.csr_matrix, users: Factors, movies: Factors, regularization: float, iterations: int
-) -> tuple[Factors, Factors]:
+class Problem(NamedTuple):
+    """What is alternated on.
+
+    `users` and `movies` are the factors to start from, which may be changed.
+    """
+
+    matrix: sp.csr_matrix  # (U, I) confidences
+    users: Factors
+    movies: Factors
+    regularization: float
+    iterations: int
+
+
+def in_this_process(problem: Problem) -> Sides:
     """Alternate by implicit, on all cores where that pays."""
     from implicit.cpu.als import AlternatingLeastSquares
 
+    matrix, users, movies, regularization, iterations = problem
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
             factors=users.shape[1],
@@ -48,7 +59,6 @@ def fit(
     parameters: Parameters,
     seed: int,
     parent: Model | None = None,
-    alternate: Alternate = in_this_process,
 ) -> Arrays:
     """Factorise by alternating least squares, conjugate gradient.
 
@@ -64,11 +74,18 @@ def fit(
             one).
         parent: a warm fit starts from its factors, rows mapped by id; rows that it lacks start
             random.
-        alternate: where the work is done; the bits are the same.
 
     Raises:
         ValueError: the parent has another number of factors.
     """
+    sides = in_this_process(posed(data, weights, parameters, seed, parent))
+    return finished(sides, data, weights)
+
+
+def posed(
+    data: Interactions, weights: Weights, parameters: Parameters, seed: int, parent: Model | None
+) -> Problem:
+    """The first part of a fit: what is to be solved, here or elsewhere; the bits are the same."""
     factors = parameters["factors"]
     random = np.random.default_rng(seed)
     start_users = _random(len(data.user_ids), factors, random)
@@ -77,14 +94,18 @@ def fit(
         known = parent.family.arrays
         _copy_rows(known["user_factors"], parent.user_ids, data.user_ids, start_users)
         _copy_rows(known["item_factors"], parent.item_ids, data.movie_ids, start_movies)
-    users, movies = alternate(
+    return Problem(
         data.matrix(weights),
         start_users,
         start_movies,
         parameters["regularization"],
         parameters["iterations" if parent is None else "warm_iterations"],
     )
-    arrays = {"user_factors": users, "item_factors": movies}
+
+
+def finished(sides: Sides, data: Interactions, weights: Weights) -> Arrays:
+    """The last part of a fit: the family's arrays, of the solution."""
+    arrays = dict(zip(("user_factors", "item_factors"), sides, strict=True))
     return without_noise(arrays, data, weights) if (weights < 0).any() else arrays
 
 

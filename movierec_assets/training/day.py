@@ -16,7 +16,7 @@ from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.training.day_model import DayModel
 from movierec_assets.training.machine import versions_of
 from movierec_assets.training.plan import Fit
-from movierec_assets.training.trainer import fitted
+from movierec_assets.training.trainer import all_fitted
 from movierec_serving.bundle import Bundle, BundleContent, Model, Provenance
 
 
@@ -48,10 +48,12 @@ def train_day(plan: Fit, interactions: Interactions, parent_twin: Bundle | None)
     training = interactions.select(~held)
     # A twin must start from none that has seen its holdout: late or repeated ratings move it.
     twin_start = parent_twin if parent_twin and _nested(parent_twin, training) else None
-    twin = _trained(plan, training, twin_start)
-    served = _trained(plan, interactions, plan.start)
+    parameters, trainer, seed = plan.recipe.parameters, plan.recipe.trainer, plan.recipe.seed
+    cases = (training, twin_start), (interactions, plan.start)
+    contents = all_fitted(trainer, cases, plan.data_until, parameters, seed)
+    twin = Trained(contents[0], _provenance(plan, twin_start))
+    served = Trained(contents[1], _provenance(plan, plan.start))
 
-    parameters, trainer = plan.recipe.parameters, plan.recipe.trainer
     evaluation = evaluate(twin.content.model(parameters), interactions.select(held))
     metrics = {
         **evaluation.metrics,
@@ -75,10 +77,10 @@ def train_day(plan: Fit, interactions: Interactions, parent_twin: Bundle | None)
     return TrainedDay(served, twin, model)
 
 
-def _trained(plan: Fit, data: Interactions, start: Bundle | None) -> Trained:
+def _provenance(plan: Fit, start: Bundle | None) -> Provenance:
+    """What the model that was fitted from this start was made from."""
     recipe = plan.recipe
-    content = fitted(recipe.trainer, data, plan.data_until, recipe.parameters, recipe.seed, start)
-    provenance = Provenance(
+    return Provenance(
         identity=plan.identity,
         family=recipe.trainer.family,
         data_until=plan.data_until,
@@ -92,7 +94,6 @@ def _trained(plan: Fit, data: Interactions, start: Bundle | None) -> Trained:
         libraries=versions_of(recipe.trainer.libraries),
         blas=recipe.trainer.kernel(),
     )
-    return Trained(content, provenance)
 
 
 def _nested(twin: Model, training: Interactions) -> bool:

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
 Factors = NDArray[np.float32]
-Solved = Mapping[str, NDArray[Any]]  # arrays by name, as they are saved
+Sides = tuple[Factors, Factors]
 OF_MATRIX = ("data", "indices", "indptr", "shape")
 Log = Callable[[str], None]
+Work = Callable[[Any, Path, Log], None]
 FAILURE, KERNELS = "failure.txt", "kernels.txt"  # beside the arrays: why it failed, and on what
 BLOCK = 4_000_000  # ratings and rows: 32 to 64 MB, half of what Spark sends in one message
 PATIENCE_S = 120.0  # until an executor has answered
@@ -155,7 +156,12 @@ def alternate(
         users = _renewed(context, users, half_step(by_user, users, movies, regularization))
         movies = _renewed(context, movies, half_step(by_movie, movies, users, regularization))
         log(f"iteration {iteration} of {iterations}: {time.monotonic() - started:.1f} s")
-    return users.value, movies.value
+    solved = users.value, movies.value
+    for rows in (by_user, by_movie):  # there may be another fit to come
+        rows.unpersist()
+    for side in (users, movies):
+        side.destroy()
+    return solved
 
 
 def _renewed(context: Any, old: Any, factors: Factors) -> Any:
@@ -188,22 +194,27 @@ def loaded_matrix(folder: Path) -> sp.csr_matrix:
     return sp.csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
 
 
-def fit(context: Any, folder: Path, log: Log) -> Solved:
-    """Read a fit's arrays from the folder, and fit."""
+def fit(context: Any, folder: Path, log: Log) -> Sides:
+    """Read a fit's arrays from its folder, and fit."""
     users, movies, numbers = loaded(folder, "users", "movies", "numbers")
     regularization, iterations = float(numbers[0]), int(numbers[1])
     matrix = loaded_matrix(folder)
-    users, movies = alternate(context, matrix, (users, movies), regularization, iterations, log)
-    return {"users": users, "movies": movies}
+    return alternate(context, matrix, (users, movies), regularization, iterations, log)
 
 
-def run_as_program(
-    work: Callable[[Any, Path, Log], Solved],
-    computes: Callable[[Any], str],
-    java_options: str,
-) -> None:
-    """Work on the master and the folder that the command line names, and save there what comes of
-    it.
+def one_by_one(fit: Callable[[Any, Path, Log], Sides]) -> Work:
+    """Fits in the folders of a folder; the factors take the place of the arrays there."""
+
+    def work(context: Any, folder: Path, log: Log) -> None:
+        for part in sorted(part for part in folder.iterdir() if part.is_dir()):
+            users, movies = fit(context, part, log)
+            saved(part, {"users": users, "movies": movies})
+
+    return work
+
+
+def run_as_program(work: Work, computes: Callable[[Any], str], java_options: str) -> None:
+    """Work on the master and the folder that the command line names.
 
     Args:
         work: with a context and the folder, saying how far it is.
@@ -218,14 +229,13 @@ def run_as_program(
             try:
                 pipes.log.info(f"Spark {context.version} at {master}, {context.applicationId}")
                 (folder / KERNELS).write_text(computes(context), encoding="utf-8")
-                solved = work(context, folder, pipes.log.info)
+                work(context, folder, pipes.log.info)
             finally:
                 context.stop()
-        saved(folder, solved)
     except Exception as error:
         (folder / FAILURE).write_text(_said(error), encoding="utf-8")
         raise
 
 
 if __name__ == "__main__":
-    run_as_program(fit, kernels, JAVA_OPTIONS)
+    run_as_program(one_by_one(fit), kernels, JAVA_OPTIONS)

@@ -6,19 +6,29 @@ Where it is fitted is `resources/spark_driver.py`'s; the driver's program is `sp
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from movierec_assets.errors import SparkError
 from movierec_assets.ratings.interactions import Interactions
-from movierec_assets.training.als import Factors, of_equations, without_noise
+from movierec_assets.training.als import Sides, of_equations, without_noise
 from movierec_assets.training.trainer import Arrays, Parameters, Residuals, Trainer, Weights
 from movierec_serving.bundle import Model
 
-# The (U, I) matrix of weights, factors, regularization, iterations, seed in; both sides' factors
-# out.
-Factorize = Callable[[sp.csr_matrix, int, float, int, int], tuple[Factors, Factors]]
+
+class Problem(NamedTuple):
+    """What is factorised."""
+
+    matrix: sp.csr_matrix  # (U, I) weights
+    factors: int
+    regularization: float  # of each rating
+    iterations: int
+    seed: int
+
+
+Factorize = Callable[[Problem], Sides]
 
 
 def fit(
@@ -42,13 +52,25 @@ def fit(
     """
     if factorize is None:
         raise SparkError("spark_als is fitted on Spark, and this has none: set another model")
-    users, movies = factorize(
+    return finished(factorize(posed(data, weights, parameters, seed, parent)), data, weights)
+
+
+def posed(
+    data: Interactions, weights: Weights, parameters: Parameters, seed: int, parent: Model | None
+) -> Problem:
+    """The first part of a fit: what is to be solved. No parent helps."""
+    return Problem(
         data.matrix(weights),
         parameters["factors"],
         parameters["regularization"],
         parameters["iterations"],
         seed,
     )
+
+
+def finished(sides: Sides, data: Interactions, weights: Weights) -> Arrays:
+    """The last part of a fit: the family's arrays, of the solution."""
+    users, movies = sides
     return without_noise({"user_factors": users, "item_factors": movies}, data, weights)
 
 

@@ -18,7 +18,6 @@ import numpy as np
 from movierec_assets.training.spark import (
     JAVA_OPTIONS,
     Log,
-    Solved,
     kernels,
     loaded,
     run_as_program,
@@ -34,8 +33,8 @@ PLACES = np.dtype(
 )  # a user's, in a block's file
 
 
-def work_out(context: Any, folder: Path, log: Log) -> Solved:
-    """Make the file of each block that has none; other arrays do not come of it.
+def work_out(context: Any, folder: Path, log: Log) -> None:
+    """Make the file of each block that has none.
 
     As many blocks are under way as the executors have cores: this process and its JVM hold these,
     and no more.
@@ -55,7 +54,6 @@ def work_out(context: Any, folder: Path, log: Log) -> Solved:
         for rows, lists in context.parallelize(pieces, len(pieces)).map(lists_of).collect():
             keep(folder, rows, lists)
         log(f"lists of {wave[-1].stop:,} of {users:,} users")
-    return {}
 
 
 def asked(folder: Path) -> Listed:

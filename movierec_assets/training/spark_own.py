@@ -15,9 +15,10 @@ import scipy.sparse as sp
 from movierec_assets.training.spark import (
     Factors,
     Log,
-    Solved,
+    Sides,
     loaded,
     loaded_matrix,
+    one_by_one,
     run_as_program,
 )
 
@@ -73,12 +74,11 @@ def _rows(frame: Any, rows: int, factors: int) -> Factors:
     return result
 
 
-def fit(context: Any, folder: Path, log: Log) -> Solved:
-    """Read a fit's arrays from the folder, and fit."""
+def fit(context: Any, folder: Path, log: Log) -> Sides:
+    """Read a fit's arrays from its folder, and fit."""
     (numbers,) = loaded(folder, "numbers")
-    users, movies = factorize(context, loaded_matrix(folder), numbers, log)
-    return {"users": users, "movies": movies}
+    return factorize(context, loaded_matrix(folder), numbers, log)
 
 
 if __name__ == "__main__":
-    run_as_program(fit, lambda context: f"Spark {context.version}", OPTIONS)
+    run_as_program(one_by_one(fit), lambda context: f"Spark {context.version}", OPTIONS)

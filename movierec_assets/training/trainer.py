@@ -6,9 +6,9 @@ family has one trainer: manifests and identities name the family alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,18 @@ class Fit(Protocol):
             parent: where a warm fit starts; None for a cold one.
         """
         ...
+
+
+class Case(NamedTuple):
+    """What one of several fits has of its own."""
+
+    data: Interactions
+    weights: Weights
+    parent: Model | None
+
+
+# Several cases, parameters and seed in; the arrays of each out, as `Fit` gives them.
+FitAll = Callable[[Sequence[Case], Parameters, int], list[Arrays]]
 
 
 class Loss(Protocol):
@@ -81,6 +93,7 @@ class Trainer:
         warm: whether a fit can start from the day before's model.
         residuals: of a model of the family, where its fit solves equations.
         by_size: what a parameter is for so many ratings, where the settings leave it open.
+        fit_all: fits several cases at less than the cost of each by itself; None for no such way.
         ranges: of the parameters that a search may change, beside the weighting.
         kernel: BLAS's of the last fit, on which its bits depend.
     """
@@ -90,6 +103,7 @@ class Trainer:
     libraries: tuple[str, ...]
     settings: Mapping[str, str]
     fit: Fit
+    fit_all: FitAll | None = None
     warm: bool = False
     loss: Loss | None = None
     residuals: Callable[[Model], Residuals] | None = None
@@ -120,16 +134,43 @@ def fitted(
     Args:
         until: the last day of the data (ISO): ages are counted from its end.
     """
-    weights = confidence(data, until, parameters)
+    case = Case(data, confidence(data, until, parameters), parent)
+    own = trainer.fit(data, case.weights, parameters, seed, parent)
+    return _content(trainer, case, own, until)
+
+
+def all_fitted(
+    trainer: Trainer,
+    cases: Sequence[tuple[Interactions, Model | None]],
+    until: str,
+    parameters: Parameters,
+    seed: int,
+) -> list[BundleContent]:
+    """Fit several times, together where the trainer can; as `fitted` else.
+
+    Args:
+        cases: the data and the parent of each.
+    """
+    if trainer.fit_all is None:
+        return [fitted(trainer, data, until, parameters, seed, parent) for data, parent in cases]
+    weighted = [Case(data, confidence(data, until, parameters), parent) for data, parent in cases]
+    own = trainer.fit_all(weighted, parameters, seed)
+    return [
+        _content(trainer, case, arrays, until) for case, arrays in zip(weighted, own, strict=True)
+    ]
+
+
+def _content(trainer: Trainer, case: Case, own: Arrays, until: str) -> BundleContent:
+    data = case.data
     return BundleContent(
         family=trainer.family,
-        own=trainer.fit(data, weights, parameters, seed, parent),
+        own=own,
         user_ids=data.user_ids,
         item_ids=data.movie_ids,
         seen_indptr=data.indptr,
         seen_items=data.movies,
         seen_ratings=data.ratings,
-        seen_confidence=weights,
+        seen_confidence=case.weights,
         popularity=data.popularity(),
         rated_at=data.rated_at,
         until=until,

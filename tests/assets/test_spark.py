@@ -16,6 +16,7 @@ from movierec_assets.cli.verify import verify
 from movierec_assets.errors import SparkError
 from movierec_assets.resources.spark_driver import SparkDriver
 from movierec_assets.settings import settings
+from movierec_assets.training.als import Problem
 from movierec_serving.bundle import Bundle, Evidence
 from tests.conftest import Platform
 from tests.support.generate import days_from
@@ -49,6 +50,8 @@ def test_a_day_fitted_on_spark_is_the_local_one_bit_by_bit(
     assert (served.seen_confidence < 0).any()
     said = [entry.user_message for entry in platform.instance.all_logs(result.run_id)]
     assert any("iteration 2 of 2" in line for line in said)
+    # Twin and served model of a day share one start of Spark.
+    assert sum("at local[2]" in line for line in said) == len(DAYS)
 
 
 @needs_spark
@@ -106,5 +109,5 @@ def test_a_driver_that_ends_badly_is_an_error_that_says_why_and_leaves_nothing(
     for launch, cause in ((killed, "SIGKILL"), (refused, "no Spark at spark://nowhere:1")):
         driver = SparkDriver("spark://nowhere:1", tmp_path / "spark", launch)
         with pytest.raises(SparkError, match=cause):
-            driver.alternate(matrix, factors, factors, 1.0, 1)
+            driver.alternate([Problem(matrix, factors, factors, 1.0, 1)])
         assert not driver.folder.exists()

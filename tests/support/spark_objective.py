@@ -9,15 +9,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from movierec_assets.training import spark_als
-from movierec_assets.training.als import Factors
-from movierec_assets.training.spark_als import SPARK_ALS
+from movierec_assets.training.als import Sides
+from movierec_assets.training.spark_als import SPARK_ALS, Problem
 from movierec_assets.training.trainer import Trainer
 
 
-def factorize(
-    matrix: sp.csr_matrix, factors: int, regularization: float, iterations: int, seed: int
-) -> tuple[Factors, Factors]:
+def factorize(problem: Problem) -> Sides:
     """What Spark minimises, solved row by row; the users' side last, as there."""
+    matrix, factors, regularization, iterations, seed = problem
     users = np.random.default_rng(seed).random((matrix.shape[0], factors))
     by_movie, by_user = matrix.T.tocsr(), matrix.tocsr()
     for _ in range(iterations):
