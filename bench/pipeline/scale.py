@@ -62,7 +62,7 @@ def main() -> bool:
                 1.3,
                 digits=2,
             ),
-            goal("scale, peak GB of a day", parts["day"]["memory"] / 1024, 6, digits=2),
+            goal("scale, peak GB of a day", parts["day"]["memory"] / 1024, 2, digits=2),
         ]
     )
 
@@ -131,11 +131,10 @@ def history() -> Figures:
                 )
                 connection.execute(
                     """INSERT INTO chunks (day, sha256, file, received_at, current, verdict,
-                      schema_version,
-                           max_rejected_share, rows, validated)
-                       VALUES (?, ?, 'generated', now()::TIMESTAMP, true, 'accepted',
-                                ?, 0.05, ?, ?)""",
-                    [ratings.day, f"{at:064d}", SCHEMA_VERSION, len(frame), len(frame)],
+                      schema_version, data_version, max_rejected_share, rows, validated)
+                       VALUES ($1, $2, 'generated', now()::TIMESTAMP, true, 'accepted',
+                               $3, $2 || '/' || $3, 0.05, $4, $4)""",
+                    [ratings.day, f"{at:064d}", SCHEMA_VERSION, len(frame)],
                 )
 
     return {**measured(work), "rows": rows}
@@ -194,21 +193,24 @@ def fits() -> Figures:
 
     from movierec_assets.evaluation.splits import temporal_holdout
     from movierec_assets.platform import wired
+    from movierec_assets.ratings.interactions import confidence
     from movierec_assets.settings import settings
+    from movierec_assets.training.als import ALS
 
-    values, random = settings(), np.random.default_rng(0)
+    values, random = ALS.parameters(settings()), np.random.default_rng(0)
     used = 0.0
 
     def work() -> None:
         nonlocal used
         everything = wired().warehouse.interactions(DAY, None)
         for data in (everything.select(~temporal_holdout(everything)), everything):
-            matrix = data.matrix(np.float32(values.alpha) * data.ratings)
+            given = ALS.sized(values, len(everything))
+            matrix = data.matrix(confidence(data, DAY, given))
             model = AlternatingLeastSquares(
-                values.factors, regularization=values.regularization, iterations=ITERATIONS
+                given["factors"], regularization=given["regularization"], iterations=ITERATIONS
             )
             model.user_factors, model.item_factors = (
-                random.random((len(ids), values.factors), np.float32) * np.float32(0.1)
+                random.random((len(ids), given["factors"]), np.float32) * np.float32(0.1)
                 for ids in (data.user_ids, data.movie_ids)
             )
             with threadpool_limits(1, "blas"):

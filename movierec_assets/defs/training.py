@@ -16,6 +16,7 @@ from movierec_assets.defs.shared.production import reported_model
 from movierec_assets.defs.shared.recipes import recipes
 from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import days_before, within
+from movierec_assets.ratings.interactions import Interactions, added
 from movierec_assets.resources.spark_driver import placed, with_pipes
 from movierec_assets.resources.stores.bundle_store import BundleStore
 from movierec_assets.resources.stores.landing_zone import LandingZone
@@ -75,10 +76,10 @@ def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
                 return
             with warehouse.connect(read_only=True):  # one view of the ledger and of its ratings
                 due = plan(day)
-                ratings = warehouse.interactions(day, window) if isinstance(due, Fit) else None
+                if isinstance(due, Fit):
+                    ratings = _ratings(context, due, warehouse, bundle_store, window)
             match due:
                 case Fit(start=start):
-                    assert ratings is not None
                     twin = Bundle.open(bundle_store.twin(str(due.parent))) if start else None
                     fits = placed(due.recipe.trainer, settings, with_pipes(context))
                     due = replace(due, recipe=replace(due.recipe, trainer=fits))
@@ -98,6 +99,35 @@ def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
         yield from each_day(context, train, describe, ordered=True)
 
     return model_of_a_day
+
+
+def _ratings(
+    context: dg.AssetExecutionContext,
+    due: Fit,
+    warehouse: Warehouse,
+    store: BundleStore,
+    window: int | None,
+) -> Interactions:
+    """All that a model is to be trained on.
+
+    Where a day was added, and nothing else happened, it is what the day before's model was trained
+    on, and the day's ratings: to read and order millions takes longer. A cold fit, on the first day
+    of each month, reads all of them, so that a mistake in adding lasts no longer, and says so.
+    """
+    before = store.interactions(due.before, due.earlier) if due.before else None
+    if before is None:
+        return warehouse.interactions(due.day, window)
+    grown = added(before, warehouse.interactions(due.day, 1))
+    if due.start is not None:
+        return grown
+    whole = warehouse.interactions(due.day, window)
+    if not whole.same_as(grown):
+        context.log.error(
+            f"{due.day}: the warehouse has other ratings than came together day by day, on which "
+            "the month's models were trained; this one is right. `movierec verify VERSION --since "
+            "DAY` says which of them are not"
+        )
+    return whole
 
 
 def _planner(

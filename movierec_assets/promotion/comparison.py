@@ -18,7 +18,8 @@ from movierec_assets.evaluation.metrics import coverage, ndcg
 from movierec_assets.evaluation.offline import rows_of
 from movierec_assets.evaluation.splits import sample
 from movierec_assets.training.trainers import TRAINERS
-from movierec_serving.bundle import Model, top_items
+from movierec_serving.bundle import Model, top_items, user_means
+from movierec_serving.bundle import liked as praising
 
 K = 10
 # Of the check that the served bundle is its twin's model; more users change the mean by < 0.01.
@@ -156,12 +157,15 @@ def training_pairs(
     starts = model.seen_indptr[rows]
     counts = np.where(there, model.seen_indptr[rows + 1] - starts, 0)
     # Where the users' ratings stand in the bundle, one user after the other.
-    entries = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    entries = np.repeat(starts - ends[:-1], counts) + np.arange(ends[-1])
     places, has = rows_of(movie_ids, model.item_ids)
     rated = model.seen_items[entries]
     movies_rated = has[rated]
     if liked:
-        movies_rated &= model.liked[entries]
+        stars = model.seen_ratings[entries]
+        means = user_means(stars, ends, model.family.mean_stars)
+        movies_rated &= praising(stars, np.repeat(means, counts))
     users = np.repeat(np.arange(len(user_ids)), counts)
     return Pairs.ascending(users[movies_rated], places[rated[movies_rated]], len(movie_ids))
 

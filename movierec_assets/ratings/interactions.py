@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -38,6 +38,11 @@ class Interactions:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def same_as(self, other: Interactions) -> bool:
+        """Whether all is the same, to the last bit."""
+        mine, theirs = vars(self), vars(other)
+        return all(np.array_equal(mine[field.name], theirs[field.name]) for field in fields(self))
 
     def select(self, mask: NDArray[np.bool_]) -> Interactions:
         """Those where `mask` (N,) is true, with the users and movies that are left."""
@@ -124,6 +129,54 @@ def latest(
         order = order[np.append(~again, True)]
     columns: list[Any] = [rows[name][order] for name in ("user", "movie", "rating", "rated_at")]
     return Interactions(user_ids, movie_ids, *columns)
+
+
+def added(before: Interactions, later: Interactions) -> Interactions:
+    """Add a later day's interactions: the same as `latest` of the ratings of all days.
+
+    Of a pair that both have, the one rated last counts; the later day's where the times are equal.
+
+    Args:
+        before: at least one.
+    """
+    user_ids, user_rows, users = _united(before.user_ids, later.user_ids)
+    movie_ids, movie_rows, movies = _united(before.movie_ids, later.movie_ids)
+    users, movies = users[later.users], movies[later.movies]
+    old_users, old_movies = user_rows[before.users], movie_rows[before.movies]
+    pairs = old_users * np.int64(len(movie_ids)) + old_movies
+    wanted = users * np.int64(len(movie_ids)) + movies
+    places = np.searchsorted(pairs, wanted)
+    fresh = pairs[np.minimum(places, len(pairs) - 1)] != wanted
+    del pairs
+    at = places + np.cumsum(fresh) - fresh  # where each stands among all
+    counts = fresh | (later.rated_at >= before.rated_at[np.minimum(places, len(before) - 1)])
+    kept = np.ones(len(before) + fresh.sum(), np.bool_)
+    kept[at[fresh]] = False
+
+    def merged(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+        values = np.empty(len(kept), old.dtype)
+        values[kept] = old
+        values[at[counts]] = new[counts]
+        return values
+
+    return Interactions(
+        user_ids,
+        movie_ids,
+        merged(old_users, users),
+        merged(old_movies, movies),
+        merged(before.ratings, later.ratings),
+        merged(before.rated_at, later.rated_at),
+    )
+
+
+def _united(
+    ids: tuple[str, ...], more: tuple[str, ...]
+) -> tuple[tuple[str, ...], NDArray[np.int32], NDArray[np.int32]]:
+    """All ids, ascending; and the rows among them of `ids`, and of `more`."""
+    united = tuple(sorted(dict.fromkeys([*ids, *more])))  # mostly in order already
+    rows = {key: row for row, key in enumerate(united)}
+    old, new = (np.array([rows[key] for key in some], np.int32) for some in (ids, more))
+    return united, old, new
 
 
 def _argsort(keys: NDArray[np.int64], below: int) -> NDArray[np.int64]:

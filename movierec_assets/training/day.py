@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
+from movierec_assets.evaluation.judged import Pairs
 from movierec_assets.evaluation.offline import encode, evaluate, rows_of
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.interactions import Interactions
@@ -102,7 +102,8 @@ def _nested(twin: Model, training: Interactions) -> bool:
     movies, known_movies = rows_of(encode(training.movie_ids), twin.item_ids)
     if not (known_users.all() and known_movies.all()):
         return False
-    ours = training.matrix(np.ones(len(training), np.float32))[users]
-    entries = np.ones(len(twin.seen_items), np.float32), movies[twin.seen_items], twin.seen_indptr
-    theirs = sp.csr_matrix(entries, shape=ours.shape)
-    return bool(theirs.multiply(ours).nnz == theirs.nnz)
+    # Both are in order, so merging them is quicker than looking each up.
+    ours = Pairs.ascending(training.users, training.movies, len(training.movie_ids))
+    owners = np.repeat(users, np.diff(twin.seen_indptr))
+    theirs = Pairs.ascending(owners, movies[twin.seen_items], len(training.movie_ids))
+    return len(Pairs.union([ours, theirs])) == len(ours)

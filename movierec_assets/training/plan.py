@@ -68,6 +68,12 @@ class Fit:
     partitions: Sequence[tuple[str, str]]
     start: Bundle | None = None
     month_loss: float | None = None  # of the cold fit that the month's chain began with
+    before: str | None = None  # the identity of the day before's model, warm or cold
+
+    @property
+    def earlier(self) -> tuple[tuple[str, str], ...]:
+        """The partitions of days before it."""
+        return tuple(one for one in self.partitions if one[0] < self.day)
 
     @property
     def fit(self) -> str:
@@ -140,7 +146,8 @@ def plan_day(day: str, recipe: Recipe, past: Past, stored: Stored) -> Plan:
         return Keep() if model == past.current else Inherit(model)
     start = _start(recipe, past.partitions[-1][0], parent, stored)
     month_loss = parent.metrics.get("month_loss") if parent and start else None
-    plan = Fit(day, recipe, past.partitions, start, month_loss)
+    before = parent.identity if parent else None
+    plan = Fit(day, recipe, past.partitions, start, month_loss, before)
     current = past.current
     if current is not None and current.identity == plan.identity and stored.sound(plan.identity):
         return Keep()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from movierec_serving.bundle.layout import (
 )
 from movierec_serving.bundle.model import Model
 from movierec_serving.bundle.recency import WINDOWS, day_number, first_days, recent_scores
-from movierec_serving.bundle.taste import liked, overall_mean, user_means
+from movierec_serving.bundle.taste import least_liked, overall_mean, user_means
 from movierec_serving.errors import BundleError
 
 
@@ -50,7 +51,8 @@ class BundleContent:
         lacking = RECENT if self.rated_at is None else ()
         return {name: kind for name, kind in layout.items() if name not in lacking}
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    @cached_property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
         """All arrays by name, as they are written.
 
         Raises:
@@ -77,7 +79,7 @@ class BundleContent:
 
     def model(self, parameters: Mapping[str, Any]) -> Model:
         """What opening the written bundle gives, without the files: to be evaluated, not served."""
-        return Model.of(self.family, self.arrays(), parameters)
+        return Model.of(self.family, self.arrays, parameters)
 
 
 def _praised(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
@@ -86,7 +88,7 @@ def _praised(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     if not len(stars) == len(arrays["seen_items"]) == indptr[-1]:  # refused before it is written
         return np.zeros(len(arrays["seen_items"]), np.bool_)
     means = user_means(stars, indptr, overall_mean(stars))
-    return liked(stars, np.repeat(means, np.diff(indptr)))
+    return np.asarray(stars >= np.repeat(least_liked(means), np.diff(indptr)))
 
 
 def _numbers(given: NDArray[Any], name: str, dtype: str, axes: tuple[str, ...]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from movierec_serving.bundle.families import FAMILIES, Family
 from movierec_serving.bundle.layout import ARRAYS, Arrays, popularity_of
-from movierec_serving.bundle.taste import liked, user_means
+from movierec_serving.bundle.taste import user_means
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +75,6 @@ class Model:
     def user_means(self) -> NDArray[np.float64]:
         """(U,) the stars that each user gives, drawn towards everybody's mean."""
         return user_means(self.seen_ratings, self.seen_indptr, self.family.mean_stars)
-
-    @cached_property
-    def liked(self) -> NDArray[np.bool_]:
-        """(N,) which of the ratings that it was trained on praise."""
-        means = np.repeat(self.user_means, np.diff(self.seen_indptr))
-        return liked(self.seen_ratings, means)
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:

@@ -30,9 +30,11 @@ def user_means(stars: Stars, indptr: NDArray[np.int64], overall: float) -> NDArr
         stars: (N,) ratings, one user after the other.
         indptr: (U + 1,) where each user's begin, and the last one's end.
     """
-    sums = np.concatenate([[0.0], np.cumsum(stars, dtype=np.float64)])
-    totals = sums[indptr[1:]] - sums[indptr[:-1]]
-    return np.asarray((totals + MEAN_PRIOR * overall) / (np.diff(indptr) + MEAN_PRIOR))
+    counts = np.diff(indptr)
+    totals, some = np.zeros(len(counts)), counts > 0
+    if some.any():  # a sum of stars is exact in float64, in whatever order
+        totals[some] = np.add.reduceat(stars, indptr[:-1][some], dtype=np.float64)
+    return np.asarray((totals + MEAN_PRIOR * overall) / (counts + MEAN_PRIOR))
 
 
 def own_mean(stars: Stars, overall: float) -> float:
@@ -42,8 +44,12 @@ def own_mean(stars: Stars, overall: float) -> float:
 
 def liked(stars: Stars, means: NDArray[np.float64] | float) -> NDArray[np.bool_]:
     """(N,) ratings that praise: half a star above the user's mean, or 4 stars and more."""
-    least = np.clip(np.asarray(means) + LIKED_ABOVE_MEAN, LEAST_LIKED, SURELY_LIKED)
-    return np.asarray(stars >= least)
+    return np.asarray(stars >= least_liked(means))
+
+
+def least_liked(means: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """The fewest stars that praise, for each mean."""
+    return np.clip(np.asarray(means) + LIKED_ABOVE_MEAN, LEAST_LIKED, SURELY_LIKED)
 
 
 def disliked(stars: Stars, means: NDArray[np.float64] | float) -> NDArray[np.bool_]:

@@ -24,7 +24,7 @@ def write_bundle(path: Path, content: BundleContent, provenance: Provenance) -> 
         if existing.identity != identity:
             raise BundleError(f"{path}: holds the model {existing.identity}, not {identity}")
         return existing
-    arrays, layout = content.arrays(), content.layout
+    arrays, layout = content.arrays, content.layout
     counts = counts_of(arrays, layout)
     check_shapes(arrays, layout, counts, identity)
     check_values(arrays, layout, identity)

@@ -37,7 +37,7 @@ def bundle(content: BundleContent, tmp_path: Path) -> Bundle:
 
 def test_is_written_and_opened_as_what_it_is(content: BundleContent, bundle: Bundle) -> None:
     assert bundle.manifest.family == bundle.family.name == content.family
-    assert set(bundle.manifest.files) == {f"{name}.npy" for name in content.arrays()}
+    assert set(bundle.manifest.files) == {f"{name}.npy" for name in content.arrays}
     in_memory = content.model(PARAMETERS)
     for name, array in in_memory.family.arrays.items():
         np.testing.assert_array_equal(bundle.family.arrays[name], array)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
+from numpy.typing import NDArray
 
+from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.training.day import TrainedDay
-from movierec_serving.bundle import Bundle, BundleError, write_bundle
+from movierec_serving.bundle import Bundle, BundleError, FileEntry, write_bundle
+from movierec_serving.bundle.array_files import open_array, write_array
+from movierec_serving.bundle.files import read_text, replace_file
+
+TIMES, ENTRY = "rated_at.npy", "rated_at.json"  # in a twin's folder
+RATINGS = ("user_ids", "item_ids", "seen_indptr", "seen_items", "seen_ratings")  # of a bundle
 
 
 class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     """`<root>/bundles/<identity>` is the served model, `<root>/twins/<identity>` its gate twin.
 
     The twin is trained without the holdout: it is what is evaluated, and what the next twin starts
-    from.
+    from. In its folder are the times of all the day's ratings, too, which no endpoint needs: so the
+    next day can begin from these ratings, and read its own alone.
     """
 
     root: str
@@ -29,6 +39,36 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Write a day's models; sound ones of the same identity that are there are kept."""
         for path, model in ((self.twin, trained.twin), (self.served, trained.served)):
             write_bundle(path(model.provenance.identity), model.content, model.provenance)
+        if (times := trained.served.content.rated_at) is not None:
+            _write_times(self.twin(trained.served.provenance.identity), times)
+
+    def interactions(
+        self, identity: str, partitions: Sequence[tuple[str, str]]
+    ) -> Interactions | None:
+        """What a model was trained on; None if that are other partitions than these, or a file of
+        it is missing or altered.
+        """
+        served, twin = self.served(identity), self.twin(identity)
+        try:
+            manifest = Bundle.open(served).manifest
+            if manifest.partitions != tuple(partitions):
+                return None
+            users, movies, indptr, seen, stars = (
+                open_array(served, file, manifest.files[file], verify=True)
+                for file in (f"{name}.npy" for name in RATINGS)
+            )
+            entry = FileEntry.model_validate_json(read_text(twin / ENTRY))
+            times = open_array(twin, TIMES, entry, verify=True)
+        except (BundleError, ValueError):
+            return None
+        return Interactions(
+            user_ids=tuple(key.decode() for key in users.tolist()),
+            movie_ids=tuple(key.decode() for key in movies.tolist()),
+            users=np.repeat(np.arange(len(users), dtype=np.int32), np.diff(indptr)),
+            movies=seen,
+            ratings=stars,
+            rated_at=times.astype(np.int64),
+        )
 
     def start(self, identity: str) -> Bundle | None:
         """A model that a warm fit may start from; None if it, or its twin, is missing.
@@ -52,3 +92,11 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def complete(self, identity: str) -> bool:
         """Whether both were published: a bundle's folder appears only when it is complete."""
         return self.served(identity).is_dir() and self.twin(identity).is_dir()
+
+
+def _write_times(folder: Path, rated_at: NDArray[np.int64]) -> None:
+    """Keep the times of ratings beside a twin; the entry comes last, so half a file is none."""
+    in_half = rated_at.min() >= 0 and rated_at.max() < 2**32
+    (folder / TIMES).unlink(missing_ok=True)
+    entry = write_array(folder, TIMES, rated_at.astype("<u4" if in_half else "<i8"))
+    replace_file(folder / ENTRY, entry.model_dump_json().encode())

@@ -17,7 +17,7 @@ class TrainingData(DuckDBFile):
         with self.connect(read_only=True) as connection:
             # Records are numbered in each chunk: the source's place keeps a day's numbers distinct.
             connection.execute(
-                """CREATE TEMP TABLE accepted AS
+                """CREATE OR REPLACE TEMP TABLE accepted AS
                    SELECT day, source, (dense_rank() OVER (ORDER BY source) - 1) << 40 AS place
                    FROM chunks
                    WHERE current AND verdict = 'accepted'
@@ -27,7 +27,7 @@ class TrainingData(DuckDBFile):
             ids: list[Any] = []
             for key in ("user_id", "movie_id"):  # numbered in the order of their bytes
                 connection.execute(
-                    f"""CREATE TEMP TABLE {key}s AS
+                    f"""CREATE OR REPLACE TEMP TABLE {key}s AS
                         SELECT {key}, (row_number() OVER (ORDER BY {key}) - 1)::INTEGER AS dense
                         FROM (SELECT DISTINCT {key} FROM validated_ratings
                               SEMI JOIN accepted USING (day, source))"""
