@@ -52,7 +52,7 @@ class Platform:
             ),
             home_files=HomeFiles(root, settings.object_store),
             warehouse=Warehouse(path=str(root / "movierec.duckdb"), arm=settings.model),
-            bundle_store=BundleStore(root=str(root)),
+            bundle_store=BundleStore(root=str(root), object_store=settings.object_store),
             published_models=PublishedModels(
                 path=str(root / "models"),
                 object_store=settings.object_store,

@@ -98,6 +98,9 @@ class Bundles(Protocol):
     def write(self, trained: TrainedDay) -> None:
         """Write a day's models; sound ones of the same identities are kept."""
 
+    def share(self) -> int:
+        """Let the object store, if there is one, have what is here; how many it had not."""
+
 
 class PublishedModels(Protocol):
     """What endpoints serve from: versions, each with its users' lists, immutable."""

@@ -81,8 +81,10 @@ def costs(site: Site) -> dict[str, float]:
     """
     lists = site.users * ACTIVE * LIST * site.movies / 59e3
     night = (site.fits + site.ratings * DAY_BESIDE + lists) / 3600
-    served = site.users * (ACTIVE * LISTED + FACTORS) + 8 * site.ratings
-    stored = (VERSIONS * served + 30 * site.ratings) / 1e9
+    bundle = site.users * FACTORS + 8 * site.ratings
+    served = bundle + site.users * ACTIVE * LISTED
+    # A version has its bundle and its twin beside what is served of it.
+    stored = (VERSIONS * (served + 2 * bundle) + 30 * site.ratings) / 1e9
     always = max(4, site.peak * (GET + EVENT) / 0.6, 2 * served / MEMORY * CORES) + 2
     asked = site.users * ACTIVE * ASKED
     return {

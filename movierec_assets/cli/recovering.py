@@ -11,7 +11,8 @@ from movierec_assets.cli.runs import replay, run_catalogue, run_days
 from movierec_assets.defs.shared.production import reconcile_production, reported_production
 from movierec_assets.maintenance import recovery
 from movierec_assets.maintenance.known import recorded_chunks
-from movierec_assets.maintenance.losses import Loss, losses
+from movierec_assets.maintenance.loss import Loss
+from movierec_assets.maintenance.losses import losses
 from movierec_assets.platform import Platform
 from movierec_assets.resources.stores.shared_ratings import share_ratings
 from movierec_serving.bundle import StoreError
@@ -64,6 +65,8 @@ def recover(platform: Platform, instance: dg.DagsterInstance, say: Say) -> None:
     brought = f"published versions brought from {store}"
     _exchange(lambda: recovery.bring_publications(platform), brought, say)
     told("bundles copied back, by day", recovery.restore_bundles(platform))
+    _exchange(platform.bundle_store.bring, f"bundles and twins brought from {store}", say)
+    _exchange(platform.bundle_store.share, f"bundles and twins sent to {store}", say)
     numbers = recovery.restore_registry(platform)
     if numbers:
         say(f"versions registered again: {len(numbers)}, {numbers[0]} to {numbers[-1]}")

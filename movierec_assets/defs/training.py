@@ -14,6 +14,7 @@ from movierec_assets.defs.shared.keys import MODEL_OF_A_DAY, VALIDATED_RATINGS
 from movierec_assets.defs.shared.metadata import Metadata, table
 from movierec_assets.defs.shared.production import reported_model
 from movierec_assets.defs.shared.recipes import recipes
+from movierec_assets.defs.shared.sharing import share
 from movierec_assets.errors import NotReadyError
 from movierec_assets.partitions import days_before, within
 from movierec_assets.ratings.interactions import Interactions, added
@@ -96,7 +97,9 @@ def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
             models = warehouse.models(days, arm).items()
             return {day: _metadata(model, production) for day, model in models}
 
-        yield from each_day(context, train, describe, ordered=True)
+        for result in each_day(context, train, describe, ordered=True):
+            share(context, bundle_store.share)  # also where some days failed
+            yield result
 
     return model_of_a_day
 

@@ -11,6 +11,7 @@ from movierec_assets.defs.shared.keys import TUNED_PARAMETERS
 from movierec_assets.defs.shared.pictures import search_pictures
 from movierec_assets.defs.shared.production import reconcile_production
 from movierec_assets.defs.shared.recipes import recipes
+from movierec_assets.defs.shared.sharing import share
 from movierec_assets.ports import Bundles, Registry
 from movierec_assets.resources.spark_driver import placed
 from movierec_assets.resources.warehouse.warehouse import Warehouse
@@ -86,6 +87,7 @@ def _tune(
     base = recipe.trainer.parameters(settings)
     warehouse.record_tuned(trained.model, version.number, base, best, verdict.decision)
     reconcile_production(context.instance, model_registry, "tuned_parameters", context.run.run_id)
+    share(context, bundle_store.share)
     judged = {"version": version.number, "verdict": verdict.decision, "reason": verdict.reason}
     return dg.MaterializeResult(metadata={**metadata, **judged})
 

@@ -31,17 +31,19 @@ def in_words(sizes: dict[str, int]) -> str:
 def shared_in_words(platform: Platform) -> str | None:
     """`s3://…: 365 chunks, 28.1 MB, …`; None where there is no object store."""
     archive, files = platform.chunk_archive.shared, platform.home_files.shared
-    if archive is None or files is None:
+    bundles = platform.bundle_store.shared
+    if archive is None or files is None or bundles is None:
         return None
     try:
         chunks, size = len(archive.names()), archive.contents().size
-        others = files.contents()
+        others, models = files.contents(), bundles.contents()
     except StoreError as error:
         return str(error)
     return (
         f"{platform.settings.object_store}: {chunks} archived chunks with their receipts, "
         f"{size / 1e6:,.1f} MB, {len(others.files)} other files of this home, "
-        f"{others.size / 1e6:,.1f} MB, and the published versions"
+        f"{others.size / 1e6:,.1f} MB, {len(models.files)} bundles and twins, "
+        f"{models.size / 1e6:,.1f} MB, and the published versions"
     )
 
 

@@ -32,7 +32,7 @@ from movierec_assets.resources.registry.version_records import VersionRecord
 from movierec_assets.resources.stores.receipts import Receipt
 from movierec_assets.resources.stores.taken_rows import TakenRows
 from movierec_serving.bundle import Bundle, BundleError
-from movierec_serving.bundle.files import remove_folder, replace_file
+from movierec_serving.bundle.files import replace_file
 
 AUDIT = "erasures.jsonl"
 LINES = (".jsonl", ".log", ".out", ".err", ".txt")  # files in which each line stands for itself
@@ -130,6 +130,7 @@ def remove_models(platform: Platform, journal: Journal) -> list[int]:
     Production falls back to the newest version that is left, or to none, when it is reconciled.
     """
     store, records = platform.bundle_store, kept_records(platform)
+    store.bring()  # those that only the object store has
     why = f"forget, {journal.asked_at[:10]}: {journal.reason}"
 
     def folders(record: VersionRecord) -> Iterator[Path]:
@@ -147,10 +148,10 @@ def remove_models(platform: Platform, journal: Journal) -> list[int]:
         platform.model_registry.announce_removal(number, why)
     finish_removals(platform)
     root = platform.settings.warehouse
-    for folder in ("bundles", "twins", "models"):  # what no version has
-        for bundle in [path for path in (root / folder).glob("*") if path.is_dir()]:
-            if knows(bundle, journal.user_id):
-                remove_folder(bundle)
+    found = (path for folder in ("bundles", "twins", "models") for path in root.glob(f"{folder}/*"))
+    store.remove(path for path in found if knows(path, journal.user_id))  # what no version has
+    if store.shared:
+        store.shared.send(every=True)
     return due
 
 

@@ -6,11 +6,11 @@ a person has to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from movierec_assets.errors import RecoveryError, RegistryLostError
+from movierec_assets.maintenance.copies import of_copies
 from movierec_assets.maintenance.journal import ID_FILE
 from movierec_assets.maintenance.known import (
     kept_records,
@@ -19,26 +19,10 @@ from movierec_assets.maintenance.known import (
     recorded_chunks,
     unrecorded_models,
 )
+from movierec_assets.maintenance.loss import RECOVER, Loss, days_of, span
 from movierec_assets.platform import Platform
 from movierec_assets.resources.registry.version_records import VersionRecord, published
-from movierec_assets.resources.stores.shared_ratings import SharedRatings
-from movierec_serving.bundle import StoreError
 from movierec_serving.events import EventStoreError
-
-RECOVER = "`movierec recover --apply`"
-SHOWN = 3  # files that one loss names
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Something that should be in a store and is not, and what makes it whole again."""
-
-    store: str
-    missing: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.store}: {self.missing}; {self.remedy}"
 
 
 def losses(platform: Platform) -> list[Loss]:
@@ -47,7 +31,7 @@ def losses(platform: Platform) -> list[Loss]:
     parts = (
         _erasure(platform),
         _settings(platform),
-        _shared(platform),
+        of_copies(platform),
         _events(platform),
         _chunks(platform),
         _ledger(platform),
@@ -76,7 +60,7 @@ def _settings(platform: Platform) -> Iterator[Loss]:
     if outside:
         yield Loss(
             ".env",
-            f"{len(outside)} days, {_span(outside)}, are outside the partitions "
+            f"{len(outside)} days, {span(outside)}, are outside the partitions "
             f"({first} to {last or 'today'})",
             "set MOVIEREC_PARTITION_START and MOVIEREC_PARTITION_END as they were",
         )
@@ -85,50 +69,6 @@ def _settings(platform: Platform) -> Iterator[Loss]:
             ".env",
             "MOVIEREC_RELOAD_TOKEN is not set, so nothing can be deployed",
             "run `movierec setup`, which writes one, and start the endpoints again",
-        )
-
-
-def _shared(platform: Platform) -> Iterator[Loss]:
-    """What the archive and its copy in the object store do not have in common."""
-    store, archive = platform.settings.object_store, platform.chunk_archive
-    if store is None:
-        return
-    try:
-        here, there = archive.names(), archive.shared_names()
-        shared = platform.home_files.shared
-        unsent, lacking = shared.differences() if shared else ([], [])
-        ratings = SharedRatings.of(platform.warehouse, archive)
-        behind = ratings.behind() if ratings else []
-    except StoreError as error:
-        yield Loss("store", f"what it has is not known: {error}", "see to it that it answers")
-        return
-    if alone := sorted(there - here):
-        yield Loss(
-            "chunks/",
-            f"{len(alone)} chunks of {store} are not here, {_days(alone)}",
-            f"{RECOVER} brings them; if they are another home's, set another MOVIEREC_STORE",
-        )
-    if alone := sorted(here - there):
-        yield Loss(
-            "store",
-            f"{len(alone)} archived chunks are not in {store}, {_days(alone)}",
-            f"the next run of raw_ratings sends them, {RECOVER} at once",
-        )
-    if lacking:
-        yield Loss(
-            "warehouse/", f"not here as {store} has it: {_some(lacking)}", f"{RECOVER} brings it"
-        )
-    if unsent:
-        yield Loss(
-            "store",
-            f"not in {store} as it is here: {_some(unsent)}",
-            f"the next run of raw_ratings sends it, {RECOVER} at once",
-        )
-    if behind:
-        yield Loss(
-            "store",
-            f"the ratings of {len(behind)} months in {store} are not as here, {_span(behind)}",
-            f"the next run of validated_ratings sends them, {RECOVER} at once",
         )
 
 
@@ -145,7 +85,7 @@ def _events(platform: Platform) -> Iterator[Loss]:
     if gone:
         yield Loss(
             "events/",
-            f"the store of events lacks what was delivered of {len(gone)} days, {_span(gone)}",
+            f"the store of events lacks what was delivered of {len(gone)} days, {span(gone)}",
             f"{RECOVER} puts it back",
         )
 
@@ -158,7 +98,7 @@ def _chunks(platform: Platform) -> Iterator[Loss]:
     if gone:
         yield Loss(
             "chunks/",
-            f"{len(gone)} chunks of the ledger are not in the archive, {_days(gone)}",
+            f"{len(gone)} chunks of the ledger are not in the archive, {days_of(gone)}",
             f"{RECOVER} takes those that still lie in the landing zone; deliver the others again, "
             "else no model of these days can be verified",
         )
@@ -169,7 +109,7 @@ def _ledger(platform: Platform) -> Iterator[Loss]:
     if unknown:
         yield Loss(
             "movierec.duckdb",
-            f"{len(unknown)} archived chunks are not in the ledger, {_days(unknown)}",
+            f"{len(unknown)} archived chunks are not in the ledger, {days_of(unknown)}",
             f"{RECOVER} ingests and validates them again, in the order of their receipt",
         )
 
@@ -186,7 +126,7 @@ def _models(platform: Platform, kept: dict[int, VersionRecord]) -> Iterator[Loss
     if unknown:
         yield Loss(
             "movierec.duckdb",
-            f"the models of {len(unknown)} days are not in the table day_models, {_span(unknown)}",
+            f"the models of {len(unknown)} days are not in the table day_models, {span(unknown)}",
             f"{RECOVER} records them again from their versions and bundles",
         )
 
@@ -197,9 +137,9 @@ def _bundles(platform: Platform, kept: dict[int, VersionRecord]) -> Iterator[Los
         yield Loss(
             "bundles/",
             f"the bundles of {len(gone)} versions are missing, "
-            f"{_span([record.tags.get('data_until', '?') for record in gone])}",
-            f"{RECOVER} takes them from MLflow or from what was published; a day that has neither "
-            "is named, to be trained again",
+            f"{span([record.tags.get('data_until', '?') for record in gone])}",
+            f"{RECOVER} takes them from MLflow, from what was published or from MOVIEREC_STORE; a "
+            "day that has none of them is trained again",
         )
 
 
@@ -208,9 +148,10 @@ def _twins(platform: Platform) -> Iterator[Loss]:
     if days:
         yield Loss(
             "twins/",
-            f"the gate has nothing to compare with: twins of {_span(days)} are missing",
-            f"{RECOVER} trains these days again, or materialize {platform.warehouse.arm}_model of "
-            f"[{days[0]}...{days[-1]}]; the models keep their identities",
+            f"the gate has nothing to compare with: twins of {span(days)} are missing",
+            f"{RECOVER} takes them from MOVIEREC_STORE or trains these days again, or materialize "
+            f"{platform.warehouse.arm}_model of [{days[0]}...{days[-1]}]; the models keep their "
+            "identities",
         )
 
 
@@ -233,17 +174,3 @@ def _publications(platform: Platform, kept: dict[int, VersionRecord]) -> Iterato
             f"the sensor `deploy_production` deploys it, {RECOVER} publishes it at once; start an "
             "endpoint again that ran while the folder was removed",
         )
-
-
-def _days(chunks: Sequence[tuple[str, str]]) -> str:
-    return _span([day for day, _ in chunks])
-
-
-def _some(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - SHOWN} others" if len(paths) > SHOWN else ""
-    return f"{', '.join(paths[:SHOWN])}{more}"
-
-
-def _span(days: Sequence[str]) -> str:
-    first, last = min(days), max(days)
-    return first if first == last else f"{first} to {last}"

@@ -19,7 +19,6 @@ from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.removal import finish
 from movierec_assets.training.trainers import TRAINERS
 from movierec_serving.bundle import Bundle, BundleError
-from movierec_serving.bundle.files import remove_folder
 
 STRAY_AGE_S = 86_400.0  # a bundle that no version has may be one that a run is about to register
 
@@ -93,8 +92,7 @@ def prune(platform: Platform, plan: Plan, why: str) -> None:
     for version in plan.versions:
         platform.model_registry.announce_removal(version.number, why)
     finish_removals(platform)
-    for folder in (*plan.twins, *plan.strays):
-        remove_folder(folder)
+    platform.bundle_store.remove((*plan.twins, *plan.strays))
     platform.home_files.share()  # what the versions' records say now
 
 
@@ -104,10 +102,10 @@ def finish_removals(platform: Platform) -> list[int]:
     records = platform.model_registry.records.all()
     kept = {record.identity for record in kept_records(platform).values()}
     due = [record for record in records.values() if record.unfinished]
+    # One that was trained again has a new number.
+    gone = {record.identity for record in due if record.identity} - kept
+    store.remove(folder(identity) for identity in gone for folder in (store.served, store.twin))
     for record in due:
-        if record.identity and record.identity not in kept:  # trained again, it has a new number
-            remove_folder(store.served(record.identity))
-            remove_folder(store.twin(record.identity))
         platform.published_models.remove(record.number)
         finish(platform.model_registry, record.number)
     return [record.number for record in due]

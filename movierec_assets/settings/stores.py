@@ -13,9 +13,9 @@ class StoreSettings(BaseModel):
         validation_alias="MOVIEREC_STORE",
         description="object store that pipeline and endpoints of several machines have in common, "
         "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
-        "the pipeline keeps copies of what it cannot make again there, too; credentials are in "
-        "the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the warehouse of this "
-        "machine is all there is",
+        "the pipeline keeps copies of its models there, too, and of what it cannot make again; "
+        "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
+        "warehouse of this machine is all there is",
     )
     landing_bucket: Address | None = Field(
         default=None,

@@ -10,7 +10,8 @@ from movierec_serving.bundle.array_files import sha256_of
 from movierec_serving.bundle.documents import Document, Strict
 
 INDEX = "index.json"
-FileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.(npy|json)$")]  # leads nowhere else
+FILE_NAME = r"^[a-z][a-z0-9_]*\.(npy|json)$"  # leads nowhere else
+FileName = Annotated[str, Field(pattern=FILE_NAME)]
 
 
 class Stored(Strict):

@@ -66,6 +66,11 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
         assert (folder / "mounted" / "models" / "6" / "index.json").is_file()
         platform.chunk_archive.share()
         share_ratings(platform.warehouse, platform.chunk_archive)
+        platform.bundle_store.share()
+        shutil.rmtree(platform.bundle_store.twin(platform.model_registry.get(6).identity))
+        left = folder / "mounted" / "bundles" / ("0" * 64)  # by a writer that was killed
+        left.mkdir()
+        (left / ("0" * 64)).write_text(USER)
         for day in LATER:
             (platform.root / "shown" / day).mkdir(parents=True)
             shown = [{"user_id": user, "movies": ["m1"]} for user in (USER, "u1")]
@@ -92,6 +97,9 @@ def known(whole: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     assert len(found := list(holding(folder))) > 10
     assert sum(file.startswith("mounted/chunks/") for file in found) == 2
     assert "mounted/ratings/month=1998-04/ratings.parquet" in found
+    assert (
+        sum(file.startswith("mounted/bundles/") for file in found) == 5
+    )  # two days, twins, a rest
     assert sum(file.startswith("mounted/home/") for file in found) == 5
     return Home(folder, {})
 
@@ -144,6 +152,7 @@ def check_forgotten(platform: Platform) -> None:
             assert platform.chunk_archive.read(day, chunk.sha256)
             assert chunk.rows == chunk.validated + chunk.rejected + chunk.superseded
     assert platform.chunk_archive.shared_names() == platform.chunk_archive.names()
+    assert platform.bundle_store.shared.differences() == ([], [])
     assert [one.identical for one in verify(settings(), 8, since=LATER[0])] == [True, True]
     entries = [json.loads(x) for x in (platform.root / "erasures.jsonl").read_text().splitlines()]
     assert {(entry["day"], entry["records_removed"]) for entry in entries} == {
@@ -204,11 +213,16 @@ def test_a_record_that_names_no_model_is_no_reason_to_remove_its_version(
 KILLED = """
 import os, sys
 from movierec_assets.cli import forgetting as it
-from movierec_assets.maintenance import erasure, prune
+from movierec_assets.maintenance import erasure
+from movierec_assets.resources.stores import bundle_store
+from movierec_assets.resources.stores.shared_bundles import SharedBundles
 from movierec_assets.resources.stores.shared_chunks import SharedChunks
 from movierec_serving.bundle.object_store import ObjectStore
 after = sys.argv[1]
-places = {"_audit": erasure, "remove_folder": prune, "_change": SharedChunks, "delete": ObjectStore}
+places = {
+    "_audit": erasure, "_change": SharedChunks, "delete": ObjectStore,
+    "_delete": SharedBundles, "remove_folder": bundle_store,
+}
 where = places.get(after, it)
 whole = getattr(where, after)
 def killed(*given, **named):
@@ -222,7 +236,10 @@ app(["forget", sys.argv[2], "--reason", "asked by mail"])
 
 @pytest.mark.parametrize(
     "after",
-    ["_audit", "_change", "delete", "remove_folder", "erase_rows", "replay", "scrub_databases"],
+    [
+        *("_audit", "_change", "delete", "_delete", "remove_folder"),
+        *("erase_rows", "replay", "scrub_databases"),
+    ],
 )
 def test_an_erasure_that_was_killed_goes_on(
     home_of_user: Path, monkeypatch: pytest.MonkeyPatch, after: str

@@ -364,6 +364,7 @@ def test_a_store_that_is_away_stops_no_day_and_has_it_after_the_next(
     stored: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = days_from("1998-04-03", 2)
+    stored.bundle_store.share()
     mounted = stored.home / "mounted"
     mounted.rename(stored.home / "aside")
     mounted.write_text("no folder")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import dagster as dg
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_assets.ratings.interactions import Interactions
+from movierec_assets.resources.stores.shared_bundles import SharedBundles
 from movierec_assets.training.day import TrainedDay
 from movierec_serving.bundle import Bundle, BundleError, FileEntry, write_bundle
 from movierec_serving.bundle.array_files import open_array, write_array
-from movierec_serving.bundle.files import read_text, replace_file
+from movierec_serving.bundle.files import read_text, remove_folder, replace_file
+from movierec_serving.bundle.object_store import ObjectStore
 
 TIMES, ENTRY = "rated_at.npy", "rated_at.json"  # in a twin's folder
 RATINGS = ("user_ids", "item_ids", "seen_indptr", "seen_items", "seen_ratings")  # of a bundle
@@ -25,9 +28,12 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     The twin is trained without the holdout: it is what is evaluated, and what the next twin starts
     from. In its folder are the times of all the day's ratings, too, which no endpoint needs: so the
     next day can begin from these ratings, and read its own alone.
+
+    An object store may have a copy of all of them: see `SharedBundles`.
     """
 
     root: str
+    object_store: str | None = None  # its URL
 
     def served(self, identity: str) -> Path:
         return Path(self.root) / "bundles" / identity
@@ -69,6 +75,35 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             ratings=stars,
             rated_at=times.astype(np.int64),
         )
+
+    def remove(self, folders: Iterable[Path]) -> None:
+        """Remove bundles and twins, from the object store first, so that one that a kill leaves
+        here is found again by whoever removes it. StoreError if the store does not let go of them.
+        """
+        gone, root = list(folders), Path(self.root)
+        names = {folder.relative_to(root).as_posix() for folder in gone}
+        with self.shared.without(names) if self.shared and names else nullcontext():
+            for folder in gone:
+                remove_folder(folder)
+
+    def share(self) -> int:
+        """Let the object store have what is here; how many it had not. 0 if there is none.
+
+        Raises:
+            StoreError: it did not do so; the next call goes on.
+        """
+        return self.shared.send() if self.shared else 0
+
+    def bring(self) -> int:
+        """Have here what only the object store has; how many. StoreError as `share`."""
+        return self.shared.bring() if self.shared else 0
+
+    @property
+    def shared(self) -> SharedBundles | None:
+        """The copy in the object store; None where there is none."""
+        if not self.object_store:
+            return None
+        return SharedBundles(ObjectStore(self.object_store), Path(self.root))
 
     def start(self, identity: str) -> Bundle | None:
         """A model that a warm fit may start from; None if it, or its twin, is missing.

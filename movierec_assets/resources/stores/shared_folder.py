@@ -5,14 +5,15 @@ They are there, and were read back, before the index names a file, and the index
 before they go. So whatever was killed in between, what the index names is whole, and what it calls
 leaving is deleted by the next change. No decision rests on the store's list of objects.
 
-Which files a folder has, and which of them are news, is `shared_chunks`'s and `home_files`'s.
+Which files a folder has, and which of them are news, is said by `shared_chunks`, `shared_bundles`
+and `home_files`.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,8 +112,9 @@ class SharedFolder:
             if new or known.leaving or any(map(gone, known.files)):
                 self._change(lambda files: {p: f for p, f in files.items() if not gone(p)} | new)
             if every:  # what killed writers left
-                named = {f"{self.NAME}/{name}" for name in self.contents().objects}
-                self.store.delete(self.store.listed(self.NAME) - named - {self._index})
+                named = self.contents().objects
+                listed = self.store.listed(self.NAME) - {self._index}
+                self.store.delete(name for name in listed if name.split("/")[1] not in named)
         return new
 
     @contextmanager
@@ -150,7 +152,7 @@ class SharedFolder:
         else:
             raise StoreError(f"{self.store.url}/{self._index}: too many others change it")
         if after.leaving:
-            self.store.delete({f"{self.NAME}/{name}" for name in after.leaving})
+            self._delete(after.leaving)
             known, mark = self._read()
             # What others let go of meanwhile, or a refused write, is left to the next change.
             left = tuple(name for name in known.leaving if name not in after.leaving)
@@ -175,8 +177,7 @@ class SharedFolder:
 
     def _put(self, named: tuple[str, Stored]) -> None:
         path, file = named
-        name = f"{self.NAME}/{file.sha256}"
-        self.store.put_file(name, self._folder / path, file, thoroughly=True)
+        self.store.put_file(self._object(file.sha256), self._folder / path, file, thoroughly=True)
 
     def _get(self, named: tuple[str, Stored]) -> None:
         path, file = named
@@ -184,10 +185,16 @@ class SharedFolder:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
         try:
-            self.store.get_file(f"{self.NAME}/{file.sha256}", file, fresh)
+            self.store.get_file(self._object(file.sha256), file, fresh)
             fresh.replace(target)
         finally:
             fresh.unlink(missing_ok=True)
+
+    def _delete(self, objects: Collection[str]) -> None:
+        self.store.delete(map(self._object, objects))
+
+    def _object(self, sha256: str) -> str:
+        return f"{self.NAME}/{sha256}"
 
     def _get_all(self, files: Files) -> None:
         _at_once(self._get, files)
