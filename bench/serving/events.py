@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ from movierec_serving.events.log import EventLog
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = 2
+PASSES = 3  # over the kinds of lists in a round, each in another order
 CALLERS = 64
 BATCH = 100
 MANY = int(os.environ.get("BENCH_USERS", "1000000"))  # users with events, in the second part
@@ -90,6 +92,15 @@ def measure(servers: dict[str, Server], asked: list[str]) -> dict[str, list[tupl
     """What was loaded -> (events or lists a second, p99 ms, CPU µs of each) of each round."""
     fresh, rest = asked[:LATELY], asked[LATELY:]
     figures: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+
+    def load(name: str, who: str, requests: list[bytes], each: int) -> None:
+        pid = servers[who].process.pid
+        before = cpu(pid)
+        answers = run_load(servers[who].port, requests, CALLERS, SECONDS)
+        answered = max(answers.answered * each, 1)
+        used = (cpu(pid) - before) / answered * 1e6
+        figures[name].append((answered / answers.seconds, answers.p99, used, answers.errors))
+
     lists = {
         "GET without": ("without", [get(f"/recommend/{user}") for user in rest]),
         "GET traced": ("traced", [get(f"/recommend/{user}") for user in rest]),
@@ -97,19 +108,12 @@ def measure(servers: dict[str, Server], asked: list[str]) -> dict[str, list[tupl
         "GET lately": ("ours", [get(f"/recommend/{user}") for user in fresh]),
     }
     for _ in range(ROUNDS):
-        loads = {
-            "one a transaction": ("fastapi", bodies(1), 1),
-            "one": ("ours", bodies(1), 1),
-            "hundred": ("ours", bodies(BATCH), BATCH),
-            **{name: (who, requests, 1) for name, (who, requests) in lists.items()},
-        }
-        for name, (who, requests, each) in loads.items():
-            pid = servers[who].process.pid
-            before = cpu(pid)
-            load = run_load(servers[who].port, requests, CALLERS, SECONDS)
-            answered = max(load.answered * each, 1)
-            used = (cpu(pid) - before) / answered * 1e6
-            figures[name].append((answered / load.seconds, load.p99, used, load.errors))
+        load("one a transaction", "fastapi", bodies(1), 1)
+        load("one", "ours", bodies(1), 1)
+        load("hundred", "ours", bodies(BATCH), BATCH)
+        for _ in range(PASSES):
+            for name in random.sample([*lists], len(lists)):
+                load(name, *lists[name], 1)
     return figures
 
 
