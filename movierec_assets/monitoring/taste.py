@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from movierec_assets.monitoring.drift import Finding, State
 from movierec_assets.monitoring.prequential import Score
+from movierec_assets.monitoring.two_samples import larger, lower_mean
 
 RECENT = 10  # days that are compared
 BEFORE = 56  # with at most so many before them
@@ -41,9 +41,7 @@ def taste(scores: Sequence[Score]) -> Finding:
     if users[recent].sum() < FEWEST_USERS:
         return _too_few(f"{users[recent].sum():.0f} users in {RECENT} days, of {FEWEST_USERS}")
     now, usual = (float(np.average(values[some], weights=users[some])) for some in (recent, before))
-    ranks = stats.mannwhitneyu(values[recent], values[before], alternative="less").pvalue
-    means = stats.ttest_ind(values[recent], values[before], equal_var=False, alternative="less")
-    p = float(np.nan_to_num(max(ranks, means.pvalue), nan=1.0))
+    p = max(larger(values[before], values[recent]), lower_mean(values[recent], values[before]))
     lost = 1 - now / usual if usual > 0 else 0.0
     said = (
         f"NDCG@10 on the next day's ratings was {now:.3f} in the last {RECENT} days, "
