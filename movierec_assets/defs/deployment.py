@@ -1,7 +1,7 @@
 """Deployment: the production version published and live on every endpoint."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -25,8 +25,8 @@ from movierec_assets.resources.serving_client import Reload, ServedVersion, Serv
 from movierec_assets.resources.spark_driver import with_pipes
 from movierec_assets.resources.spark_lists import placed_lists
 from movierec_serving import tracing
-from movierec_serving.bundle import BundleError
-from movierec_serving.bundle.everybody import ListsOf
+from movierec_serving.bundle import BundleError, PublishedModel
+from movierec_serving.bundle.everybody import ListsOf, blocks_of
 
 FRESH_FOR = timedelta(hours=48)
 
@@ -60,7 +60,10 @@ def served_model(
     report_accuracy(context, platform)
     with tracing.span("deploy", tracing.of_run(context.run.run_id), version=production.number):
         done, failed = _reload(context, client, production.number)
-    rows = _write_table(platform, production.number) if done else 0
+    published, rows = platform.published_models, 0
+    if done:
+        lists = _as_rows(published.open(production.number))
+        rows = platform.warehouse.replace_served(production.number, lists)
     if failed:
         raise dg.Failure(
             f"{len(failed)} of {len(client.endpoints)} endpoints did not reload: "
@@ -121,20 +124,23 @@ def _links(endpoints: Sequence[str]) -> str:
     return ", ".join(f"[{url}/model]({url}/model)" for url in endpoints)
 
 
-def _write_table(platform: Platform, version: int) -> int:
-    """Each user's list as rows, for whoever reads recommendations in DuckDB."""
-    published = platform.published_models.open(version)
+def _as_rows(published: PublishedModel) -> Iterator[pd.DataFrame]:
+    """Each user's list as rows, for whoever reads recommendations in DuckDB; a block of users at a
+    time, since the text of all of them is many times the lists.
+    """
     bundle = published.bundle
-    users, ranks = np.nonzero(np.asarray(published.top_items) >= 0)
-    items = published.top_items[users, ranks]
-    columns = {
-        "user_id": np.char.decode(bundle.user_ids[users], "utf-8"),
-        "rank": ranks + 1,
-        "movie_id": np.char.decode(bundle.item_ids[items], "utf-8"),
-        "score": published.top_scores[users, ranks],
-    }
-    platform.warehouse.replace_served(version, pd.DataFrame(columns))
-    return len(users)
+    movie_ids = np.char.decode(bundle.item_ids, "utf-8")
+    for rows in blocks_of(len(bundle.user_ids)):
+        block = slice(rows.start, rows.stop)
+        lists = np.asarray(published.top_items[block])
+        users, ranks = np.nonzero(lists >= 0)
+        columns = {
+            "user_id": np.char.decode(bundle.user_ids[block], "utf-8")[users],
+            "rank": ranks + 1,
+            "movie_id": movie_ids[lists[users, ranks]],
+            "score": published.top_scores[block][users, ranks],
+        }
+        yield pd.DataFrame(columns)
 
 
 deploy_job = dg.define_asset_job(

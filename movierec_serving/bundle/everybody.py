@@ -40,8 +40,12 @@ class Listed(NamedTuple):
     @property
     def blocks(self) -> list[range]:
         """The rows of each block's users."""
-        users = len(self.bundle.user_ids)
-        return [range(n, min(n + BLOCK, users)) for n in range(0, users, BLOCK)]
+        return blocks_of(len(self.bundle.user_ids))
+
+
+def blocks_of(users: int) -> list[range]:
+    """The rows of each block of so many users."""
+    return [range(n, min(n + BLOCK, users)) for n in range(0, users, BLOCK)]
 
 
 # Works out the lists of all blocks, in their order.

@@ -62,6 +62,16 @@ def test_each_deployment_is_evaluated_over_http(
     (answers,) = evaluations(platform, "live_answers")
     assert (answers.passed, answers.description) == (True, "120 lists are the model's")
     assert 0 < answers.metadata["p50 ms"].value <= answers.metadata["p99 ms"].value
+    store = platform.wired.published_models
+    published = store.open(store.versions()[-1])
+    listed = [
+        (published.bundle.user_id(user), rank + 1, published.bundle.item_id(item))
+        for user, items in enumerate(published.top_items)
+        for rank, item in enumerate(items.tolist())
+        if item >= 0
+    ]
+    rows = platform.query("SELECT user_id, rank, movie_id FROM served_model")
+    assert sorted(rows) == sorted(listed)
     assert not due(platform)
     assert platform.run("-", job="live").success
     (accuracy,) = evaluations(platform, "live_accuracy")

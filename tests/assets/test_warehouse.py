@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import date
@@ -281,3 +282,18 @@ def test_the_catalogue_is_published_with_its_days_and_further_columns(
         "1": Movie("1", "A", ("Drama", "Horror"), 1990, "2026-01-05", None, {"country": "FR"}),
         "2": Movie("2", "B", (), None, None, "2026-02-01", {"country": ""}),
     }
+
+
+def test_the_table_of_what_is_served_takes_lists_in_parts_all_or_none(warehouse: Warehouse) -> None:
+    def parts(*users: str) -> Iterator[pd.DataFrame]:
+        for user in users:
+            if user == "torn":
+                raise OSError("the disk is gone")
+            yield pd.DataFrame({"user_id": [user], "rank": 1, "movie_id": "7", "score": 0.5})
+
+    assert warehouse.replace_served(1, parts("1", "2")) == 2
+    with pytest.raises(OSError, match="the disk is gone"):
+        warehouse.replace_served(2, parts("3", "torn"))
+    with warehouse.connect(read_only=True) as connection:
+        table = connection.execute("SELECT version, user_id FROM served_model ORDER BY 2")
+        assert table.fetchall() == [(1, "1"), (1, "2")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
@@ -10,11 +12,17 @@ from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile
 class ServedLists(DuckDBFile):
     """The table `served_model`: the lists of one version."""
 
-    def replace_served(self, version: int, served: pd.DataFrame) -> None:
-        """Make one version's recommendations (user_id, rank, movie_id, score) the content of
-        `served_model`.
+    def replace_served(self, version: int, lists: Iterable[pd.DataFrame]) -> int:
+        """Make one version's recommendations the content of `served_model`; how many there are.
+
+        Args:
+            lists: (user_id, rank, movie_id, score), in any number of parts.
         """
+        rows = 0
         with self.connect() as connection:
             connection.execute("DELETE FROM served_model")
-            connection.register("served", served.assign(version=version))
-            connection.execute("INSERT INTO served_model BY NAME SELECT * FROM served")
+            for part in lists:
+                connection.register("served", part.assign(version=version))
+                connection.execute("INSERT INTO served_model BY NAME SELECT * FROM served")
+                rows += len(part)
+        return rows
