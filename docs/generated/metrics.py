@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from pathlib import Path
 
 from docs.generated.markdown import sentence
@@ -32,18 +31,21 @@ def _metrics(source: Path) -> str:
 
 
 def _metric(call: ast.Call) -> str | None:
-    kind = getattr(call.func, "id", "").removesuffix("MetricFamily").lower()
+    kind = getattr(call.func, "id", "").removesuffix("MetricFamily").removesuffix("_by").lower()
     if kind not in ("counter", "gauge", "histogram", "summary"):
         return None
-    if len(call.args) < 2:  # the standard library's Counter
-        return None
+    if len(call.args) < 2 or not isinstance(call.args[0], ast.Constant):
+        return None  # the standard library's Counter, or a function that passes a name on
     name, meaning = map(ast.literal_eval, call.args[:2])
     given = [word.value for word in call.keywords if word.arg == "labels"] or call.args[2:3]
-    labels = ast.literal_eval(given[0]) if _is_list(given) else []
+    labels = _labels(given[0]) if given else []
     name += "_total" if kind == "counter" else ""
     said = f"Labels: {', '.join(f'`{label}`' for label in labels)}." if labels else "No labels."
     return f"### `{name}`\n\n{sentence(meaning)} A {kind}. {said}"
 
 
-def _is_list(arguments: Sequence[ast.expr]) -> bool:
-    return bool(arguments) and isinstance(arguments[0], ast.List | ast.Tuple)
+def _labels(given: ast.expr) -> list[str]:
+    """The labels, of which `gauge_by` has one without brackets; none of what is no name."""
+    if isinstance(given, ast.List | ast.Tuple):
+        return [str(label) for label in ast.literal_eval(given)]
+    return [given.value] if isinstance(given, ast.Constant) and isinstance(given.value, str) else []

@@ -8,7 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 
-def gauge_by(label: str, name: str, text: str, values: Mapping[str, float]) -> Metric:
+def gauge_by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     """A gauge with a sample for each value of its label."""
     family = GaugeMetricFamily(name, text, labels=[label])
     for of, value in values.items():

@@ -33,9 +33,9 @@ def warehouse_metrics(platform: Platform) -> Iterable[Metric]:
     accepted = [day for day, some in ledger.items() if any(chunk.current for chunk in some)]
     days = {"delivered": delivered, "ingested": ledger, "accepted": accepted, "trained": trained}
     yield gauge_by(
-        "stage",
         "movierec_days",
         "Days that a stage has; a backfill is done when all agree",
+        "stage",
         {stage: len(its) for stage, its in days.items()},
     )
     yield from _rows(ledger)
@@ -46,9 +46,9 @@ def warehouse_metrics(platform: Platform) -> Iterable[Metric]:
 def _rows(ledger: Mapping[str, Sequence[Chunk]]) -> Iterable[Metric]:
     counted = [chunk for chunks in ledger.values() for chunk in in_force(chunks)]
     yield gauge_by(
-        "kind",
         "movierec_ratings",
         "Ratings in the warehouse, by what became of them",
+        "kind",
         {kind: sum(getattr(chunk, kind) for chunk in counted) for kind in KINDS},
     )
     newest = max(ledger, default=None)
@@ -88,10 +88,10 @@ def _scores(scores: Sequence[Score]) -> Iterable[Metric]:
     newest = next((score for score in reversed(scores) if score.production is not None), None)
     figures = {name: getattr(newest, name, None) for name in MODELS}
     yield gauge_by(
-        "model",
         "movierec_next_day_ndcg",
         "NDCG@10 on the newest evaluated day's ratings, of what was in production the day before, "
         "of popularity and of a month-old model",
+        "model",
         {name: value for name, value in figures.items() if value is not None},
     )
     yield GaugeMetricFamily(

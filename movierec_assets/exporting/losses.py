@@ -19,9 +19,9 @@ def loss_metrics(platform: Platform) -> Iterable[Metric]:
     warehouse = platform.warehouse.waiting(WAIT_S)
     lost = Counter(loss.store for loss in losses(replace(platform, warehouse=warehouse)))
     yield gauge_by(
-        "store",
         "movierec_losses",
         "What a store should have and has not, as `movierec status` says it; production counts "
         "until it is published",
+        "store",
         lost or {"none": 0},
     )

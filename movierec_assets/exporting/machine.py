@@ -39,7 +39,7 @@ NAMES = {
 def store_metrics(warehouse: Path) -> Iterable[Metric]:
     """Walk the warehouse: seconds on a large one, so it is asked for seldom."""
     sizes = bytes_by_store(warehouse)
-    yield gauge_by("store", "movierec_store_bytes", "Bytes on the disk of each store", sizes)
+    yield gauge_by("movierec_store_bytes", "Bytes on the disk of each store", "store", sizes)
 
 
 def machine_metrics(home: Path, warehouse: Path) -> Iterable[Metric]:
@@ -59,15 +59,15 @@ def machine_metrics(home: Path, warehouse: Path) -> Iterable[Metric]:
         memory[process.kind] += process.memory
         cpu_s[process.kind] += process.cpu_s
     yield gauge_by(
-        "process",
         "movierec_processes",
         "How many processes of a kind run on this machine",
+        "process",
         running,
     )
     yield gauge_by(
-        "process",
         "movierec_process_resident_memory_bytes",
         "Memory of the processes of a kind; pages that several of them share count for each",
+        "process",
         memory,
     )
     cpu = CounterMetricFamily(

@@ -50,9 +50,9 @@ def _successes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> Met
         if entry.last_materialization_record is not None
     }
     return gauge_by(
-        "asset",
         "movierec_asset_last_success_timestamp_seconds",
         "When an asset was last materialized, of whatever day",
+        "asset",
         last,
     )
 
@@ -62,7 +62,7 @@ def _runs(instance: dg.DagsterInstance) -> Metric:
         status.value.lower(): instance.get_runs_count(dg.RunsFilter(statuses=[status]))
         for status in dg.DagsterRunStatus
     }
-    return gauge_by("status", "movierec_runs", "Runs that Dagster remembers, by status", counts)
+    return gauge_by("movierec_runs", "Runs that Dagster remembers, by status", "status", counts)
 
 
 def _last_failed(instance: dg.DagsterInstance) -> Metric:
@@ -71,9 +71,9 @@ def _last_failed(instance: dg.DagsterInstance) -> Metric:
     for run in instance.get_runs(dg.RunsFilter(statuses=ended), limit=LOOKED_AT):
         newest.setdefault(run.job_name, float(run.is_failure))
     return gauge_by(
-        "dagster_job",
         "movierec_job_last_run_failed",
         "1 if the newest ended run of a job failed, 0 if it succeeded",
+        "dagster_job",
         newest,
     )
 
@@ -97,8 +97,8 @@ def _daemon(instance: dg.DagsterInstance) -> Metric:
     heartbeats = instance.get_daemon_heartbeats()
     parts = [part for part in instance.get_required_daemon_types() if part in heartbeats]
     return gauge_by(  # another version's parts are left out
-        "part",
         "movierec_daemon_heartbeat_timestamp_seconds",
         "When a part of Dagster's daemon last said that it runs, which it does every 30 s",
+        "part",
         {part.lower(): heartbeats[part].timestamp for part in parts},
     )

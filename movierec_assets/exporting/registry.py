@@ -26,9 +26,9 @@ def registry_metrics(platform: Platform) -> Iterable[Metric]:
     accepted = warehouse.days_accepted()
     counted = Counter(version.gate or "none" for version in versions)
     yield gauge_by(
-        "verdict",
         "movierec_versions",
         "Registered versions by the gate's verdict",
+        "verdict",
         {verdict: counted[verdict] for verdict in VERDICTS},
     )
     yield GaugeMetricFamily(
@@ -75,16 +75,16 @@ class Deployments:
         wanted = production.number if production is not None else 0
         served = {url: self._served(url) for url in self._platform.serving_client.endpoints}
         yield gauge_by(
-            "endpoint",
             "movierec_served_version",
             "The version that an endpoint serves, 0 for none or no answer",
+            "endpoint",
             served,
         )
         yield gauge_by(
-            "endpoint",
             "movierec_deploy_lag_seconds",
             "Time since an endpoint was first seen to serve another version than production; 0 "
             "while they agree",
+            "endpoint",
             {url: self._lag(url, version == wanted) for url, version in served.items()},
         )
 

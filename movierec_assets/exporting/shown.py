@@ -37,10 +37,10 @@ def shown_metrics(platform: Platform) -> Iterable[Metric]:
     newest = max((day for day, _ in outcomes), default=None)
     rates = [rate for day, rate in outcomes if day == newest]
     yield gauge_by(
-        "rate",
         "movierec_outcome_ratio",
         "What became of the lists of the newest day that is evaluated, by rate; nothing where "
         "there are too few users to tell",
+        "rate",
         {rate.rate: rate.middle for rate in rates if rate.low is not None},
     )
     yield from _arms(trial.name if trial is not None else "none", looks)
@@ -70,9 +70,9 @@ def _arms(experiment: str, looks: Sequence[Look]) -> Iterable[Metric]:
         lead.add_metric([experiment, "none", "middle"], 0)
     yield from (users, lead)
     yield gauge_by(
-        "experiment",
         "movierec_sample_ratio_p",
         "Probability that users are as far from the arms' shares by chance; 1 without an "
+        "experiment",
         "experiment",
         {experiment: min((look.mismatch for look in looks), default=1.0)},
     )

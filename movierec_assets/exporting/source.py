@@ -68,14 +68,14 @@ class Sources(Collector):
                 ages[source.name] = self._clock() - source.read_at
                 yield from source.metrics
         yield gauge_by(
-            "source",
             "movierec_source_age_seconds",
             "Age of what is said of a store; it grows while the store cannot be read",
+            "source",
             ages,
         )
         yield gauge_by(
-            "source",
             "movierec_source_readable",
             "1 if the store was read at the last attempt, else 0",
+            "source",
             {source.name: float(source.problem is None) for source in self._sources},
         )
