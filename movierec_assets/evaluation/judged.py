@@ -54,6 +54,11 @@ class Pairs:
         """(N,) the movie row of each pair."""
         return self.packed % max(self.movies, 1)
 
+    def hold(self, packed: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each of these packed pairs is one of them, which are one or more."""
+        places = np.minimum(np.searchsorted(self.packed, packed), len(self) - 1)
+        return np.asarray(self.packed[places] == packed)
+
     def without(self, other: Pairs) -> Pairs:
         """Take the pairs that `other` does not have."""
         kept = np.setdiff1d(self.packed, other.packed, assume_unique=True)
@@ -98,6 +103,4 @@ class Judged:
         return self._among(self.disliked, lists)
 
     def _among(self, pairs: Pairs, lists: NDArray[np.int32]) -> NDArray[np.bool_]:
-        keys = self.users[:, None] * pairs.movies + lists
-        places = np.minimum(np.searchsorted(pairs.packed, keys), len(pairs) - 1)
-        return np.asarray((pairs.packed[places] == keys) & (lists >= 0))
+        return pairs.hold(self.users[:, None] * pairs.movies + lists) & (lists >= 0)
