@@ -67,11 +67,15 @@ def within(days: Iterable[str]) -> list[str]:
     return [day for day in days if first <= day <= last]
 
 
+def shortened(days: Sequence[str]) -> str:
+    """The first of these days, for a message."""
+    return ", ".join(days[:MOST_SHOWN]) + (", …" if len(days) > MOST_SHOWN else "")
+
+
 def outside_partitions(days: Sequence[str]) -> str:
     """Say that these days (ISO, ascending, at least one) are no partitions, and which days are."""
-    shown = ", ".join(days[:MOST_SHOWN]) + (", …" if len(days) > MOST_SHOWN else "")
     last = daily.get_last_partition_key() or "none yet"
     return (
         f"{len(days)} delivered days are outside the partitions, which are "
-        f"{daily.start:%Y-%m-%d} to {last}: {shown}"
+        f"{daily.start:%Y-%m-%d} to {last}: {shortened(days)}"
     )

@@ -38,16 +38,8 @@ def commands(
 ) -> dict[str, list[str]]:
     """Command line of each process, all on loopback."""
     loopback, workspace = ["--host", "127.0.0.1", "--port"], ["-w", "workspace.yaml"]
-    mlflow = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        tracking_uri,
-        "--workers",
-        "1",
-    ]
+    mlflow = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+    mlflow += ["--backend-store-uri", tracking_uri]
     return {
         "endpoint": [sys.executable, "-m", "movierec_serving", "--port", str(endpoint_port)],
         "webserver": [str(BIN / "dagster-webserver"), *loopback, str(webserver_port), *workspace],

@@ -128,10 +128,9 @@ def _metadata(chunks: list[Chunk], delivered: Mapping[str, str]) -> Metadata:
 
 
 def _status(chunk: Chunk) -> str:
-    of = "" if chunk.source == DEFAULT_SOURCE else f"{chunk.source}: "
     if chunk.verdict is None:
-        return f"{of}to be validated"
-    return f"{of}current" if chunk.current else f"{of}refused: {chunk.reason}"
+        return f"{chunk.prefix}to be validated"
+    return f"{chunk.prefix}current" if chunk.current else f"{chunk.prefix}refused: {chunk.reason}"
 
 
 @dg.asset(group_name=GROUP, owners=OWNERS, kinds={"duckdb"}, tags={STAGE: "ingestion"}, pool=POOL)

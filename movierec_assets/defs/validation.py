@@ -20,7 +20,6 @@ from movierec_assets.monitoring.drift import Limits
 from movierec_assets.partitions import days_before
 from movierec_assets.ratings.declaration import PLAIN, Declaration
 from movierec_assets.ratings.ledger import (
-    DEFAULT_SOURCE,
     Chunk,
     DaySummary,
     Judgement,
@@ -144,9 +143,9 @@ def judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFra
 
 def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
     counted, newest = in_force(chunks), [some[-1] for some in by_source(chunks).values()]
-    refused = [f"{_of(chunk)}{chunk.reason}" for chunk in counted if chunk.reason]
+    refused = [f"{chunk.prefix}{chunk.reason}" for chunk in counted if chunk.reason]
     refused += [
-        f"{_of(chunk)}the newest chunk is refused: {chunk.reason}"
+        f"{chunk.prefix}the newest chunk is refused: {chunk.reason}"
         for chunk in newest
         if chunk not in counted
     ]
@@ -155,7 +154,7 @@ def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
         for kind, rows in chunk.mended.items():
             mended[kind] = mended.get(kind, 0) + rows
     return {
-        "verdict": ", ".join(f"{_of(chunk)}{chunk.verdict or ''}" for chunk in counted),
+        "verdict": ", ".join(f"{chunk.prefix}{chunk.verdict or ''}" for chunk in counted),
         **({"reason": "; ".join(refused)} if refused else {}),
         "ratings by stars": histogram(summary.stars),
         "dagster/row_count": sum(chunk.validated for chunk in counted if chunk.current),
@@ -175,7 +174,3 @@ def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
             else {}
         ),
     }
-
-
-def _of(chunk: Chunk) -> str:
-    return "" if chunk.source == DEFAULT_SOURCE else f"{chunk.source}: "

@@ -105,11 +105,8 @@ def novelty(
     return float(-np.log2(np.maximum(shown, 1) / users).mean()) if len(shown) else 0.0
 
 
-USER_SEGMENTS = {
-    "new": (0, 20),
-    "light": (20, 100),
-    "heavy": (100, None),
-}  # ratings in training, from and below
+# Ratings in training, from and below.
+USER_SEGMENTS = {"new": (0, 20), "light": (20, 100), "heavy": (100, None)}
 MOVIE_SEGMENTS = ("head", "torso", "tail")
 
 

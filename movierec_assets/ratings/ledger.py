@@ -42,6 +42,11 @@ class Chunk:
     mended: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def prefix(self) -> str:
+        """Its source as the beginning of what is said of it; nothing for the default one."""
+        return "" if self.source == DEFAULT_SOURCE else f"{self.source}: "
+
+    @property
     def unreadable(self) -> bool:
         """Whether it was refused as a whole, before any row could be judged."""
         return self.verdict == "refused" and self.schema_version is None

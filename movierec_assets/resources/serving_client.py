@@ -128,10 +128,8 @@ class ServingClient:
             EndpointError: one of the requests got no answer, or no list.
         """
         answers: list[Answer] = []
-        for start in range(
-            0, len(user_ids), A_CONNECTION
-        ):  # a connection is one process of the endpoint
-            with self._connection(url) as client:
+        for start in range(0, len(user_ids), A_CONNECTION):
+            with self._connection(url) as client:  # which is one process of the endpoint
                 for user_id in user_ids[start : start + A_CONNECTION]:
                     path = f"/recommend/{quote(user_id, safe='')}"
                     answer = client.get(path, params={"n": n, "shown": "false"})

@@ -146,11 +146,9 @@ def _table(
     ).fetchall()[0]
     if faults:
         return None
-    return (
-        connection.sql('SELECT user_id, movie_id, rating, "timestamp" FROM found ORDER BY record')
-        .to_arrow_table()
-        .combine_chunks()
-    )  # picking rows out of many chunks is slow
+    found = 'SELECT user_id, movie_id, rating, "timestamp" FROM found ORDER BY record'
+    # In one chunk: picking rows out of many is slow.
+    return connection.sql(found).to_arrow_table().combine_chunks()
 
 
 def _plain(text: str, declared: Declaration) -> str | None:

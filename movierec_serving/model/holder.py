@@ -178,9 +178,7 @@ class ModelHolder:
             with tracing.span("open", version=version):
                 model = PublishedModel.open(self._store, version)
         except (BundleError, OSError) as error:
-            logger.error(
-                "version %d: %s", version, error
-            )  # it names paths, which callers must not see
+            logger.error("version %d: %s", version, error)  # its paths are not for callers
             now = time.monotonic()
             self._failing_since = now if self._failing_since is None else self._failing_since
             if now - self._failing_since > self._patience:

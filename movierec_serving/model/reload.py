@@ -117,9 +117,7 @@ def _reload(
 ) -> ReloadOutcome:
     try:
         with FileLock(_beside(pointer.path, "lock"), timeout=LOCK_TIMEOUT):
-            if (
-                pointer.replaced()
-            ):  # to store into the one or the other would not reach every process
+            if pointer.replaced():  # storing into either file would not reach every process
                 raise ReloadRefusedError(
                     "refused", 503, "the pointer's file was replaced: restart the endpoint"
                 )

@@ -114,9 +114,8 @@ def search_pictures(study: Any) -> dict[str, dg.MarkdownMetadataValue]:
 
     pictures = {}
     with warnings.catch_warnings(), mpl.rc_context({"figure.figsize": (9, 4), "figure.dpi": 60}):
-        warnings.simplefilter(
-            "ignore", ExperimentalWarning
-        )  # optuna.visualization.matplotlib as a whole
+        # What optuna.visualization.matplotlib is as a whole.
+        warnings.simplefilter("ignore", ExperimentalWarning)
         mpl.use("agg")
         for name, plot in (
             ("history", plots.plot_optimization_history),

@@ -6,7 +6,7 @@ import dagster as dg
 
 from movierec_assets.defs.shared.metadata import table
 from movierec_assets.defs.shared.tags import REFUSED
-from movierec_assets.partitions import MOST_SHOWN
+from movierec_assets.partitions import shortened
 
 
 def refusals(
@@ -25,8 +25,7 @@ def refusals(
     """
     now = [day for day in context.partition_keys if day in refused]
     if now:
-        shown = ", ".join(now[:MOST_SHOWN]) + (", …" if len(now) > MOST_SHOWN else "")
-        context.instance.add_run_tags(context.run.run_id, {REFUSED: shown})
+        context.instance.add_run_tags(context.run.run_id, {REFUSED: shortened(now)})
     if not refused:
         return dg.AssetCheckResult(
             check_name=check, passed=True, description="no day is refused", metadata={}

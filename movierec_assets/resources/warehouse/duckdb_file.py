@@ -19,9 +19,8 @@ from movierec_assets.errors import NewerWarehouseError, WarehouseHeldError
 from movierec_assets.resources.warehouse.attached import attached
 
 MIGRATIONS = Path(__file__).parents[3] / "warehouse" / "migrations"
-LOCK_DEADLINE_S = (
-    600.0  # a DuckDB shell left open stops the writers; the run then fails and says who
-)
+# A DuckDB shell left open stops the writers; the run then fails and says who.
+LOCK_DEADLINE_S = 600.0
 EVER = "9999-12-31"  # after any day: where all are asked for
 logger = logging.getLogger(__name__)
 _unit: ContextVar[tuple[str, duckdb.DuckDBPyConnection] | None] = ContextVar("unit", default=None)

@@ -77,18 +77,8 @@ def download_wheel(requirement: str, to: Path) -> None:
     """
     with tempfile.TemporaryDirectory(dir=to.parent) as folder:
         quiet = ("--quiet", "--disable-pip-version-check")
-        alone = ("--no-deps", "--only-binary=:all:")
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *quiet,
-            *alone,
-            "--dest",
-            folder,
-            requirement,
-        ]
+        alone = ("--no-deps", "--only-binary=:all:", "--dest", folder)
+        command = [sys.executable, "-m", "pip", "download", *quiet, *alone, requirement]
         try:
             done = subprocess.run(
                 command, check=False, capture_output=True, text=True, timeout=_PIP_TIME_OUT

@@ -1,5 +1,8 @@
 """What a caller gets when a route raises: each foreseen error as a reply, all else as a 500."""
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
@@ -14,6 +17,7 @@ from movierec_serving.errors import (
 from movierec_serving.http.middleware.observed import CLIENT_CLOSED_REQUEST
 from movierec_serving.http.replies import (
     INTERNAL,
+    Reply,
     invalid,
     misdirected,
     not_kept,
@@ -21,39 +25,27 @@ from movierec_serving.http.replies import (
     wrong_option,
 )
 
+# What a foreseen error is answered with.
+REPLIES: dict[type[Exception], Callable[[Any], Reply]] = {
+    ModelUnavailableError: lambda error: problem(503, str(error)),
+    EventStoreError: not_kept,
+    PageGoneError: lambda error: problem(410, str(error)),
+    OtherShardError: misdirected,
+    OptionError: lambda error: wrong_option(error, "query"),
+    RequestValidationError: lambda error: invalid(error.errors()),
+    # Nobody reads it.
+    ClientDisconnect: lambda _: problem(CLIENT_CLOSED_REQUEST, "the client hung up"),
+    Exception: lambda _: problem(500, INTERNAL),
+}
+
 
 def add_error_replies(app: FastAPI) -> None:
-    @app.exception_handler(ModelUnavailableError)
-    async def no_model(_: Request, error: Exception) -> Response:
-        return problem(503, str(error)).response()
+    for kind, reply in REPLIES.items():
+        app.add_exception_handler(kind, _handler(reply))
 
-    @app.exception_handler(EventStoreError)
-    async def no_store(_: Request, error: Exception) -> Response:
-        return not_kept(error).response()
 
-    @app.exception_handler(PageGoneError)
-    async def gone(_: Request, error: Exception) -> Response:
-        return problem(410, str(error)).response()
+def _handler(reply: Callable[[Any], Reply]) -> Callable[[Request, Exception], Any]:
+    async def handle(_: Request, error: Exception) -> Response:
+        return reply(error).response()
 
-    @app.exception_handler(OtherShardError)
-    async def elsewhere(_: Request, error: Exception) -> Response:
-        assert isinstance(error, OtherShardError)
-        return misdirected(error).response()
-
-    @app.exception_handler(OptionError)
-    async def no_such(_: Request, error: Exception) -> Response:
-        assert isinstance(error, OptionError)
-        return wrong_option(error, "query").response()
-
-    @app.exception_handler(RequestValidationError)
-    async def wrong(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return invalid(error.errors()).response()
-
-    @app.exception_handler(ClientDisconnect)
-    async def hung_up(_: Request, error: Exception) -> Response:
-        return problem(CLIENT_CLOSED_REQUEST, "the client hung up").response()  # nobody reads it
-
-    @app.exception_handler(Exception)
-    async def internal(_: Request, error: Exception) -> Response:
-        return problem(500, INTERNAL).response()
+    return handle

@@ -11,9 +11,8 @@ from movierec_serving.http.paging import TOKEN
 from movierec_serving.http.schemas.ids import MAX_MANY, Id, MovieId, UserId
 
 MAX_OFFSET = 1000  # of the lists that are computed for each request
-MAX_RANKED = (
-    MAX_MANY * TOP_N
-)  # movies of one POST, left out ones included: a tenth of a worker's deadline
+# Movies of one POST, left out ones included: a tenth of a worker's deadline.
+MAX_RANKED = MAX_MANY * TOP_N
 
 
 class Page(BaseModel):
