@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from time import monotonic
@@ -58,14 +58,7 @@ class LoggedProcess:
     records.
     """
 
-    def __init__(
-        self,
-        name: str,
-        command: list[str],
-        log: Path,
-        folder: Path,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, name: str, command: list[str], log: Path, folder: Path) -> None:
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
         self._handler = RotatingFileHandler(
@@ -79,7 +72,7 @@ class LoggedProcess:
             text=True,
             errors="replace",
             cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,  # Ctrl-C in the terminal is ours to handle
         )
         self._copying = threading.Thread(target=self._copy, daemon=True)

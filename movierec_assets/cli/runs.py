@@ -13,6 +13,7 @@ import dagster as dg
 
 from movierec_assets.definitions import assemble, resources
 from movierec_assets.defs.ingestion import raw_ratings
+from movierec_assets.defs.shared.runs import UNKNOWN, told_by
 from movierec_assets.defs.validation import validated_ratings
 from movierec_assets.maintenance.known import read_by
 from movierec_assets.partitions import RANGE_END, RANGE_START, contiguous, daily
@@ -133,9 +134,4 @@ def _rounds(platform: Platform, receipts: Sequence[Receipt]) -> list[_Round]:
 def _failures(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
     for event in events:
         if event.is_step_failure:
-            failure = event.step_failure_data
-            given = failure.user_failure_data
-            why = given.description if given is not None else None
-            if why is None and failure.error is not None:
-                why = (failure.error.cause or failure.error).message.strip().splitlines()[0]
-            yield f"{event.step_key}: {why}"
+            yield told_by(event) or f"{event.step_key}: {UNKNOWN}"

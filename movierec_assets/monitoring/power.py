@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from movierec_assets.monitoring.arms import MIN_USERS
-from movierec_assets.monitoring.sequential import LEVEL, ConfidenceSequence
+from movierec_assets.monitoring.sequential import ConfidenceSequence
 
 DRAWS = 400
 WANTED = 0.8
@@ -49,13 +49,7 @@ class Plan:
 
 
 def plan(
-    history: History,
-    effect: float,
-    shares: tuple[float, float],
-    *,
-    users: int | None = None,
-    level: float = LEVEL,
-    seed: int = 0,
+    history: History, effect: float, shares: tuple[float, float], *, users: int | None = None
 ) -> Plan:
     """Plan for a relative `effect` on the mean, with these shares of the users.
 
@@ -63,7 +57,7 @@ def plan(
         shares: of the control and of the arm; the rest is in neither.
         users: how many there will be, if not as many as in the past.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     total = users or len(history.gains)
     arms = np.array([*shares, max(1 - sum(shares), 0.0)])
     gains, shown = history.gains.cumsum(axis=1), history.shown.cumsum(axis=1)
@@ -78,7 +72,7 @@ def plan(
         estimates[draw], errors[draw] = means[1] - means[0], np.sqrt(variances[0] + variances[1])
     last = errors[:, -1][np.isfinite(errors[:, -1])]
     information = float(1 / np.square(np.median(last))) if len(last) else 1.0
-    sequence = ConfidenceSequence(information, level)
+    sequence = ConfidenceSequence(information)
     with np.errstate(invalid="ignore"):
         beyond = np.sign(effect) * estimates > sequence.half_width(errors)
     return Plan(total, information, np.logical_or.accumulate(beyond, axis=1).mean(axis=0))

@@ -112,11 +112,11 @@ class CannotTell:
     why: str
 
 
-def lists_of(rows: pd.DataFrame, k: int = K) -> Lists:
+def lists_of(rows: pd.DataFrame) -> Lists:
     """The lists of `warehouse.explored`, without those whose written places are not those of their
     draw: of them no probability is known.
     """
-    draws, shares = np.zeros((len(rows), k), bool), np.zeros(len(rows))
+    draws, shares = np.zeros((len(rows), K), bool), np.zeros(len(rows))
     same = np.zeros(len(rows), bool)
     said = zip(rows["recommendation_id"], rows["explored"], rows["places"], strict=True)
     for row, (id_, explored, places) in enumerate(said):
@@ -124,9 +124,9 @@ def lists_of(rows: pd.DataFrame, k: int = K) -> Lists:
         whole = [place + 1 for place in drawn(id_.rpartition("-")[2], about["share"], places)]
         # Where fewer new movies were left than places drawn, the first ones got them.
         same[row] = whole[: len(about["places"])] == about["places"]
-        draws[row, [place - 1 for place in whole if place <= k]] = True
+        draws[row, [place - 1 for place in whole if place <= K]] = True
         shares[row] = about["share"]
-    there = np.arange(k) < rows["places"].to_numpy()[:, None]
+    there = np.arange(K) < rows["places"].to_numpy()[:, None]
     user, _ = pd.factorize(rows["user_id"][same])
     return Lists(
         user=user.astype(np.int64),

@@ -19,10 +19,8 @@ SLICES = 3
 WEIGHTINGS = ("ones", "rating", "power:2", "power:3", "power:4", "power:6", "positives")
 
 
-def walk_forward(
-    data: Interactions, slices: int = SLICES
-) -> list[tuple[Interactions, Interactions]]:
-    """(training, test) pairs, the newest first.
+def walk_forward(data: Interactions) -> list[tuple[Interactions, Interactions]]:
+    """`SLICES` pairs of (training, test), the newest first.
 
     A test is each user's last fifth, and its training is what came before that. The next pair is
     cut from this training alone. The gate's holdout is in none of them: it will judge the
@@ -30,7 +28,7 @@ def walk_forward(
     """
     pairs = []
     left = data.select(~temporal_holdout(data))
-    for _ in range(slices):
+    for _ in range(SLICES):
         held = temporal_holdout(left)
         training, test = left.select(~held), left.select(held)
         pairs.append((training, test))

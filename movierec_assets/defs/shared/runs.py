@@ -27,10 +27,17 @@ def cause(instance: dg.DagsterInstance, run_id: str) -> str:
     for event in [entry.get_dagster_event() for entry in instance.all_logs(run_id, of_type=kinds)]:
         if not event.is_step_failure:
             return event.message or UNKNOWN
-        failure = event.step_failure_data
-        if failure.user_failure_data is not None and failure.user_failure_data.description:
-            return f"{event.step_key}: {failure.user_failure_data.description}"
-        if failure.error is not None:
-            error = failure.error.cause or failure.error
-            return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+        if said := told_by(event):
+            return said
     return UNKNOWN
+
+
+def told_by(failed: dg.DagsterEvent) -> str | None:
+    """Say which step failed and why, by its `dg.Failure`, else by its error; None without both."""
+    failure = failed.step_failure_data
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return f"{failed.step_key}: {failure.user_failure_data.description}"
+    if failure.error is not None:
+        error = failure.error.cause or failure.error
+        return f"{failed.step_key}: {error.message.strip().splitlines()[0]}"
+    return None
