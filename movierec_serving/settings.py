@@ -13,8 +13,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from movierec_serving.bundle.objects import Address
 from movierec_serving.bundle.shard import Shard
+from movierec_serving.common_settings import CommonSettings
 from movierec_serving.logs import LogFormat
 
 
@@ -22,7 +22,7 @@ def _shard(given: object) -> object:
     return Shard.parsed(given) if isinstance(given, str) and given else given or None
 
 
-class ServingSettings(BaseSettings):
+class ServingSettings(CommonSettings, BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="MOVIEREC_",
         env_file=".env",
@@ -42,7 +42,6 @@ class ServingSettings(BaseSettings):
     serving_host: Literal["127.0.0.1", "0.0.0.0", "::"] = Field(  # noqa: S104
         "127.0.0.1", description="the interface to listen on; loopback unless told otherwise"
     )
-    serving_port: int = Field(8000, ge=1024, le=65535, description="port of the endpoint")
     serving_api_processes: int = Field(2, ge=1, le=64, description="processes that answer GET")
     serving_workers: int = Field(
         1,
@@ -53,25 +52,10 @@ class ServingSettings(BaseSettings):
     app: Literal["on", "off"] = Field(
         "on", description="whether the pages for people are there, at `/app`"
     )
-    reload_token: SecretStr | None = Field(
-        None,
-        description="token that `POST /reload`, `/blocklist` and `/experiment` ask for; set-up "
-        "makes one; while it is empty, they refuse everybody",
-    )
     api_keys: SecretStr | None = Field(
         None,
         description="keys, separated by commas; routes about movies and users ask for one of them "
         "in `X-API-Key`; empty: no key is asked for",
-    )
-
-    object_store: Address | None = Field(
-        None,
-        validation_alias="MOVIEREC_STORE",
-        description="object store that pipeline and endpoints of several machines have in common, "
-        "as `s3://bucket/folder`, `gs://…`, `az://…`, or a folder that all of them mount; "
-        "the pipeline keeps copies of its models there, too, and of what it cannot make again; "
-        "credentials are in the variables of its vendor, such as `AWS_ACCESS_KEY_ID`; empty: the "
-        "warehouse of this machine is all there is",
     )
     shard: Annotated[Shard | None, NoDecode, BeforeValidator(_shard)] = Field(
         None,
@@ -92,11 +76,6 @@ class ServingSettings(BaseSettings):
         description="share of the places of a user's list that go to movies that nobody has rated, "
         "by the user's taste; it is written down which, so only where lists are; "
         "0: no place does",
-    )
-    events_url: SecretStr | None = Field(
-        None,
-        description="`postgresql://` address of the store of events, for several endpoints; empty: "
-        "SQLite in the warehouse",
     )
     trace_share: float = Field(
         0.02,

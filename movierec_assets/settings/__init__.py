@@ -21,6 +21,7 @@ from movierec_assets.settings.keeping import KeepingSettings
 from movierec_assets.settings.promotion import PromotionSettings
 from movierec_assets.settings.stores import StoreSettings
 from movierec_assets.settings.training import TrainingSettings
+from movierec_serving.common_settings import CommonSettings
 
 SCHEMES = {
     "mlflow_tracking_uri": ("http://", "https://", "sqlite:///", "postgresql+psycopg2://"),
@@ -40,6 +41,7 @@ class Settings(
     PromotionSettings,
     StoreSettings,
     KeepingSettings,
+    CommonSettings,
     BaseSettings,
 ):
     """Read from the environment (prefix `MOVIEREC_`), then from the home's `.env`."""
@@ -89,26 +91,15 @@ class Settings(
         le=65535,
         description="port of the pipeline's metrics for Prometheus, on loopback",
     )
-    serving_port: int = Field(default=8000, ge=1024, le=65535, description="port of the endpoint")
     endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=lambda known: (f"http://127.0.0.1:{known['serving_port']}",),
         description="base URLs of the endpoints to reload, separated by commas; by itself the one "
         "that `movierec up` runs",
     )
-    reload_token: SecretStr | None = Field(
-        default=None,
-        description="token that `POST /reload`, `/blocklist` and `/experiment` ask for; set-up "
-        "makes one; while it is empty, they refuse everybody",
-    )
     webhook: SecretStr | None = Field(
         default=None,
         description="Slack-compatible address that failed runs and refused days are posted to; it "
         "is kept secret",
-    )
-    events_url: SecretStr | None = Field(
-        default=None,
-        description="`postgresql://` address of the store of events, for several endpoints; empty: "
-        "SQLite in the warehouse",
     )
 
     @field_validator(
