@@ -22,6 +22,9 @@ MIGRATIONS = Path(__file__).parents[3] / "warehouse" / "migrations"
 # A DuckDB shell left open stops the writers; the run then fails and says who.
 LOCK_DEADLINE_S = 600.0
 EVER = "9999-12-31"  # after any day: where all are asked for
+# Rows of `chunks` that count, of the days after one and up to another.
+ACCEPTED = """current AND verdict = 'accepted'
+              AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)"""
 logger = logging.getLogger(__name__)
 _unit: ContextVar[tuple[str, duckdb.DuckDBPyConnection] | None] = ContextVar("unit", default=None)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, DaySummary
-from movierec_assets.resources.warehouse.duckdb_file import EVER, DuckDBFile, since
+from movierec_assets.resources.warehouse.duckdb_file import ACCEPTED, EVER, DuckDBFile, since
 
 _ROWS = ("raw_ratings", "rejected_ratings")  # tables that hold a chunk's rows under its sha256
 
@@ -174,10 +174,8 @@ class Ledger(DuckDBFile):
     ) -> list[tuple[str, str]]:
         """(day, data version) of each accepted chunk with ratings in (until - window, until]."""
         return self._rows(
-            """SELECT day::VARCHAR, data_version FROM chunks
-               WHERE current AND verdict = 'accepted' AND validated > 0
-                 AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)
-               ORDER BY chunks.day, source""",
+            f"""SELECT day::VARCHAR, data_version FROM chunks
+                WHERE {ACCEPTED} AND validated > 0 ORDER BY chunks.day, source""",
             since(until, window_days),
             until,
         )

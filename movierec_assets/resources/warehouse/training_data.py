@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from movierec_assets.ratings.interactions import Interactions, latest
-from movierec_assets.resources.warehouse.duckdb_file import DuckDBFile, since
+from movierec_assets.resources.warehouse.duckdb_file import ACCEPTED, DuckDBFile, since
 
 
 class TrainingData(DuckDBFile):
@@ -17,11 +17,9 @@ class TrainingData(DuckDBFile):
         with self.connect(read_only=True) as connection:
             # Records are numbered in each chunk: the source's place keeps a day's numbers distinct.
             connection.execute(
-                """CREATE OR REPLACE TEMP TABLE accepted AS
-                   SELECT day, source, (dense_rank() OVER (ORDER BY source) - 1) << 40 AS place
-                   FROM chunks
-                   WHERE current AND verdict = 'accepted'
-                     AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)""",
+                f"""CREATE OR REPLACE TEMP TABLE accepted AS
+                    SELECT day, source, (dense_rank() OVER (ORDER BY source) - 1) << 40 AS place
+                    FROM chunks WHERE {ACCEPTED}""",
                 [since(until, window_days), until],
             )
             ids: list[Any] = []
@@ -57,24 +55,16 @@ class TrainingData(DuckDBFile):
 
     def accepted_ratings(self, until: str, window_days: int | None) -> int:
         """How many accepted ratings there are in (until - window, until], by the ledger."""
-        rows = self._rows(
-            """SELECT coalesce(sum(validated), 0) FROM chunks
-               WHERE current AND verdict = 'accepted'
-                 AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE)""",
-            since(until, window_days),
-            until,
-        )
-        return int(rows[0][0])
+        sql = f"SELECT coalesce(sum(validated), 0) FROM chunks WHERE {ACCEPTED}"
+        return int(self._rows(sql, since(until, window_days), until)[0][0])
 
     def accepted_pairs(self, until: str, window_days: int | None) -> int:
         """How many pairs of user and movie have an accepted rating in (until - window, until]."""
         rows = self._rows(
-            """SELECT count(*) FROM (
-                   SELECT DISTINCT user_id, movie_id FROM validated_ratings
-                   SEMI JOIN (SELECT day, source FROM chunks
-                              WHERE current AND verdict = 'accepted'
-                                AND day > CAST(? AS DATE) AND day <= CAST(? AS DATE))
-                   USING (day, source))""",
+            f"""SELECT count(*) FROM (
+                    SELECT DISTINCT user_id, movie_id FROM validated_ratings
+                    SEMI JOIN (SELECT day, source FROM chunks WHERE {ACCEPTED})
+                    USING (day, source))""",
             since(until, window_days),
             until,
         )
