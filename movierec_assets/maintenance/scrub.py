@@ -9,30 +9,27 @@ from pathlib import Path
 from movierec_assets.maintenance.traces import Traces
 
 
-def scrub_sqlite(database: Path, traces: Traces) -> int:
-    """Mask the id wherever a text of any table names it; the number of changed texts.
+def scrub_sqlite(database: Path, traces: Traces) -> None:
+    """Mask the id wherever a text of any table names it.
 
     Dagster's events and MLflow's tags are texts and JSON, so a mask leaves them readable. The file
     is written anew afterwards, since an old text stays in a free page.
     """
     if not traces.may_be_in(database.read_bytes()) and not _beside(database, traces):
-        return 0
-    changed = 0
+        return
     with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         connection.create_function("masked", 1, _of(traces), deterministic=True)
         connection.execute("BEGIN IMMEDIATE")
         for table, column in _texts(connection):
-            cursor = connection.execute(
+            connection.execute(
                 f"""UPDATE "{table}" SET "{column}" = masked("{column}")
                     WHERE typeof("{column}") = 'text' AND masked("{column}") <> "{column}" """
             )
-            changed += cursor.rowcount
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return changed
 
 
 def _of(traces: Traces):  # type: ignore[no-untyped-def]  # a function for SQLite

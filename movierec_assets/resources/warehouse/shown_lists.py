@@ -173,13 +173,12 @@ class ShownLists(DuckDBFile):
                   source, list(DISTINCT movie_id) AS movies FROM judged GROUP BY ALL"""
         return self._judged(sql, first, last, events, within, k)
 
-    def forget_shown(self, before: str) -> int:
-        """Delete the lists of the days before one; their rates stay. How many there were."""
+    def forget_shown(self, before: str) -> None:
+        """Delete the lists of the days before one; their rates stay."""
         with self.connect() as connection:
-            rows = connection.execute(
+            connection.execute(
                 "DELETE FROM recommendation_log WHERE day < CAST(? AS DATE)", [before]
-            ).fetchall()
-        return int(rows[0][0])
+            )
 
     def record_outcomes(self, day: str, until: str, rates: Sequence[Rate]) -> None:
         """Make `rates` all that is known of a day's lists."""
