@@ -109,7 +109,8 @@ def _rows(warehouse: Warehouse) -> list[str]:
 def _registry(adapters: Platform, instance: dg.DagsterInstance) -> list[str]:
     registry, broken = adapters.model_registry, []
     versions, production = registry.versions(), registry.production()
-    wanted = desired_production([version.candidate for version in versions])
+    desired = desired_production(versions)
+    wanted = desired.number if desired is not None else None
     marked = [version.number for version in versions if version.tags.get("status") == "production"]
     if (production and production.number) != wanted or marked != [wanted]:
         broken.append(

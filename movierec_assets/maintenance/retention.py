@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from movierec_assets.promotion.policy import Candidate, references
+from movierec_assets.promotion.policy import references
 from movierec_assets.promotion.version import Version
 
 LATER = "9999-12-31"  # after any day: who would be compared with a challenger of the future
@@ -12,10 +12,7 @@ LATER = "9999-12-31"  # after any day: who would be compared with a challenger o
 
 def compared_next(versions: Sequence[Version]) -> dict[str, str]:
     """Identity to role (production, anchor) of the versions that the next challenger meets."""
-    challenger = Candidate(0, LATER, None)
-    compared = references(challenger, [version.candidate for version in versions])
-    identities = {version.number: version.identity for version in versions}
-    return {identities[number]: role for role, number in compared.items()}
+    return {version.identity: role for role, version in references(LATER, versions).items()}
 
 
 def kept_versions(
@@ -35,7 +32,7 @@ def kept_versions(
     months: dict[str, Version] = {}
     for version in ordered:  # the cold one, which the month's others begin with, else the first
         month = version.data_until[:7]
-        if month not in months or (_cold(version) and not _cold(months[month])):
+        if month not in months or (version.cold and not months[month].cold):
             months[month] = version
     for month, version in months.items():
         reasons[version.number] = f"the one of {month}"
@@ -61,7 +58,3 @@ def with_parents(kept: set[str], parents: Mapping[str, str | None]) -> set[str]:
             whole.add(at)
             at = parents.get(at)
     return whole
-
-
-def _cold(version: Version) -> bool:
-    return version.tags.get("fit") == "cold"

@@ -15,7 +15,8 @@ from movierec_assets.evaluation.judged import Judged, Pairs
 from movierec_assets.evaluation.metrics import ndcg
 from movierec_assets.evaluation.offline import encode, rows_of
 from movierec_assets.promotion.comparison import K, rank
-from movierec_assets.promotion.policy import Candidate, references
+from movierec_assets.promotion.policy import references
+from movierec_assets.promotion.version import Version
 from movierec_assets.ratings.interactions import Interactions
 from movierec_serving.bundle import Evidence, Model
 from movierec_serving.bundle.taste import SURELY_LIKED
@@ -36,13 +37,13 @@ class Score:
     month_before_version: int | None = None
 
 
-def models_before(day: str, versions: Sequence[Candidate]) -> tuple[int | None, int | None]:
+def models_before(day: str, versions: Sequence[Version]) -> tuple[Version | None, Version | None]:
     """By the verdicts, what was in production as the day began, and the newest cold version of an
     earlier month.
     """
-    today, month = Candidate(0, day, None), Candidate(0, f"{day[:7]}-01", None)
-    cold = [version for version in versions if version.fit == "cold"]
-    return references(today, versions).get("production"), references(month, cold).get("production")
+    cold = [version for version in versions if version.cold]
+    before, month_before = references(day, versions), references(f"{day[:7]}-01", cold)
+    return before.get("production"), month_before.get("production")
 
 
 def next_day(day: str, today: Interactions, production: Model, month_before: Model | None) -> Score:

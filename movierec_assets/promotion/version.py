@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-
-from movierec_assets.promotion.policy import Candidate
 
 
 @dataclass(frozen=True)
@@ -44,14 +41,12 @@ class Version:
         """
         return "arm" in self.tags and self.gate is None
 
-    @cached_property
-    def candidate(self) -> Candidate:
-        """What the choice of production looks at."""
-        return Candidate(
-            self.number,
-            self.data_until,
-            self.gate,
-            revoked=self.revoked is not None,
-            pinned=self.pinned is not None,
-            fit=self.tags.get("fit"),
-        )
+    @property
+    def eligible(self) -> bool:
+        """Whether it passed the gate and nobody took it back."""
+        return self.gate == "passed" and self.revoked is None
+
+    @property
+    def cold(self) -> bool:
+        """Whether it was fitted from random factors."""
+        return self.tags.get("fit") == "cold"

@@ -23,11 +23,13 @@ from movierec_assets.promotion.comparison import (
 from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.gate import judge
 from movierec_assets.promotion.interval import interval
-from movierec_assets.promotion.policy import Candidate, references
+from movierec_assets.promotion.policy import references
+from movierec_assets.promotion.version import Version
 from movierec_assets.ratings.interactions import interactions_of
 from movierec_assets.training.als import regularization_for
 from movierec_serving.bundle import Model
 from tests.support.models import ratings, trained_day
+from tests.support.versions import version
 
 METRICS = {"users": 150.0, "ndcg_at_10": 0.3, "popularity_ndcg_at_10": 0.1}
 
@@ -259,28 +261,34 @@ def replace_seen(twin: Model, challenger: Day) -> Model:
     return twin.with_arrays(seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))
 
 
+def compared_with(challenger: Version, versions: list[Version]) -> dict[str, int]:
+    known = references(challenger.data_until, versions)
+    return {role: version.number for role, version in known.items()}
+
+
 def test_a_challenger_is_compared_with_what_passed_before_its_day() -> None:
     versions = [
-        Candidate(1, "1998-03-01", "passed", fit="cold"),
-        Candidate(2, "1998-03-02", "passed", fit="warm"),
-        Candidate(3, "1998-03-03", "refused", fit="warm"),
-        Candidate(4, "1998-03-04", "passed", revoked=True, fit="warm"),
-        Candidate(5, "1998-03-05", None, fit="warm"),
-        Candidate(6, "1998-03-06", "passed", fit="cold"),
+        version(1, "1998-03-01", "passed", fit="cold"),
+        version(2, "1998-03-02", "passed", fit="warm"),
+        version(3, "1998-03-03", "refused", fit="warm"),
+        version(4, "1998-03-04", "passed", revoked=True, fit="warm"),
+        version(5, "1998-03-05", None, fit="warm"),
+        version(6, "1998-03-06", "passed", fit="cold"),
     ]
-    assert references(versions[4], versions) == {"production": 2, "anchor": 1}
-    assert references(versions[1], versions) == {"production": 1}
-    assert references(versions[0], versions) == {}
+    assert compared_with(versions[4], versions) == {"production": 2, "anchor": 1}
+    assert compared_with(versions[1], versions) == {"production": 1}
+    assert compared_with(versions[0], versions) == {}
 
 
 def test_where_all_models_are_cold_the_anchor_is_the_first_of_the_month() -> None:
     """Else each would only be compared with the day before, and small losses would add up."""
     days = ["1998-02-27", "1998-02-28", "1998-03-01", "1998-03-02", "1998-03-03"]
     versions = [
-        Candidate(number, day, "passed", fit="cold") for number, day in enumerate(days, start=1)
+        version(number, day, "passed", fit="cold") for number, day in enumerate(days, start=1)
     ]
-    assert references(versions[4], versions) == {"production": 4, "anchor": 3}
-    assert references(versions[3], versions) == {"production": 3}
-    assert references(versions[2], versions) == {"production": 2, "anchor": 1}
-    after_warm_ones = [replace(version, fit="warm") for version in versions[:3]] + versions[3:]
-    assert references(versions[4], after_warm_ones) == {"production": 4}
+    assert compared_with(versions[4], versions) == {"production": 4, "anchor": 3}
+    assert compared_with(versions[3], versions) == {"production": 3}
+    assert compared_with(versions[2], versions) == {"production": 2, "anchor": 1}
+    warm_ones = [replace(each, tags={**each.tags, "fit": "warm"}) for each in versions[:3]]
+    after_warm_ones = warm_ones + versions[3:]
+    assert compared_with(versions[4], after_warm_ones) == {"production": 4}

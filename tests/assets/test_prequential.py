@@ -9,12 +9,12 @@ import pytest
 
 from movierec_assets.defs.monitoring.prequential import so_far
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
-from movierec_assets.promotion.policy import Candidate
 from movierec_assets.ratings.interactions import Interactions, interactions_of
 from movierec_serving.bundle import Model
 from tests.conftest import Platform
 from tests.support.generate import days_from
 from tests.support.models import ratings, trained
+from tests.support.versions import version
 
 DAYS = days_from("1998-03-30", 5)  # over the end of a month
 BIG = {"users": 200, "movies": 120, "ratings": 1500}
@@ -78,14 +78,15 @@ def test_only_new_likes_of_known_movies_in_the_second_half_count(production: Mod
 
 def test_what_was_in_production_before_the_day_and_a_month_ago() -> None:
     versions = [
-        Candidate(1, "1998-02-01", "passed", fit="cold"),
-        Candidate(2, "1998-03-01", "passed", fit="cold"),
-        Candidate(3, "1998-03-04", "passed", fit="warm"),
-        Candidate(4, "1998-03-05", "refused", fit="warm"),
-        Candidate(5, "1998-03-06", "passed", fit="warm"),
+        version(1, "1998-02-01", "passed", fit="cold"),
+        version(2, "1998-03-01", "passed", fit="cold"),
+        version(3, "1998-03-04", "passed", fit="warm"),
+        version(4, "1998-03-05", "refused", fit="warm"),
+        version(5, "1998-03-06", "passed", fit="warm"),
     ]
-    assert models_before("1998-03-06", versions) == (3, 1)
-    assert models_before("1998-03-02", versions) == (2, 1)
+    february, march, warm, _, _ = versions
+    assert models_before("1998-03-06", versions) == (warm, february)
+    assert models_before("1998-03-02", versions) == (march, february)
     assert models_before("1998-02-01", versions) == (None, None)
 
 

@@ -81,7 +81,7 @@ def test_pinning_another_version_moves_the_pin(platform: Platform) -> None:
     change(platform, "pin", 2)
     assert change(platform, "pin", 1).success
     assert production(platform) == 1
-    assert [version.candidate.pinned for version in platform.model_registry.versions()] == [
+    assert [version.pinned is not None for version in platform.model_registry.versions()] == [
         True,
         False,
         False,

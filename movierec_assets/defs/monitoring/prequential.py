@@ -15,6 +15,7 @@ from movierec_assets.monitoring.drift import Finding, State
 from movierec_assets.monitoring.prequential import Score, lead, models_before, next_day
 from movierec_assets.monitoring.taste import taste
 from movierec_assets.ports import Bundles, Registry
+from movierec_assets.promotion.version import Version
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_serving.bundle import Bundle
 
@@ -46,23 +47,22 @@ def prequential_evaluation(
     never waits for it. The picture and the lead of all days so far are with the last day of the
     run.
     """
-    versions = {version.number: version for version in model_registry.versions()}
-    candidates = [version.candidate for version in versions.values()]
+    versions = model_registry.versions()
 
-    def bundle(number: int | None) -> Bundle | None:  # not kept: each holds ten files open
-        return (
-            Bundle.open(bundle_store.served(versions[number].identity))
-            if number is not None
-            else None
-        )
+    def bundle(version: Version | None) -> Bundle | None:  # not kept: each holds ten files open
+        return Bundle.open(bundle_store.served(version.identity)) if version else None
 
     def evaluate_day(day: str) -> None:
-        before, month_before = models_before(day, candidates)
+        before, month_before = models_before(day, versions)
         score, production = Score(day), bundle(before)
         today = warehouse.interactions(day, 1)
         if production is not None and len(today):
             score = next_day(day, today, production, bundle(month_before))
-        score = replace(score, production_version=before, month_before_version=month_before)
+        score = replace(
+            score,
+            production_version=before.number if before else None,
+            month_before_version=month_before.number if month_before else None,
+        )
         warehouse.record_score(score)
 
     def describe(days: list[str]) -> Mapping[str, Metadata]:

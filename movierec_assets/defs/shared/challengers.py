@@ -78,9 +78,8 @@ class Gate:
         """
         if version.gate is not None:
             return Verdict(cast(Decision, version.gate), version.gate_reason)
-        identities = {version.number: version.identity for version in versions}
-        numbers = references(version.candidate, [version.candidate for version in versions])
-        against = {name: identities[number] for name, number in numbers.items()}
+        compared = references(version.data_until, versions)
+        against = {name: reference.identity for name, reference in compared.items()}
         served = Bundle.open(self.bundles.served(version.identity))
         twin = Bundle.open(self.bundles.twin(version.identity))
         theirs = {name: self._twin(name, identity) for name, identity in against.items()}

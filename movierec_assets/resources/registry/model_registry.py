@@ -170,8 +170,8 @@ class ModelRegistry(RegistrySetup):
         with self.lock():
             self.check_whole()
             versions = self.versions()
-            wanted = desired_production([version.candidate for version in versions])
-            production = next((version for version in versions if version.number == wanted), None)
+            production = desired_production(versions)
+            wanted = production.number if production is not None else None
             self._point_alias_at(wanted)
             for version in versions:
                 status = "production" if version is production else "archived"
