@@ -28,3 +28,8 @@ class CommonSettings(BaseModel):
         description="`postgresql://` address of the store of events, for several endpoints; empty: "
         "SQLite in the warehouse",
     )
+
+    @property
+    def events_address(self) -> str | None:
+        """PostgreSQL's, where events lie in it."""
+        return self.events_url.get_secret_value() if self.events_url else None

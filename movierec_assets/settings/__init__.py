@@ -202,11 +202,6 @@ class Settings(
         return tuple(place for place in places if place and not place.startswith("sqlite:"))
 
     @property
-    def events_address(self) -> str | None:
-        """PostgreSQL's, where events lie in it."""
-        return self.events_url.get_secret_value() if self.events_url else None
-
-    @property
     def tracking_uri(self) -> str:
         """MLflow's address: the server that was set, else SQLite in the warehouse."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.warehouse.resolve() / 'mlflow.db'}"

@@ -74,8 +74,7 @@ def holder_of(settings: ServingSettings) -> ModelHolder:
     """Make what a process answers from, and where it writes down what it showed."""
     share = settings.shown_share
     shown = ShownLog(settings.shown, share, metrics.count_lost_lists) if share else None
-    url = settings.events_url.get_secret_value() if settings.events_url else None
-    lately = Lately(EventLog(settings.events, settings.declarations, url))
+    lately = Lately(EventLog(settings.events, settings.declarations, settings.events_address))
     remote = ObjectStore(settings.object_store) if settings.object_store else None
     return ModelHolder(
         settings.store,
