@@ -49,6 +49,7 @@ def _settings() -> "ServingSettings":
     """From the command line, the environment and `.env`; the process ends if one is wrong."""
     from pydantic import ValidationError
 
+    from movierec_serving.common_settings import faults
     from movierec_serving.settings import ServingSettings
 
     parser = argparse.ArgumentParser(
@@ -63,12 +64,7 @@ def _settings() -> "ServingSettings":
             **{name: value for name, value in given.items() if value is not None}
         )
     except ValidationError as error:
-        names = [str(item["loc"][0]) for item in error.errors()]  # a field's, or its variable's
-        wrong = [
-            f"{name if name.isupper() else f'MOVIEREC_{name.upper()}'}: {item['msg']}"
-            for name, item in zip(names, error.errors(), strict=True)
-        ]
-        sys.exit("settings: " + "; ".join(wrong))
+        sys.exit("settings: " + "; ".join(faults(error)))
 
 
 if __name__ == "__main__":

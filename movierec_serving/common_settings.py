@@ -1,6 +1,6 @@
 """Settings that pipeline and endpoint have in common, each said once."""
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from movierec_serving.bundle.objects import Address
 
@@ -33,3 +33,15 @@ class CommonSettings(BaseModel):
     def events_address(self) -> str | None:
         """PostgreSQL's, where events lie in it."""
         return self.events_url.get_secret_value() if self.events_url else None
+
+
+def faults(error: ValidationError) -> list[str]:
+    """What is wrong with settings, each by the name of its variable where it is one setting's."""
+    said = []
+    for problem in error.errors():
+        if problem["type"] == "default_factory_not_called":  # which follows from another one
+            continue
+        fields = map(str, problem["loc"][:1])
+        names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
+        said.append(": ".join([*names, problem["msg"]]))
+    return said

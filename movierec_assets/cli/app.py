@@ -50,12 +50,10 @@ def main() -> None:
     except ValidationError as error:
         if error.title != "Settings":
             raise
-        for problem in error.errors():
-            if problem["type"] == "default_factory_not_called":  # which follows from another one
-                continue
-            fields = map(str, problem["loc"][:1])
-            names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
-            typer.echo(": ".join(["settings", *names, problem["msg"]]), err=True)
+        from movierec_serving.common_settings import faults
+
+        for fault in faults(error):
+            typer.echo(f"settings: {fault}", err=True)
         raise SystemExit(2) from None
     except OSError as error:  # another user's home, a full disk: it names the file
         typer.echo(f"movierec: {error}", err=True)

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -315,21 +317,33 @@ def test_a_port_that_is_taken_is_an_error_at_once(fresh: EndpointProcess) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "cause"),
+    ("arguments", "store", "cause"),
     [
-        (["--port", "80"], "MOVIEREC_SERVING_PORT"),
-        (["--host", "nowhere"], "MOVIEREC_SERVING_HOST"),
-        ([], "MOVIEREC_STORE"),
+        (["--port", "80"], "nowhere", "MOVIEREC_SERVING_PORT"),
+        (["--host", "nowhere"], "", "MOVIEREC_SERVING_HOST"),
+        (["--host", "nowhere"], "nowhere", "MOVIEREC_STORE"),
     ],
 )
 def test_wrong_settings_are_named(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], cause: str
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], store: str, cause: str
 ) -> None:
-    import subprocess
-    import sys
+    monkeypatch.setenv("MOVIEREC_STORE", store)
+    said = refusal(*arguments)
+    assert said.startswith(f"settings: {cause}")
+    assert "MOVIEREC_SERVING_HOST" in said or "--host" not in arguments
 
-    monkeypatch.setenv("MOVIEREC_STORE", "nowhere")
+
+def test_settings_that_do_not_go_together_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOVIEREC_SHARD", "1/2")
+    monkeypatch.setenv("MOVIEREC_HOME", str(tmp_path))
+    assert refusal().startswith("settings: Value error, MOVIEREC_SHARD needs MOVIEREC_STORE")
+
+
+def refusal(*arguments: str) -> str:
+    """What the endpoint says as it ends at once."""
     command = [sys.executable, "-m", "movierec_serving", *arguments]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     assert outcome.returncode == 1
-    assert outcome.stderr.startswith(f"settings: {cause}")
+    return outcome.stderr
