@@ -35,7 +35,8 @@ def different(today: NDArray[np.float64], reference: NDArray[np.float64]) -> Com
     By ranks: of ten people one who is far out does not decide, as he would for the mean.
     """
     reference = reference[:: len(reference) // MOST + 1]
-    p = 2 * min(larger(today, reference), larger(reference, today))
+    above, spread = _ranks(today, reference)
+    p = 2 * _chance(abs(above), spread)
     return Compared(float(today.mean()), float(reference.mean()), min(p, 1.0))
 
 
@@ -45,16 +46,7 @@ def larger(sample: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     The one-sided test of Mann and Whitney (1947) by the normal distribution, with its corrections
     for ties and for continuity; for samples of which one has more than eight values.
     """
-    n, m = len(sample), len(other)
-    _, value_of, times = np.unique(
-        np.concatenate([sample, other]), return_inverse=True, return_counts=True
-    )
-    ranks = np.cumsum(times) - (times - 1) / 2  # of each value, the mean over its ties
-    above = ranks[value_of[:n]].sum() - n * (n + 1) / 2
-    ties = (times**3 - times).sum() / ((n + m) * (n + m - 1))
-    spread = np.sqrt(n * m / 12 * (n + m + 1 - ties))
-    # Where all are equal there is no spread to divide by, and nothing differs.
-    return float(ndtr(-(above - n * m / 2 - 0.5) / spread)) if spread else 1.0
+    return _chance(*_ranks(sample, other))
 
 
 def lower_mean(sample: NDArray[np.float64], other: NDArray[np.float64]) -> float:
@@ -109,3 +101,20 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     away = np.abs(values - np.median(values, axis=0))
     spread: NDArray[np.float64] = np.median(away, axis=0) / ndtri(0.75)
     return spread
+
+
+def _ranks(sample: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """How far the sum of a sample's ranks is above its mean by chance, and its deviation."""
+    n, m = len(sample), len(other)
+    _, value_of, times = np.unique(
+        np.concatenate([sample, other]), return_inverse=True, return_counts=True
+    )
+    ranks = np.cumsum(times) - (times - 1) / 2  # of each value, the mean over its ties
+    above = ranks[value_of[:n]].sum() - n * (n + m + 1) / 2
+    ties = (times**3 - times).sum() / ((n + m) * (n + m - 1))
+    return float(above), float(np.sqrt(n * m / 12 * (n + m + 1 - ties)))
+
+
+def _chance(above: float, spread: float) -> float:
+    """The probability of ranks so far above; where all values are equal, nothing differs."""
+    return float(ndtr(-(above - 0.5) / spread)) if spread else 1.0
