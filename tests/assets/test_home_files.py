@@ -14,9 +14,8 @@ import pytest
 from movierec_assets.resources.stores.home_files import HomeFiles, SharedFiles
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.object_store import ObjectStore
-from tests.support.bucket import Bucket, Fault
+from tests.support.bucket import LONG, Bucket, Fault
 
-LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 INDEX = "home/index.json"
 MOVIES, SHOP = "landing/movies.csv", "sources/shop.toml"

@@ -19,13 +19,12 @@ from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.settings import settings
 from movierec_serving.bundle.objects import PIECE, Objects
 from tests.conftest import ROOT, Platform
-from tests.support.bucket import Bucket, Fault
+from tests.support.bucket import LONG, Bucket, Fault
 from tests.support.generate import as_csv, days_from, ratings_of_day
 
 DAY, NEXT = "1998-03-02", "1998-03-03"
 FILE = f"ratings/{DAY}.csv"
 ROW = b"user_id,movie_id,rating,timestamp\nu,m,4,1\n"
-LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 1.0  # seconds
 LIMIT = 1000  # bytes
 

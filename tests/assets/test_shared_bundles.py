@@ -24,11 +24,10 @@ from movierec_serving.bundle import Bundle, StoreError
 from movierec_serving.bundle.object_store import ObjectStore
 from tests.conftest import ROOT, Platform, empty_home
 from tests.support import sample_models
-from tests.support.bucket import Bucket, Fault, altered
+from tests.support.bucket import LONG, Bucket, Fault, altered, named
 from tests.support.generate import days_from
 from tests.support.homes import Home, opened, state
 
-LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 INDEX = "bundles/index.json"
 OWN_INDEX = "bundles/[0-9a-f]{64}/index.json"
@@ -73,12 +72,6 @@ UPLOADS = [
     (Fault("altered", "GET", ARRAY, times=LONG), False),
     (Fault("404", "HEAD", times=LONG), False),
 ]
-
-
-def named(case: tuple[Fault, bool]) -> str:
-    fault, _ = case
-    times = "always" if fault.times == LONG else f"{fault.times}x"
-    return f"{fault.method} {fault.path or 'any'}: {fault.kind} {times}"
 
 
 @pytest.mark.parametrize("case", UPLOADS, ids=named)

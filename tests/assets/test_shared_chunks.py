@@ -28,12 +28,11 @@ from movierec_serving.bundle.object_store import AT_ONCE, ObjectStore
 from movierec_serving.bundle.objects import RETRIES
 from tests.conftest import ROOT, Platform
 from tests.support import homes
-from tests.support.bucket import Bucket, Fault
+from tests.support.bucket import LONG, Bucket, Fault, named
 from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 from tests.support.homes import Home, opened
 
 FOLDER, INDEX = SharedChunks.NAME, f"{SharedChunks.NAME}/index.json"
-LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 DAYS = ("1998-03-30", "1998-03-31")
 
@@ -76,12 +75,6 @@ UPLOADS = [
     (Fault("500", "PUT", INDEX, times=LONG), False),
     (Fault("hang", "PUT", INDEX, times=LONG), False),
 ]
-
-
-def named(case: tuple[Fault, bool]) -> str:
-    fault, _ = case
-    times = "always" if fault.times == LONG else f"{fault.times}x"
-    return f"{fault.method} {fault.path or 'any'}: {fault.kind} {times}"
 
 
 @pytest.mark.parametrize("case", UPLOADS, ids=named)

@@ -21,11 +21,10 @@ from movierec_assets.settings import settings
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.object_store import ObjectStore
 from tests.conftest import ROOT, Platform
-from tests.support.bucket import Bucket, Fault
+from tests.support.bucket import LONG, Bucket, Fault
 from tests.support.generate import days_from
 from tests.support.homes import Home, opened
 
-LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 PARQUET = "ratings.parquet$"
 ROWS = (

@@ -24,10 +24,9 @@ from movierec_serving.model.cache import drop_removed
 from movierec_serving.model.pointer import Pointer
 from movierec_serving.model.reload import begin_on_production, reload
 from tests.support import sample_models as models
-from tests.support.bucket import Bucket, Fault
+from tests.support.bucket import LONG, Bucket, Fault, named
 from tests.support.endpoint_process import ROOT
 
-LONG = 1000  # times: for as long as anybody tries
 TIMEOUT = 2.0  # seconds
 
 
@@ -63,12 +62,6 @@ UPLOADS = [
     (Fault("500", "PUT", "index.json", times=LONG), False),
     (Fault("hang", "PUT", "index.json", times=LONG), False),
 ]
-
-
-def named(case: tuple[Fault, bool]) -> str:
-    fault, _ = case
-    times = "always" if fault.times == LONG else f"{fault.times}x"
-    return f"{fault.method} {fault.path or 'any'}: {fault.kind} {times}"
 
 
 @pytest.mark.parametrize("case", UPLOADS, ids=named)

@@ -15,6 +15,7 @@ import pytest
 
 EMPTY_LIST = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>'
 PAUSE = 0.2  # seconds
+LONG = 1000  # times: for as long as anybody tries
 KEPT = ("content-type", "etag", "last-modified", "content-range")
 
 
@@ -28,6 +29,13 @@ class Fault:
     method: str = "GET"
     path: str = ""
     times: int = 1
+
+
+def named(case: tuple[Fault, bool]) -> str:
+    """The name of a case: a fault, and whether what met it comes to a good end."""
+    fault, _ = case
+    times = "always" if fault.times == LONG else f"{fault.times}x"
+    return f"{fault.method} {fault.path or 'any'}: {fault.kind} {times}"
 
 
 @dataclass
