@@ -11,7 +11,7 @@ from movierec_serving import tracing
 from movierec_serving.http.middleware.api_keys import Accepted, ApiKeys
 from movierec_serving.http.middleware.body_limit import BodyLimit
 from movierec_serving.http.middleware.early_events import EarlyEvents
-from movierec_serving.http.middleware.lookup import PlainLookup
+from movierec_serving.http.middleware.early_lists import EarlyLists
 from movierec_serving.http.middleware.observed import Observed
 from movierec_serving.http.middleware.traced import Traced
 from movierec_serving.http.pages import add_app
@@ -53,7 +53,7 @@ def complete(
     app.router.redirect_slashes = False  # an id may end in one
     register_url_convertor("id", IdConvertor())
     add_recommendations_by_workers(app, deadline, by_workers)
-    plain = add_recommendation_routes(app, holder)
+    of_user = add_recommendation_routes(app, holder)
     inner: ASGIApp = app
     if holder.lately is not None:
         keep, events = add_event_routes(app, holder.lately.log)
@@ -66,17 +66,17 @@ def complete(
     if settings.app == "on":
         add_app(app, settings, holder)
     add_error_replies(app)
-    return _within_middleware(inner, settings, holder, plain)
+    return _within_middleware(inner, settings, holder, of_user)
 
 
 def _within_middleware(
-    app: ASGIApp, settings: ServingSettings, holder: ModelHolder, plain: APIRoute
+    app: ASGIApp, settings: ServingSettings, holder: ModelHolder, of_user: APIRoute
 ) -> ASGIApp:
     """What is put around last is asked first.
 
     It stands outside FastAPI, whose own layers cost a tenth of a plain GET.
     """
-    app = PlainLookup(BodyLimit(app), holder, plain)
+    app = EarlyLists(BodyLimit(app), holder, of_user)
     if settings.api_keys:
         app = ApiKeys(app, Accepted.of(settings))
     app = Observed(app)

@@ -17,10 +17,18 @@ from movierec_serving.bundle.recency import SECONDS_A_DAY
 from movierec_serving.bundle.selection import Slice
 from movierec_serving.http.drafts import Drafts
 from movierec_serving.http.listing import Listing, Record
-from movierec_serving.http.paging import Place, token
+from movierec_serving.http.paging import Place, place_of, question, token
 from movierec_serving.http.rankings import Ranking, Rankings
 from movierec_serving.http.replies import Reply, printable, reply
-from movierec_serving.http.schemas.requests import ASKED, NewUser, Options, Selection
+from movierec_serving.http.schemas.requests import (
+    ASKED,
+    MAX_OFFSET,
+    Listed,
+    NewUser,
+    Options,
+    PagedOptions,
+    Selection,
+)
 from movierec_serving.model.arms import InArm
 from movierec_serving.model.holder import ModelHolder
 
@@ -52,6 +60,18 @@ class Recommender:
         self._about: dict[str, str] = {}
         self.model = holder.at(place.version) if place else holder.current()
         self._listing = self._listing_by(self.model)
+
+    @classmethod
+    def of_page(
+        cls,
+        holder: ModelHolder,
+        path: str,
+        options: PagedOptions | Listed,
+        last: int | None = MAX_OFFSET,
+    ) -> "Recommender":
+        """Make one for the page of `path` that the options ask for; `last` as of `place_of`."""
+        asked = question(path, options)
+        return cls(holder, options, asked, place_of(options.page, asked, last))
 
     def without_seen(self, user_id: str | None) -> "Recommender":
         """Leave out what a user has seen, if one is asked for."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
+from starlette.types import Message, Receive, Scope, Send
 
 from movierec_serving.bundle import publish
 from movierec_serving.bundle.experiment import Arm, Experiment
@@ -15,6 +18,7 @@ from movierec_serving.errors import ModelUnavailableError
 from movierec_serving.events import Event
 from movierec_serving.events.log import EventLog
 from movierec_serving.events.shown import ShownLog, days_shown, read_shown
+from movierec_serving.http.middleware.early_lists import EarlyLists
 from movierec_serving.http.paging import question
 from movierec_serving.http.plain import plain_list
 from movierec_serving.http.recommender import Recommender
@@ -130,3 +134,21 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
     holder = ModelHolder(tmp_path / "models", tmp_path / "models" / ".serving-1")
     with pytest.raises(ModelUnavailableError):
         plain(holder)
+
+
+@pytest.mark.parametrize("query", [b"", b"n=7", b"genre=Comedy&exclude=m2&n=3", b"explain=true"])
+def test_a_list_is_answered_before_fastapi(holder: ModelHolder, query: bytes) -> None:
+    passed_on, sent = [], []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        passed_on.append(scope["path"])
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    early = EarlyLists(app, holder, APIRoute("/", app))
+    for user in ("u1", "nobody", "u\0", ""):
+        scope = {"type": "http", "method": "GET", "path": PATH.format(user), "query_string": query}
+        asyncio.run(early(scope, app, send))
+    assert passed_on == [PATH.format("u\0"), PATH.format("")]
+    assert [message["status"] for message in sent[::2]] == [200, 200]

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Response
 from fastapi.routing import APIRoute
 
-from movierec_serving.http.paging import place_of, question
 from movierec_serving.http.recommender import Recommender
 from movierec_serving.http.replies import problem
 from movierec_serving.http.routes.documented import (
@@ -23,7 +22,6 @@ from movierec_serving.http.routes.documented import (
 )
 from movierec_serving.http.schemas.answers import BatchRecommendations, Recommendations
 from movierec_serving.http.schemas.requests import (
-    MAX_OFFSET,
     Latest,
     Listed,
     PagedOptions,
@@ -48,7 +46,11 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
     async def get_recommendations(
         user_id: UserInPath, options: Annotated[PagedOptions, Query()]
     ) -> Response:
-        return _asked(f"/recommend/{user_id}", options, holder).for_user(user_id).response()
+        return (
+            Recommender.of_page(holder, f"/recommend/{user_id}", options)
+            .for_user(user_id)
+            .response()
+        )
 
     @app.get(
         "/similar/{movie_id:id}",
@@ -58,7 +60,7 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
         summary="Movies that the same people like; by its content for one that nobody has rated",
     )
     async def get_similar(movie_id: MovieInPath, options: Annotated[Listed, Query()]) -> Response:
-        recommender = _asked(f"/similar/{movie_id}", options, holder)
+        recommender = Recommender.of_page(holder, f"/similar/{movie_id}", options)
         row = recommender.model.catalogue.row(movie_id)
         if row is None:
             return problem(404, "neither model nor catalogue know this movie").response()
@@ -72,7 +74,7 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
         summary="The movies that most people liked, lately or ever",
     )
     async def get_popular(options: Annotated[Popular, Query()]) -> Response:
-        recommender = _asked("/popular", options, holder, last=None)
+        recommender = Recommender.of_page(holder, "/popular", options, last=None)
         return recommender.without_seen(options.user_id).popular(options.window).response()
 
     @app.get(
@@ -83,24 +85,13 @@ def add_recommendation_routes(app: FastAPI, holder: ModelHolder) -> APIRoute:
         summary="The movies that came last, also those that nobody has rated yet",
     )
     async def get_latest(options: Annotated[Latest, Query()]) -> Response:
-        recommender = _asked("/latest", options, holder, last=None)
+        recommender = Recommender.of_page(holder, "/latest", options, last=None)
         recommender = recommender.without_seen(options.user_id)
         if options.by == "taste" and options.user_id is not None:
             return recommender.unrated_for(options.user_id).response()
         return recommender.latest(options.by).response()
 
     return next(r for r in app.routes if isinstance(r, APIRoute) and r.path == PATH)
-
-
-def _asked(
-    path: str,
-    options: PagedOptions | Listed,
-    holder: ModelHolder,
-    last: int | None = MAX_OFFSET,
-) -> Recommender:
-    """Make the recommender of the page that is asked for."""
-    asked = question(path, options)
-    return Recommender(holder, options, asked, place_of(options.page, asked, last))
 
 
 def add_recommendations_by_workers(
