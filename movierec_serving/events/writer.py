@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -24,34 +25,35 @@ Result = asyncio.Future[list[Status]]
 
 
 class Writer:
-    """One thread of this process that appends to a log, for the requests of event loops."""
+    """One thread of this process that appends to a log, for the requests of an event loop.
 
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
+    Args:
+        within: seconds that a request's events may take.
+    """
+
+    def __init__(self, log: EventLog, within: float) -> None:
+        self._log, self._within = log, within
+        self._patience: _Patience | None = None
         self._waiting: queue.SimpleQueue[tuple[Sequence[Event], Result]]
         self._started: int | None = None
         self._lock = threading.Lock()
 
-    async def append(self, events: Sequence[Event], within: float) -> list[Status]:
+    async def append(self, events: Sequence[Event]) -> list[Status]:
         """What `EventLog.append` returns, when they are on the disk.
 
         Who no longer waits takes nothing back: the events are kept as soon as they can be.
-
-        Args:
-            within: seconds that they may take.
 
         Raises:
             EventStoreError: they are not known to be kept.
         """
         self._start()
         loop = asyncio.get_running_loop()
+        if self._patience is None or self._patience.loop is not loop:
+            self._patience = _Patience(loop, self._within)
         result: Result = loop.create_future()
-        late = loop.call_later(within, _give_up, result, within)
+        self._patience.with_(result)
         self._waiting.put((events, result))
-        try:
-            return await result
-        finally:
-            late.cancel()
+        return await result
 
     def _start(self) -> None:
         """With the first event: the process may have been forked since the writer was made."""
@@ -91,9 +93,38 @@ class Writer:
             return [EventStoreError(f"the store of events: {error!r}")] * len(gathered)
 
 
-def _give_up(result: Result, within: float) -> None:
-    if not result.done():
-        result.set_exception(EventStoreError(f"the disk took more than {within:g} s"))
+class _Patience:
+    """Gives up on results that take too long.
+
+    One timer for all of a loop: to set one for each and take it back is a tenth of an event.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, within: float) -> None:
+        self.loop, self._within = loop, within
+        self._waiting: deque[tuple[float, Result]] = deque()  # in the order of their time
+        self._looks = False
+
+    def with_(self, result: Result) -> None:
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
+        self._waiting.append((self.loop.time() + self._within, result))
+        if not self._looks:
+            self._looks = True
+            self.loop.call_later(self._within, self._look)
+
+    def _look(self) -> None:
+        """Give up on those whose time is over; look again when the next one's is."""
+        now = self.loop.time()
+        while self._waiting:
+            until, result = self._waiting[0]
+            if not result.done():
+                if until > now:
+                    self.loop.call_at(until, self._look)
+                    return
+                text = f"the disk took more than {self._within:g} s"
+                result.set_exception(EventStoreError(text))
+            self._waiting.popleft()
+        self._looks = False
 
 
 def _tell(

@@ -44,7 +44,7 @@ AWAY = problems(_503="The store of events cannot be used; Retry-After says when 
 
 def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
     """Returns what keeps a body's events, and the route, for whoever answers in its place."""
-    writer = Writer(log)
+    writer = Writer(log, DEADLINE)
 
     async def keep(body: bytes) -> Reply:
         try:
@@ -142,7 +142,7 @@ async def _keep(writer: Writer, types: Mapping[str, EventType], body: bytes) -> 
                 return invalid([{"loc": (), "msg": str(error), "type": "value_error"}], "body")
             results.append({"index": index, "error": str(error)})
     acknowledged = [result for result in results if "event_id" in result]
-    statuses = await writer.append(good, DEADLINE) if good else []
+    statuses = await writer.append(good) if good else []
     for result, status in zip(acknowledged, statuses, strict=True):
         if status != "another":
             result["status"] = status
