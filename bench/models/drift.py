@@ -236,7 +236,7 @@ def taste_within(site: Site, places: Sequence[int]) -> bool:
 
 
 def main() -> bool:
-    """The table of docs/benchmarks.md; needs `movierec fetch ml-100k`."""
+    """The table of docs/benchmarks; needs `movierec fetch ml-100k`."""
     limits = Limits()
     sites = {"ml": movielens_site(), "year": generated_site()}
     lost = {"ml": ("Drama", "Comedy", "Action", "Horror"), "year": ("genre 0", "genre 5")}

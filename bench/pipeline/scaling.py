@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Unit costs, CPU seconds and bytes, measured by this repository's benches (docs/benchmarks.md)
+# Unit costs, CPU seconds and bytes, measured by this repository's benches (docs/benchmarks)
 FIT = 0.34e-6  # a rating and iteration, 64 factors: `scale`, its two fits
 ON_SPARK = 1.45  # times that on a cluster, without its start: `spark`, 25 million ratings
 GRAM = 0.06e-6  # a row of the fixed side and block: Y'Y of 64 factors, on one core

@@ -25,11 +25,11 @@ from movierec_assets.promotion.interval import MIN_USERS
 from movierec_assets.promotion.small_site import SmallSite, judge_small
 
 MIN_COVERAGE = 0.5  # of the reference's
-# Of the served top 10 with its twin's, and of what is usual; docs/benchmarks.md has the simulation.
+# Of the served top 10 with its twin's, and of what is usual; docs/benchmarks has the simulation.
 MIN_OVERLAP, KEPT_OVERLAP = 0.5, 0.9
 # Of the NDCG@10 that production had on the holdout of its own day: below it the ratings have
 # changed, not the model. Healthy days of MovieLens 100k with 100 users keep 0.93 at least;
-# docs/benchmarks.md has what others keep.
+# docs/benchmarks has what others keep.
 MIN_KEPT, KEPT_IF_APPROVED, KEPT_USERS = 0.5, 0.9, 100
 
 

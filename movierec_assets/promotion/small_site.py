@@ -9,7 +9,7 @@ production would stay for ever. Two other questions can be answered there.
 2. Is it shown to be worse than production? If not, the fresher model is production.
 
 A routine update with the same parameters and more ratings is not worse unless something broke.
-Other parameters are not routine: then a person approves. docs/benchmarks.md has the simulation.
+Other parameters are not routine: then a person approves. docs/benchmarks has the simulation.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def finished(sides: Sides, data: Interactions, weights: Weights) -> Arrays:
 def regularization_for(ratings: int) -> float:
     """The regularization for so many ratings: 0.46 x ratings^(1/3).
 
-    Measured on worlds of 500 to 1.3 million ratings and on MovieLens 100k (docs/benchmarks.md): a
+    Measured on worlds of 500 to 1.3 million ratings and on MovieLens 100k (docs/benchmarks): a
     fixed value that suits many ratings all but wipes out the factors of few, and one that suits few
     lets those of many follow the noise.
     """

@@ -1,6 +1,6 @@
 """Which movies somebody new is asked about first: those whose answers tell most.
 
-What is shown of them, and how many, is the pages'. docs/benchmarks.md has the measurements.
+What is shown of them, and how many, is the pages'. docs/benchmarks has the measurements.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 A rating counts against the user's own mean, so that a harsh user's 3 stars are praise. The mean is
 drawn towards everybody's by a few ratings, so that one who gives only 0.5 stars has no mean that
-excuses them. docs/benchmarks.md has the measurements behind the numbers.
+excuses them. docs/benchmarks has the measurements behind the numbers.
 """
 
 from typing import Any

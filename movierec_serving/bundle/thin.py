@@ -2,7 +2,7 @@
 
 A vector that one or two ratings made is short and points where those users' do, so hardly anybody
 else is shown the movie. Blending belongs to a publication, as its lists do: the trained model stays
-what it is. docs/benchmarks.md has what it is worth.
+what it is. docs/benchmarks has what it is worth.
 """
 
 import numpy as np
