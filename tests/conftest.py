@@ -150,8 +150,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dagster's and MLflow's databases with their tables, which take seconds to make, and no row of
+    ours.
+    """
+    folder = empty_home(tmp_path_factory.mktemp("tables") / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        settle(folder, patch)
+        with dg.DagsterInstance.get():
+            wiring.wired().model_registry.client().search_experiments()
+    settings.cache_clear()
+    return folder / "warehouse"
+
+
 @pytest.fixture
-def platform(home: Path) -> Iterator[Platform]:
+def platform(tables: Path, home: Path) -> Iterator[Platform]:
+    shutil.copytree(tables, home / "warehouse", dirs_exist_ok=True)
     with dg.DagsterInstance.get() as instance:
         yield Platform(home, instance)
 
