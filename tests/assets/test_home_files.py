@@ -14,9 +14,9 @@ import pytest
 from movierec_assets.resources.stores.home_files import HomeFiles, SharedFiles
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.object_store import ObjectStore
+from movierec_serving.bundle.objects import TIMEOUT
 from tests.support.bucket import LONG, Bucket, Fault
 
-TIMEOUT = 2.0  # seconds
 INDEX = "home/index.json"
 MOVIES, SHOP = "landing/movies.csv", "sources/shop.toml"
 
@@ -33,8 +33,8 @@ def filled(warehouse: Path) -> Path:
     return warehouse
 
 
-def shared(url: str, warehouse: Path) -> SharedFiles:
-    return SharedFiles(ObjectStore(url, TIMEOUT), warehouse)
+def shared(url: str, warehouse: Path, timeout: float = TIMEOUT) -> SharedFiles:
+    return SharedFiles(ObjectStore(url, timeout), warehouse)
 
 
 def content(warehouse: Path) -> dict[str, str]:
@@ -86,7 +86,7 @@ def test_a_file_whose_upload_failed_leaves_the_one_before_whole_and_is_sent_with
     write(tmp_path / "home", MOVIES, "the second catalogue")
     server.faults.append(Fault(**vars(fault)))
     with pytest.raises(StoreError):
-        home.send()
+        shared(url, tmp_path / "home", fault.timeout).send()
     server.faults.clear()
     assert home.differences() == ([MOVIES], [])
     shared(url, tmp_path / "lost then").bring()

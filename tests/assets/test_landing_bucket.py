@@ -25,13 +25,12 @@ from tests.support.generate import as_csv, days_from, ratings_of_day
 DAY, NEXT = "1998-03-02", "1998-03-03"
 FILE = f"ratings/{DAY}.csv"
 ROW = b"user_id,movie_id,rating,timestamp\nu,m,4,1\n"
-TIMEOUT = 1.0  # seconds
 LIMIT = 1000  # bytes
 
 
 @pytest.fixture
 def store(url: str) -> Objects:
-    return Objects(url, TIMEOUT)
+    return Objects(url)
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_what_cannot_be_brought_stops_nothing_else_and_comes_the_next_time(
     store.write("movies.csv", ROW)
     server.faults.append(Fault(**vars(fault)))
     with pytest.raises(LandingBucketError, match=r"s3://bucket/.*"):
-        watched(store, zone).bring()
+        watched(Objects(store.url, fault.timeout), zone).bring()
     assert here(zone).keys() <= {"movies.csv"}
     assert here(zone) or fault.path != FILE
     server.faults.clear()
@@ -230,7 +229,7 @@ def test_an_address_that_is_none_is_named_and_a_password_in_one_is_not(
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     with pytest.raises(LandingBucketError, match=said) as told:
-        watched(Objects("s3://bucket/x", TIMEOUT), zone).bring()
+        watched(Objects("s3://bucket/x"), zone).bring()
     assert "a-password" not in str(told.value)
 
 

@@ -22,13 +22,13 @@ from movierec_assets.resources.stores.shared_bundles import SharedBundles
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle, StoreError
 from movierec_serving.bundle.object_store import ObjectStore
+from movierec_serving.bundle.objects import TIMEOUT
 from tests.conftest import ROOT, Platform, empty_home
 from tests.support import sample_models
 from tests.support.bucket import LONG, Bucket, Fault, altered, named
 from tests.support.generate import days_from
 from tests.support.homes import Home, opened, state
 
-TIMEOUT = 2.0  # seconds
 INDEX = "bundles/index.json"
 OWN_INDEX = "bundles/[0-9a-f]{64}/index.json"
 ARRAY = "bundles/[0-9a-f]{64}/[0-9a-f]{64}$"
@@ -44,8 +44,8 @@ def filled(root: Path, *identities: str) -> BundleStore:
     return store
 
 
-def copy(url: str, root: Path) -> SharedBundles:
-    return SharedBundles(ObjectStore(url, TIMEOUT), root)
+def copy(url: str, root: Path, timeout: float = TIMEOUT) -> SharedBundles:
+    return SharedBundles(ObjectStore(url, timeout), root)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -80,12 +80,13 @@ def test_a_model_is_there_whole_or_not_at_all_whatever_its_upload_met(
 ) -> None:
     filled(tmp_path / "home", FIRST)
     shared, (fault, sent) = copy(url, tmp_path / "home"), case
+    hasty = copy(url, tmp_path / "home", fault.timeout)
     server.faults.append(Fault(**vars(fault)))
     if sent:
-        assert shared.send() == 2
+        assert hasty.send() == 2
     else:
         with pytest.raises(StoreError):
-            shared.send()
+            hasty.send()
     assert server.hit.is_set()
     server.faults.clear()
     assert copy(url, tmp_path / "lost then").bring() == (2 if sent else 0)
@@ -118,10 +119,10 @@ def test_a_model_is_here_whole_or_not_at_all_whatever_its_download_met(
     new, (fault, brought) = tmp_path / "another disk", case
     server.faults.append(Fault(**vars(fault)))
     if brought:
-        assert copy(url, new).bring() == 2
+        assert copy(url, new, fault.timeout).bring() == 2
     else:
         with pytest.raises(StoreError):
-            copy(url, new).bring()
+            copy(url, new, fault.timeout).bring()
         assert files(new) == {}
     assert server.hit.is_set()
     server.faults.clear()

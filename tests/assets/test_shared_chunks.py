@@ -25,7 +25,7 @@ from movierec_assets.settings import settings
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.documents import seal
 from movierec_serving.bundle.object_store import AT_ONCE, ObjectStore
-from movierec_serving.bundle.objects import RETRIES
+from movierec_serving.bundle.objects import RETRIES, TIMEOUT
 from tests.conftest import ROOT, Platform
 from tests.support import homes
 from tests.support.bucket import LONG, Bucket, Fault, named
@@ -33,7 +33,6 @@ from tests.support.generate import as_csv, catalogue, days_from, ratings_of_day
 from tests.support.homes import Home, opened
 
 FOLDER, INDEX = SharedChunks.NAME, f"{SharedChunks.NAME}/index.json"
-TIMEOUT = 2.0  # seconds
 DAYS = ("1998-03-30", "1998-03-31")
 
 
@@ -48,8 +47,8 @@ def filled(folder: Path, url: str | None = None) -> ChunkArchive:
     return archive
 
 
-def copy(url: str, folder: Path) -> SharedChunks:
-    return SharedChunks(ObjectStore(url, TIMEOUT), folder)
+def copy(url: str, folder: Path, timeout: float = TIMEOUT) -> SharedChunks:
+    return SharedChunks(ObjectStore(url, timeout), folder)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -82,7 +81,8 @@ def test_the_copy_is_whole_or_not_named_whatever_its_upload_met(
     server: Bucket, url: str, tmp_path: Path, case: tuple[Fault, bool]
 ) -> None:
     filled(tmp_path / "home")
-    shared, (fault, sent) = copy(url, tmp_path / "home"), case
+    fault, sent = case
+    shared = copy(url, tmp_path / "home", fault.timeout)
     server.faults.append(Fault(**vars(fault)))
     if sent:
         assert shared.send() == 7  # three chunks, their receipts, a declaration
@@ -95,7 +95,7 @@ def test_the_copy_is_whole_or_not_named_whatever_its_upload_met(
     if sent:
         assert copy(url, new).bring() == 7
         assert files(new) == files(tmp_path / "home")
-    shared.send()  # the next run
+    copy(url, tmp_path / "home").send()  # the next run
     copy(url, new).bring()
     assert files(new) == files(tmp_path / "home")
 
@@ -124,10 +124,10 @@ def test_no_other_byte_is_brought_whatever_the_download_met(
     whole, new, (fault, brought) = files(tmp_path / "home"), tmp_path / "another disk", case
     server.faults.append(Fault(**vars(fault)))
     if brought:
-        copy(url, new).bring()
+        copy(url, new, fault.timeout).bring()
     else:
         with pytest.raises(StoreError):
-            copy(url, new).bring()
+            copy(url, new, fault.timeout).bring()
         assert files(new).items() <= whole.items()
     assert server.hit.is_set()
     server.faults.clear()
@@ -200,7 +200,7 @@ def test_what_is_taken_out_of_the_archive_leaves_no_byte_in_the_store(
 ) -> None:
     archive = filled(tmp_path / "home", url)
     archive.share()
-    store, gone = ObjectStore(url, TIMEOUT), sorted(archive.names())[0]
+    store, gone = ObjectStore(url), sorted(archive.names())[0]
     orphan = hashlib.sha256(b"of a killed writer").hexdigest()
     store.write(f"{FOLDER}/{orphan}", b"of a killed writer")
     archive.remove(*gone)
@@ -279,7 +279,7 @@ def test_an_index_that_leads_out_of_the_archive_is_refused(
 ) -> None:
     archive = filled(tmp_path / "home", url)
     archive.share()
-    store = ObjectStore(url, TIMEOUT)
+    store = ObjectStore(url)
     index = json.loads(store.read(INDEX) or b"")
     del index["checksum"]
     index["files"][path] = next(iter(index["files"].values()))

@@ -27,12 +27,10 @@ from tests.support import sample_models as models
 from tests.support.bucket import LONG, Bucket, Fault, named
 from tests.support.endpoint_process import ROOT
 
-TIMEOUT = 2.0  # seconds
-
 
 @pytest.fixture
 def shared(url: str) -> Publications:
-    return Publications(ObjectStore(url, TIMEOUT))
+    return Publications(ObjectStore(url))
 
 
 def sound(shared: Publications, version: int, folder: Path) -> bool:
@@ -69,12 +67,13 @@ def test_a_version_is_seen_whole_or_not_at_all_whatever_its_upload_met(
     server: Bucket, shared: Publications, store: Path, tmp_path: Path, case: tuple[Fault, bool]
 ) -> None:
     fault, published = case
+    publisher = Publications(ObjectStore(shared.store.url, fault.timeout))
     server.faults.append(Fault(**vars(fault)))
     if published:
-        shared.publish(store, 3)
+        publisher.publish(store, 3)
     else:
         with pytest.raises(StoreError):
-            shared.publish(store, 3)
+            publisher.publish(store, 3)
     assert server.hit.is_set()
     server.faults.clear()
     assert sound(shared, 3, tmp_path / "reader") is published
@@ -108,12 +107,13 @@ def test_an_endpoint_serves_the_version_or_the_one_before_whatever_its_download_
     cache, (fault, served) = tmp_path / "elsewhere" / "models", case
     pointer = Pointer.open(cache / ".serving-1")
     shared.publish(store, 3)
+    endpoint = Publications(ObjectStore(shared.store.url, fault.timeout))
     server.faults.append(Fault(**vars(fault)))
     if served:
-        reload(cache, pointer, 3, shared=shared)
+        reload(cache, pointer, 3, shared=endpoint)
     else:
         with pytest.raises(ReloadRefusedError):
-            reload(cache, pointer, 3, shared=shared)
+            reload(cache, pointer, 3, shared=endpoint)
         assert pointer.load() == 0
         assert [path.name for path in cache.iterdir() if not path.name.startswith(".s")] == []
     assert server.hit.is_set()

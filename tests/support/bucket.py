@@ -13,8 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from movierec_serving.bundle.objects import TIMEOUT
+
 EMPTY_LIST = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>'
 PAUSE = 0.2  # seconds
+HASTY = 2.0  # seconds; a busy machine answers later now and then
 LONG = 1000  # times: for as long as anybody tries
 KEPT = ("content-type", "etag", "last-modified", "content-range")
 
@@ -29,6 +32,11 @@ class Fault:
     method: str = "GET"
     path: str = ""
     times: int = 1
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for a request: as in production, but not where it would wait for them."""
+        return HASTY if self.kind == "hang" else TIMEOUT
 
 
 def named(case: tuple[Fault, bool]) -> str:
