@@ -4,7 +4,7 @@ What the folders hold is their writers' business.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TypeVar
@@ -51,7 +51,7 @@ class ObjectStore(Objects):
         def put_file(path: str, file: Stored) -> None:
             self.put_file(f"{name}/{file.sha256}", folder / path, file, known is None)
 
-        _at_once(put_file, index)
+        at_once(put_file, index.files)
         if known is None and not self.swap(f"{name}/{INDEX}", index.to_json().encode(), None):
             return self.index(name) or index
         return index
@@ -67,7 +67,7 @@ class ObjectStore(Objects):
             def get_file(path: str, file: Stored) -> None:
                 self.get_file(f"{name}/{file.sha256}", file, staged / path)
 
-            _at_once(get_file, index)
+            at_once(get_file, index.files)
 
     def remove(self, name: str) -> None:
         """Take a folder away, with what killed writers left of it. The index goes last, so that a
@@ -123,14 +123,28 @@ class ObjectStore(Objects):
             yield bytes(piece)
 
 
-def _at_once(job: Callable[[str, Stored], None], index: Index) -> None:
-    """Call a function for several files at a time; the first error ends it."""
+def at_once(
+    job: Callable[[str, Stored], None], files: Mapping[str, Stored], failures: int = 1
+) -> None:
+    """Call a function for several files at a time, and raise the first StoreError.
+
+    Args:
+        failures: of the store, after which the files that are left are not tried.
+    """
+    errors: list[StoreError] = []
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        for done in as_completed(pool.submit(job, *file) for file in index.files.items()):
-            done.result()
+        for done in as_completed(pool.submit(job, *file) for file in files.items()):
+            try:
+                done.result()
+            except StoreError as error:
+                errors.append(error)
+                if len(errors) == failures:
+                    break
     finally:
         pool.shutdown(cancel_futures=True)
+    if errors:
+        raise errors[0]
 
 
 def sha256(pieces: Iterable[bytes]) -> str:

@@ -87,12 +87,10 @@ class SharedBundles(SharedFolder):
                 size = sum(path.stat().st_size for path in folder.iterdir())
                 yield name, Stored(sha256=sha256, bytes=size)
 
-    def _put(self, named: tuple[str, Stored]) -> None:
-        path, bundle = named
+    def _put(self, path: str, bundle: Stored) -> None:
         self.store.put(self._object(bundle.sha256), self._folder / path)
 
-    def _get(self, named: tuple[str, Stored]) -> None:
-        path, bundle = named
+    def _get(self, path: str, bundle: Stored) -> None:
         name = self._object(bundle.sha256)
         index = self.store.index(name)
         if index is None or index.files[MANIFEST].sha256 != bundle.sha256:

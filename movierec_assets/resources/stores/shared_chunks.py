@@ -53,7 +53,7 @@ class SharedChunks(SharedFolder):
         """Have a sound copy of one chunk here; whether there is one."""
         size = self.store.size(f"{self.NAME}/{sha256}")
         if size is not None:
-            self._get((f"{day}/{sha256}", Stored(sha256=sha256, bytes=size)))
+            self._get(f"{day}/{sha256}", Stored(sha256=sha256, bytes=size))
         return size is not None
 
     def _here(self) -> dict[str, Path]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -25,7 +24,7 @@ from pydantic import Field
 from movierec_serving.bundle import StoreError
 from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.files import replace_file
-from movierec_serving.bundle.object_store import AT_ONCE, ObjectStore
+from movierec_serving.bundle.object_store import ObjectStore, at_once
 from movierec_serving.bundle.objects import Mark
 from movierec_serving.bundle.stored import Stored
 
@@ -108,7 +107,7 @@ class SharedFolder:
                 )
             news = self._news(here, known, every)
             new = {path: file for path, file in news if not gone(path)}
-            _at_once(self._put, new)
+            at_once(self._put, new, FAILURES)
             if new or known.leaving or any(map(gone, known.files)):
                 self._change(lambda files: {p: f for p, f in files.items() if not gone(p)} | new)
             if every:  # what killed writers left
@@ -175,12 +174,10 @@ class SharedFolder:
     def _write(self, contents: Contents, mark: Mark | None) -> bool:
         return self.store.swap(self._index, contents.to_json().encode(), mark)
 
-    def _put(self, named: tuple[str, Stored]) -> None:
-        path, file = named
+    def _put(self, path: str, file: Stored) -> None:
         self.store.put_file(self._object(file.sha256), self._folder / path, file, thoroughly=True)
 
-    def _get(self, named: tuple[str, Stored]) -> None:
-        path, file = named
+    def _get(self, path: str, file: Stored) -> None:
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
@@ -197,30 +194,10 @@ class SharedFolder:
         return f"{self.NAME}/{sha256}"
 
     def _get_all(self, files: Files) -> None:
-        _at_once(self._get, files)
+        at_once(self._get, files, FAILURES)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         self._archive.mkdir(parents=True, exist_ok=True)
         with FileLock(self._archive / self.LOCK):
             yield
-
-
-def _at_once(job: Callable[[tuple[str, Stored]], None], files: Files) -> None:
-    """Do it for all files, several at a time, whichever fail, unless `FAILURES` do; then raise the
-    first error.
-    """
-    errors: list[StoreError] = []
-    pool = ThreadPoolExecutor(AT_ONCE)
-    try:
-        for done in as_completed(pool.submit(job, file) for file in files.items()):
-            try:
-                done.result()
-            except StoreError as error:
-                errors.append(error)
-                if len(errors) == FAILURES:
-                    break
-    finally:
-        pool.shutdown(cancel_futures=True)
-    if errors:
-        raise errors[0]
