@@ -47,7 +47,7 @@ BUNDLES = "movierec_assets.resources.registry.mlflow_bundle"
 CLIENT = "mlflow:MlflowClient"
 TAGS = "movierec_assets.resources.registry.version_tags:VersionTags"
 FILES = "movierec_serving.bundle.files"
-PUBLICATION = "movierec_serving.bundle.publishing"
+ARRAYS = "movierec_serving.bundle.array_files"
 SENSORS = "dagster:DagsterInstance"
 
 POINTS = [
@@ -74,7 +74,7 @@ POINTS = [
     Point(
         "bundle: some files written",
         "train",
-        "movierec_serving.bundle.writer",
+        ARRAYS,
         "write_array",
         "after",
         36,
@@ -124,7 +124,7 @@ POINTS = [
     Point("tags set, move not reported", "judge", SENSORS, "report_runless_asset_event", "before"),
     Point("move reported", "judge", SENSORS, "report_runless_asset_event", "after"),
     *_commit("catalogue", "catalogue", "replace_movies", 1),
-    Point("publication: some files written", "deploy", PUBLICATION, "write_array", "after", 5),
+    Point("publication: some files written", "deploy", ARRAYS, "write_array", "after", 5),
     Point("publication: written, not renamed", "deploy", FILES, "_move_into_place", "before"),
     Point("publication: renamed, no reload", "deploy", FILES, "_move_into_place", "after"),
     Point("corrupt publication: not replaced", "mend", FILES, "_move_into_place", "before"),

@@ -18,11 +18,12 @@ from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.declaration import PLAIN
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE, Chunk, by_source, held
-from movierec_assets.resources.stores.chunk_archive import ChunkArchive, digest_of
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.resources.stores.home_files import HomeFiles
 from movierec_assets.resources.stores.landing_zone import LandingZone
 from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings
+from movierec_serving.bundle.array_files import sha256_of
 
 LATE_AFTER = timedelta(hours=36)  # a day's chunk is expected within half a day of the day's end
 
@@ -71,7 +72,7 @@ def raw_ratings(
                 delivered.setdefault(day, {})[source] = nameless
                 warehouse.refuse_chunk(day, nameless, error.file, str(error), source)
                 continue
-            delivered.setdefault(day, {})[source] = sha256 = digest_of(path)
+            delivered.setdefault(day, {})[source] = sha256 = sha256_of(path)
             declared = None
             try:
                 _check_size(path, limit)

@@ -4,7 +4,6 @@ repeated, and a kill between two leaves the rest to the next call.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,8 @@ from movierec_assets.resources.registry.rebuild import rebuild
 from movierec_assets.resources.registry.version_records import VersionRecord, published
 from movierec_assets.training.day_model import DayModel
 from movierec_serving.bundle import Bundle, BundleError, StoreError
-from movierec_serving.bundle.files import staged_directory
+from movierec_serving.bundle.files import link_file, staged_directory
+from movierec_serving.bundle.manifest import MANIFEST
 
 
 def restore_chunks(platform: Platform) -> list[str]:
@@ -101,23 +101,17 @@ def _copies(platform: Platform, record: VersionRecord) -> Iterator[Path]:
     location = platform.model_registry.artifacts(record.number)
     if location is not None:
         folder = Path(unquote(urlsplit(location).path))
-        yield from (manifest.parent for manifest in folder.glob("artifacts/**/manifest.json"))
+        yield from (manifest.parent for manifest in folder.glob(f"artifacts/**/{MANIFEST}"))
 
 
 def _copy(source: Path, platform: Platform, record: VersionRecord) -> bool:
     """Link or copy a sound bundle of the version's identity to its place; whether it was one."""
-    try:
-        bundle = Bundle.open(source, verify=True)
-    except BundleError:
-        return False
-    if bundle.manifest.identity != record.identity:
+    bundle = Bundle.sound(source)
+    if bundle is None or bundle.manifest.identity != record.identity:
         return False
     with staged_directory(platform.bundle_store.served(record.identity)) as staged:
-        for name in (*bundle.manifest.files, "manifest.json"):
-            try:
-                os.link(source / name, staged / name)
-            except OSError:  # another file system
-                shutil.copyfile(source / name, staged / name)
+        for name in (*bundle.manifest.files, MANIFEST):
+            link_file(source / name, staged / name)
     return True
 
 
@@ -153,15 +147,9 @@ def restore_registry(platform: Platform) -> list[int]:
     try:
         platform.model_registry.check_whole()
     except RegistryLostError:
-        return rebuild(platform.model_registry, lambda identity: _stored(platform, identity))
+        served = platform.bundle_store.served
+        return rebuild(platform.model_registry, lambda identity: Bundle.sound(served(identity)))
     return []
-
-
-def _stored(platform: Platform, identity: str) -> Bundle | None:
-    try:
-        return Bundle.open(platform.bundle_store.served(identity), verify=True)
-    except BundleError:
-        return None
 
 
 def restore_publications(platform: Platform) -> list[int]:

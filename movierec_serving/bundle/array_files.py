@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +24,11 @@ class FileEntry(Strict):
     bytes: NonNegativeInt
     dtype: str
     shape: tuple[NonNegativeInt, ...]
+
+
+def write_arrays(directory: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, FileEntry]:
+    """Write a file `<name>.npy` for each array, and describe them."""
+    return {f"{name}.npy": write_array(directory, f"{name}.npy", arrays[name]) for name in arrays}
 
 
 def write_array(directory: Path, name: str, array: NDArray[Any]) -> FileEntry:

@@ -8,6 +8,7 @@ from movierec_serving.bundle.files import read_text
 from movierec_serving.bundle.layout import check_shapes, check_values
 from movierec_serving.bundle.manifest import MANIFEST, Manifest
 from movierec_serving.bundle.model import Model
+from movierec_serving.errors import BundleError
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,3 +36,11 @@ class Bundle(Model):
         if verify:
             check_values(arrays, manifest.layout, str(path))
         return cls.of(manifest.family, arrays, manifest.parameters, path=path, manifest=manifest)
+
+    @classmethod
+    def sound(cls, path: Path) -> "Bundle | None":
+        """The bundle in a folder whose every byte is as it was written; None for any other."""
+        try:
+            return cls.open(path, verify=True)
+        except BundleError:
+            return None

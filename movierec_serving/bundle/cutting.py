@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from movierec_serving.bundle.array_files import FileEntry, write_array
+from movierec_serving.bundle.array_files import FileEntry, write_arrays
 from movierec_serving.bundle.documents import Document
 from movierec_serving.bundle.files import link_file, read_text, staged_directory, write_file
 from movierec_serving.bundle.layout import of_users
@@ -40,9 +40,7 @@ def cut(whole: PublishedModel, shard: Shard, final: Path) -> None:
     }
     document = Publication.from_json(read_text(path / PUBLICATION), str(path / PUBLICATION))
     with staged_directory(final) as staged:
-        written = {
-            f"{name}.npy": write_array(staged, f"{name}.npy", arrays[name]) for name in arrays
-        }
+        written = write_arrays(staged, arrays)
         for name in {*bundle.manifest.files, *document.files} - written.keys():
             link_file(path / name, staged / name)
         seen = {"users": int(own.sum()), "interactions": len(arrays["seen_items"])}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from movierec_serving.bundle import files
-from movierec_serving.bundle.array_files import write_array
+from movierec_serving.bundle.array_files import write_arrays
 from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.catalogue import Movie
 from movierec_serving.bundle.catalogue_writer import catalogue_of
@@ -53,11 +53,9 @@ def publish(
             )
         return final
     known = catalogue_of(bundle.item_ids, movies)
-    if (vectors := blended(bundle, known)) is not None:
-        bundle = replace(bundle, blended=vectors)
     arrays = dict(known.arrays())
-    if vectors is not None:
-        arrays[BLENDED] = vectors
+    if (vectors := blended(bundle, known)) is not None:
+        bundle, arrays[BLENDED] = replace(bundle, blended=vectors), vectors
     with (
         files.staged_directory(final) as staged,
         closing(lists_of(Listed.of(bundle, ranking, known))) as blocks,
@@ -72,13 +70,7 @@ def publish(
             genres=known.genre_names,
             columns=known.columns,
             ranking=ranking,
-            files={
-                **lists,
-                **{
-                    f"{name}.npy": write_array(staged, f"{name}.npy", array)
-                    for name, array in arrays.items()
-                },
-            },
+            files={**lists, **write_arrays(staged, arrays)},
         )
         files.write_file(staged / PUBLICATION, document.to_json().encode())
     return final

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from movierec_serving.bundle.array_files import write_array
+from movierec_serving.bundle.array_files import write_arrays
 from movierec_serving.bundle.bundle import Bundle
 from movierec_serving.bundle.content import BundleContent
 from movierec_serving.bundle.files import staged_directory, write_file
@@ -20,28 +20,19 @@ def write_bundle(path: Path, content: BundleContent, provenance: Provenance) -> 
             sound bundle of another identity.
     """
     path, identity = Path(path), provenance.identity
-    if (existing := _sound_manifest(path)) is not None:
-        if existing.identity != identity:
-            raise BundleError(f"{path}: holds the model {existing.identity}, not {identity}")
-        return existing
+    if (existing := Bundle.sound(path)) is not None:
+        known = existing.manifest
+        if known.identity != identity:
+            raise BundleError(f"{path}: holds the model {known.identity}, not {identity}")
+        return known
     arrays, layout = content.arrays, content.layout
     counts = counts_of(arrays, layout)
     check_shapes(arrays, layout, counts, identity)
     check_values(arrays, layout, identity)
     with staged_directory(path) as staged:
-        files = {
-            f"{name}.npy": write_array(staged, f"{name}.npy", array)
-            for name, array in arrays.items()
-        }
+        files = write_arrays(staged, arrays)
         manifest = Manifest(
             format_version=FORMAT_VERSION, counts=counts, files=files, **dict(provenance)
         )
         write_file(staged / MANIFEST, manifest.to_json().encode())
     return manifest
-
-
-def _sound_manifest(path: Path) -> Manifest | None:
-    try:
-        return Bundle.open(path, verify=True).manifest
-    except BundleError:
-        return None

@@ -117,12 +117,7 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Whether every byte of both is as it was written; a damaged one is made again by training
         its day.
         """
-        try:
-            for path in (self.served(identity), self.twin(identity)):
-                Bundle.open(path, verify=True)
-        except BundleError:
-            return False
-        return True
+        return all(Bundle.sound(path) for path in (self.served(identity), self.twin(identity)))
 
     def complete(self, identity: str) -> bool:
         """Whether both were published: a bundle's folder appears only when it is complete."""

@@ -140,9 +140,3 @@ class ChunkArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
     def file(self, day: str, sha256: str) -> Path:
         """Where a chunk is kept, if it is."""
         return Path(self.path) / day / sha256
-
-
-def digest_of(path: Path) -> str:
-    """sha256 (hex) of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
