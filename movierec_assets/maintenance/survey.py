@@ -23,7 +23,7 @@ def survey(platform: Platform, losses: Sequence[str] = ()) -> Status:
     warehouse, registry = platform.warehouse, platform.model_registry
     landed, ledger, models = platform.landing_zone.days(), warehouse.chunks(), warehouse.models()
     chunks = [chunk for chunks in ledger.values() for chunk in in_force(chunks)]
-    partitions = warehouse.partitions(max(models), None) if models else []
+    partitions = warehouse.partitions(max(models)) if models else []
     return Status(
         landing_zone=platform.landing_zone.path,
         delivered=within(landed),

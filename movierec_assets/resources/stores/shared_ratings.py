@@ -29,7 +29,6 @@ from movierec_serving.bundle.stored import Stored
 
 FOLDER = "ratings"
 INDEX = f"{FOLDER}/_index.json"  # a name that Spark does not read
-LAST = "9999-12-31"  # day
 
 
 class Month(Strict):
@@ -120,8 +119,7 @@ class SharedRatings:
 
     def _here(self) -> dict[str, str]:
         """The digest of each month's accepted chunks."""
-        partitions = self._warehouse.partitions(LAST, None)
-        months = groupby(partitions, key=lambda partition: partition[0][:7])
+        months = groupby(self._warehouse.partitions(), key=lambda partition: partition[0][:7])
         return {name: partitions_digest(list(chunks)) for name, chunks in months}
 
     def _read(self) -> tuple[Months | None, Mark | None]:

@@ -30,7 +30,8 @@ def attached(path: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnectio
     instance = _taken(path)
     with instance.cursor() as connection:
         try:
-            _attach(connection, path, read_only)
+            attach(connection, path, Path(path).stem, read_only=read_only)
+            connection.execute(f'USE "{Path(path).stem}"')
         except duckdb.Error:
             _idle[os.getpid(), path].append(instance)
             raise
@@ -59,10 +60,17 @@ def _end() -> None:
             instances.pop().close()
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, path: str, read_only: bool) -> None:
-    name, quoted = Path(path).stem, path.replace("'", "''")
-    connection.execute(f"ATTACH '{quoted}' AS \"{name}\" {'(READ_ONLY)' if read_only else ''}")
-    connection.execute(f'USE "{name}"')
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: str, name: str, *, read_only: bool = False
+) -> None:
+    """Add the database in a file to a connection, under a name."""
+    options = "(READ_ONLY)" if read_only else ""
+    connection.execute(f'ATTACH {quoted(path)} AS "{name}" {options}')
+
+
+def quoted(text: str) -> str:
+    """A text as SQL has it, where DuckDB takes no parameter."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _detach_all(connection: duckdb.DuckDBPyConnection) -> None:

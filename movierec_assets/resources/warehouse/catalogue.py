@@ -26,11 +26,10 @@ class Catalogue(DuckDBFile):
                  ANTI JOIN movies USING (movie_id)"""
         return int(self._rows(sql)[0][0])
 
-    def replace_movies(self, movies: pd.DataFrame) -> None:
-        """Make `movies` (as of `parse_movies`) the whole catalogue."""
+    def replace_movies(self, delivered: pd.DataFrame) -> None:
+        """Make these movies (as of `parse_movies`) the whole catalogue."""
         with self.connect() as connection:
             connection.execute("DELETE FROM movies")
-            connection.register("delivered", movies)
             connection.execute("INSERT INTO movies BY NAME SELECT * FROM delivered")
 
     def catalogue(self) -> dict[str, Movie]:

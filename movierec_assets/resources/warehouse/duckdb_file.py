@@ -13,10 +13,11 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import pandas as pd
 import tenacity
 
 from movierec_assets.errors import NewerWarehouseError, WarehouseHeldError
-from movierec_assets.resources.warehouse.attached import attached
+from movierec_assets.resources.warehouse.attached import attach, attached
 
 MIGRATIONS = Path(__file__).parents[3] / "warehouse" / "migrations"
 # A DuckDB shell left open stops the writers; the run then fails and says who.
@@ -94,11 +95,8 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         (own,) = connection.execute("SELECT current_database()").fetchall()[0]
-        quoted = str(target).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS fresh")
+        attach(connection, str(target), "fresh")
         connection.execute(f'COPY FROM DATABASE "{own}" TO fresh')
-        if _unit.get() is None:
-            connection.execute("DETACH fresh")  # a unit of work's end does it, after its commit
 
     @contextmanager
     def open(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -132,6 +130,11 @@ class DuckDBFile(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The rows of a query."""
         with self.connect(read_only=True) as connection:
             return connection.execute(sql, values).fetchall()
+
+    def _frame(self, sql: str, values: Any, events: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The rows of a query, whose table `events` DuckDB finds as the argument of this name."""
+        with self.connect(read_only=True) as connection:
+            return connection.execute(sql, values).df()
 
     def _put(self, table: str, row: Mapping[str, Any]) -> None:
         """One row by its columns' names, in place of the one with its key."""

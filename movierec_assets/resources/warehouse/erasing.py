@@ -63,6 +63,7 @@ class Erasing(DuckDBFile):
                 # No write-ahead log is left that the new file is not of.
                 connection.execute("CHECKPOINT")
                 self._copy(connection, fresh)
+                connection.execute("DETACH fresh")
                 fresh.replace(self.path)  # under the old file's lock: nobody wrote in between
         finally:
             fresh.unlink(missing_ok=True)

@@ -95,13 +95,11 @@ class Experiments(DuckDBFile):
 
     def looks(self, name: str, until: str) -> pd.DataFrame:
         """(day, arm, mean, middle, low, high) of the days up to `until`."""
-        with self.connect(read_only=True) as connection:
-            return connection.execute(
-                """SELECT day::VARCHAR AS day, arm, mean, middle, low, high
-                   FROM experiment_results r
-                   WHERE name = ? AND r.day <= CAST(? AS DATE) ORDER BY r.day, arm""",
-                [name, until],
-            ).df()
+        return self._frame(
+            """SELECT day::VARCHAR AS day, arm, mean, middle, low, high FROM experiment_results r
+               WHERE name = ? AND r.day <= CAST(? AS DATE) ORDER BY r.day, arm""",
+            [name, until],
+        )
 
     def newest_looks(self, name: str) -> list[Look]:
         """Every arm as the newest day found it; nothing before the first day."""
@@ -119,5 +117,4 @@ class Experiments(DuckDBFile):
         """(arm, fallbacks, failures, ms, firsts): means over the lists of these days, and how many
         users a drafted list began with the arm, once for each version.
         """
-        with self.connect(read_only=True) as connection:
-            return connection.execute(LISTS_BY_ARM, [first, last]).df()
+        return self._frame(LISTS_BY_ARM, [first, last])

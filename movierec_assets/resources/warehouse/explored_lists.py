@@ -57,9 +57,5 @@ class ExploredLists(DuckDBFile):
             recommendation_id, user_id, explored (JSON), places (of the list), shown (of them among
             the first k), lists (1), and of these taken_up, liked, disliked and hit (0 or 1).
         """
-        with self.connect(read_only=True) as connection:
-            connection.register("events", events)
-            asked = {"first": first, "last": last, "within": within, "k": k}
-            rows = connection.execute(EXPLORED, asked).df()
-            connection.unregister("events")
-        return rows
+        asked = {"first": first, "last": last, "within": within, "k": k}
+        return self._frame(EXPLORED, asked, events)

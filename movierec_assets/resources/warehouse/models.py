@@ -27,9 +27,7 @@ class Models(DuckDBFile):
 
     def days_without_model(self, until: str, arm: str | None = None) -> list[str]:
         """Judged days before `until` that have no model, back to the newest one of the month that
-        does.
-
-        None if the month has no model yet: a chain may begin on any day.
+        has one; no day where the month has no model yet: a chain may begin on any day.
         """
         rows = self._rows(
             """WITH models AS (SELECT day FROM day_models WHERE arm = $2)

@@ -22,7 +22,8 @@ class ServedLists(DuckDBFile):
         with self.connect() as connection:
             connection.execute("DELETE FROM served_model")
             for part in lists:
-                connection.register("served", part.assign(version=version))
-                connection.execute("INSERT INTO served_model BY NAME SELECT * FROM served")
+                connection.execute(
+                    "INSERT INTO served_model BY NAME SELECT *, ? AS version FROM part", [version]
+                )
                 rows += len(part)
         return rows

@@ -93,23 +93,18 @@ class ShownLists(DuckDBFile):
     def record_shown(self, day: str, shown: pd.DataFrame) -> int:
         """Add a day's lists, but those that are there already; how many are new."""
         with self.connect() as connection:
-            connection.register("shown", shown)
             rows = connection.execute(
                 f"""INSERT INTO recommendation_log BY NAME
                     SELECT {LOG}, CAST(? AS DATE) AS day FROM shown
                     ANTI JOIN recommendation_log USING (recommendation_id)""",
                 [day],
             ).fetchall()
-            connection.unregister("shown")
         return int(rows[0][0])
 
     def shown(self, recommendation_id: str) -> pd.DataFrame:
         """One list; no row where it is not in the table."""
-        with self.connect(read_only=True) as connection:
-            return connection.execute(
-                f"SELECT {LOG} FROM recommendation_log WHERE recommendation_id = ?",
-                [recommendation_id],
-            ).df()
+        sql = f"SELECT {LOG} FROM recommendation_log WHERE recommendation_id = ?"
+        return self._frame(sql, [recommendation_id])
 
     def rated_since(
         self, user_id: str, movies: Sequence[str], since: datetime
@@ -155,7 +150,8 @@ class ShownLists(DuckDBFile):
             within: days after a list was shown in which an action counts.
             k: places that count.
         """
-        return self._judged(USER_DAYS, first, last, events, within, k)
+        asked = {"first": first, "last": last, "within": within, "k": k}
+        return self._frame(USER_DAYS, asked, events)
 
     def credits(
         self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int
@@ -163,7 +159,8 @@ class ShownLists(DuckDBFile):
         """(day, user_id, side, taken_up, liked, disliked) of the interleaved lists of these days,
         as `user_days`; the side is the arm whose places they are, or `both`.
         """
-        return self._judged(CREDITS, first, last, events, within, k)
+        asked = {"first": first, "last": last, "within": within, "k": k}
+        return self._frame(CREDITS, asked, events)
 
     def movies_shown(
         self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int
@@ -171,7 +168,8 @@ class ShownLists(DuckDBFile):
         """(day, version, arm, source, movies): different movies in the first k places."""
         sql = f"""{JUDGED} SELECT day::VARCHAR AS day, version::VARCHAR AS version, of_arm AS arm,
                   source, list(DISTINCT movie_id) AS movies FROM judged GROUP BY ALL"""
-        return self._judged(sql, first, last, events, within, k)
+        asked = {"first": first, "last": last, "within": within, "k": k}
+        return self._frame(sql, asked, events)
 
     def forget_shown(self, before: str) -> None:
         """Delete the lists of the days before one; their rates stay."""
@@ -198,14 +196,3 @@ class ShownLists(DuckDBFile):
             until,
         )
         return [(row[0], Rate(*row[1:])) for row in rows]
-
-    def _judged(
-        self, sql: str, first: str, last: str, events: pd.DataFrame, within: int, k: int
-    ) -> pd.DataFrame:
-        with self.connect(read_only=True) as connection:
-            connection.register("events", events)
-            rows = connection.execute(
-                sql, {"first": first, "last": last, "within": within, "k": k}
-            ).df()
-            connection.unregister("events")
-        return rows

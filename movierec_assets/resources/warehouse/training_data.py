@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from movierec_assets.ratings.interactions import Interactions, latest
+from movierec_assets.resources.warehouse.attached import quoted
 from movierec_assets.resources.warehouse.duckdb_file import ACCEPTED, DuckDBFile, since
 
 
@@ -49,7 +50,7 @@ class TrainingData(DuckDBFile):
                           SEMI JOIN (SELECT day, source FROM chunks
                                      WHERE current AND verdict = 'accepted') USING (day, source)
                           WHERE strftime(day, '%Y-%m') = ? ORDER BY day, source, record)
-                    TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)""",
+                    TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)""",
                 [month],
             )
 
@@ -69,7 +70,3 @@ class TrainingData(DuckDBFile):
             until,
         )
         return int(rows[0][0])
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

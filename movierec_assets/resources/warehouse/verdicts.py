@@ -50,11 +50,11 @@ class Verdicts(Ledger):
         connection.execute(
             "DELETE FROM rejected_ratings WHERE day = ? AND source = ? AND sha256 = ?", key
         )
-        if len(judgement.outcome.rejected):
-            connection.register("judged", judgement.outcome.rejected)
+        rejected = judgement.outcome.rejected
+        if len(rejected):
             connection.execute(
                 """INSERT INTO rejected_ratings BY NAME
-                   SELECT CAST(? AS DATE) AS day, ? AS source, ? AS sha256, * FROM judged""",
+                   SELECT CAST(? AS DATE) AS day, ? AS source, ? AS sha256, * FROM rejected""",
                 key,
             )
 
@@ -65,11 +65,11 @@ class Verdicts(Ledger):
         place = key[:2]
         connection.execute("DELETE FROM validated_ratings WHERE day = ? AND source = ?", place)
         connection.execute("UPDATE chunks SET current = false WHERE day = ? AND source = ?", place)
-        if len(judgement.outcome.valid):
-            connection.register("judged", judgement.outcome.valid)
+        valid = judgement.outcome.valid
+        if len(valid):
             connection.execute(
                 """INSERT INTO validated_ratings BY NAME
-                   SELECT CAST(? AS DATE) AS day, ? AS source, * FROM judged""",
+                   SELECT CAST(? AS DATE) AS day, ? AS source, * FROM valid""",
                 place,
             )
 
