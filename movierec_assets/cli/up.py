@@ -155,13 +155,11 @@ def _watch(
 def _addresses(home_settings: Settings, ui: str, logs: Path, names: Sequence[str]) -> str:
     """What runs where, and where each writes its log."""
     endpoint = f"http://127.0.0.1:{home_settings.serving_port}"
-    own = f"http://127.0.0.1:{home_settings.mlflow_port}"
-    mlflow = home_settings.tracking_uri if home_settings.mlflow_is_elsewhere else own
     return (
         f"Dagster   {ui}\n"
         f"endpoint  {endpoint}   its routes: {endpoint}/docs\n"
         f"page      {endpoint}/app   for people; for you: {endpoint}/app/status\n"
-        f"MLflow    {mlflow}\n"
+        f"MLflow    {home_settings.mlflow_ui}\n"
         f"metrics   {endpoint}/metrics and http://127.0.0.1:{home_settings.metrics_port}/metrics\n"
         f"logs      {logs}/: {', '.join(f'{name}.log' for name in names)}\n"
         "Ctrl-C stops all"

@@ -200,22 +200,25 @@ class Declaration(_Strict):
 PLAIN = Declaration()  # of what needs no declaration
 
 
-def parse_declaration(text: str, name: str) -> Declaration:
+def parse_declaration(content: bytes, name: str) -> Declaration:
     """Read a declaration's TOML.
 
     Raises:
         DeclarationError: it is no TOML, or a field is unknown or wrong; the message names it.
     """
     try:
+        said = tomllib.loads(content.decode())
         # As JSON, so that lists may be tuples in strict mode.
-        return Declaration.model_validate_json(json.dumps(tomllib.loads(text), default=str))
+        return Declaration.model_validate_json(json.dumps(said, default=str))
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{name}: not UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{name}: not TOML: {error}") from error
     except ValidationError as error:
-        said = "; ".join(
+        causes = "; ".join(
             f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()
         )
-        raise DeclarationError(f"{name}: {said}") from error
+        raise DeclarationError(f"{name}: {causes}") from error
 
 
 def digest(declaration: Declaration) -> str:

@@ -130,14 +130,6 @@ class Settings(
             )
         return value
 
-    @field_validator("mlflow_tracking_uri")
-    @classmethod
-    def _with_a_driver(cls, value: str | None) -> str | None:
-        if value and value.startswith(("postgres://", "postgresql://")):
-            # SQLAlchemy takes it for psycopg 3, which is not installed.
-            raise ValueError("begin a PostgreSQL database with postgresql+psycopg2://")
-        return value
-
     @field_validator("endpoints", "also_train", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -187,11 +179,8 @@ class Settings(
 
     @property
     def mlflow_is_elsewhere(self) -> bool:
-        """Whether MLflow's pages are another's to run: all but those of this home's own records,
-        or of a database.
-        """
-        uri = self.mlflow_tracking_uri
-        return uri is not None and not uri.startswith("postgresql+")
+        """Whether MLflow is a server, which shows its own pages; those of a database are ours."""
+        return (self.mlflow_tracking_uri or "").startswith(("http://", "https://"))
 
     @property
     def kept_elsewhere(self) -> tuple[str, ...]:
@@ -209,9 +198,8 @@ class Settings(
     @property
     def mlflow_ui(self) -> str:
         """Where a person looks at MLflow: the server that was set, else what `movierec up` runs."""
-        served = (self.mlflow_tracking_uri or "").startswith(("http://", "https://"))
         server = str(self.mlflow_tracking_uri).rstrip("/")
-        return server if served else f"http://127.0.0.1:{self.mlflow_port}"
+        return server if self.mlflow_is_elsewhere else f"http://127.0.0.1:{self.mlflow_port}"
 
 
 @cache

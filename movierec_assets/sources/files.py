@@ -34,7 +34,7 @@ def format_named(text: str) -> Declaration:
     file = PRESETS / f"{text}.toml" if text in presets() else Path(text)
     if not file.is_file():
         raise FetchError(f"no format {text!r}: expected one of {', '.join(presets())}, or a file")
-    return parse_declaration(file.read_text(encoding="utf-8"), file.name)
+    return parse_declaration(file.read_bytes(), file.name)
 
 
 def read_file(path: Path, declared: Declaration) -> Any:

@@ -98,6 +98,10 @@ def test_mlflows_pages_are_where_its_server_is() -> None:
     assert Settings(_env_file=None, mlflow_port=6000).mlflow_ui == "http://127.0.0.1:6000"
     server = Settings(_env_file=None, MLFLOW_TRACKING_URI="https://mlflow.example/")
     assert server.mlflow_ui == "https://mlflow.example"
+    assert server.mlflow_is_elsewhere
+    file = Settings(_env_file=None, MLFLOW_TRACKING_URI="sqlite:////elsewhere/mlflow.db")
+    assert file.mlflow_ui == "http://127.0.0.1:5000"
+    assert not file.mlflow_is_elsewhere  # nobody else shows it
 
 
 def svg(picture: dg.MarkdownMetadataValue) -> str:

@@ -20,7 +20,7 @@ NOON = int(datetime(2026, 3, 7, 12, tzinfo=UTC).timestamp())
 
 
 def declared(toml: str) -> Declaration:
-    return parse_declaration(toml, "shop.toml")
+    return parse_declaration(toml.encode(), "shop.toml")
 
 
 def read(toml: str, content: str | bytes, name: str = "2026-03-07.csv") -> Outcome:

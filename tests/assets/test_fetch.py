@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from movierec_assets.cli import fetch as command
 from movierec_assets.cli.fetch import Delivery, fetch, fetch_command
-from movierec_assets.errors import ChunkError, FetchError
+from movierec_assets.errors import ChunkError, DeclarationError, FetchError
 from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.validation import validate_chunk
@@ -226,6 +226,9 @@ def test_a_declaration_of_ones_own_and_a_format_that_is_none(tmp_path, landing):
         fetch(None, path, landing, tmp_path, console=quiet(), format_name="mine")
     path.write_text(f"{header}\nu;m;101;{NOON}\n")
     with pytest.raises(ChunkError, match=r"d\.csv, line 2: rating '101'"):
+        fetch(None, path, landing, tmp_path, console=quiet(), format_name=own)
+    (tmp_path / "mine.toml").write_bytes(b'separator = "\xa7"')
+    with pytest.raises(DeclarationError, match=r"mine\.toml: not UTF-8"):
         fetch(None, path, landing, tmp_path, console=quiet(), format_name=own)
 
 

@@ -56,7 +56,7 @@ def test_each_source_has_its_chunk_rows_and_data_version(two: Platform) -> None:
         assert chunk.rows == chunk.validated + chunk.rejected + chunk.superseded
         assert two.chunk_archive.read(DAY, chunk.sha256)
     assert two.warehouse.days_accepted() == [DAY]  # which production is one day behind
-    declared = digest(parse_declaration(SHOP, "shop.toml"))
+    declared = digest(parse_declaration(SHOP.encode(), "shop.toml"))
     assert two.warehouse.partitions(DAY, None) == [
         (DAY, f"{ratings.sha256}/1"),
         (DAY, f"{bought.sha256}/1/shop/{declared}"),

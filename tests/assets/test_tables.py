@@ -39,7 +39,7 @@ NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)  # in New York
 def shop(watermark: str = "id", **table: int) -> Declaration:
     further = "".join(f", {name} = {value}" for name, value in table.items())
     toml = SHOP.replace('"WATERMARK"', f'"{watermark}"{further}')
-    return parse_declaration(toml, "shop.toml")
+    return parse_declaration(toml.encode(), "shop.toml")
 
 
 class Shop:
@@ -201,7 +201,7 @@ def killed(*given, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return done
 setattr(owner, point, killed)
-declared, root = parse_declaration(toml, "shop.toml"), Path(folder)
+declared, root = parse_declaration(toml.encode(), "shop.toml"), Path(folder)
 landing, state = LandingZone(path=str(root / "landing")), root / "taken" / "shop.db"
 bring("shop", declared, declared.table, landing, state, first=date(2026, 3, 1), last=None,
       now=datetime.fromisoformat(now))
@@ -337,9 +337,9 @@ def test_one_table_that_cannot_be_read_stops_no_other(
 
 def test_a_table_declares_no_marks_of_files_and_no_url() -> None:
     with pytest.raises(DeclarationError, match="a table has no separator, quoting"):
-        parse_declaration(SHOP + 'separator = ";"', "shop.toml")
+        parse_declaration((SHOP + 'separator = ";"').encode(), "shop.toml")
     with pytest.raises(DeclarationError, match=r"table\.url_env"):
-        parse_declaration(SHOP.replace("SHOP_DATABASE", "sqlite:///shop.db"), "shop.toml")
+        parse_declaration(SHOP.replace("SHOP_DATABASE", "sqlite:///shop.db").encode(), "shop.toml")
 
 
 def test_where_rows_come_from_is_no_part_of_what_they_mean() -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from movierec_assets.errors import DeclarationError
 from movierec_assets.ratings.declaration import Declaration, parse_declaration
 from movierec_assets.ratings.file_names import is_source
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE
@@ -33,12 +32,7 @@ class DeclaredSources(dg.ConfigurableResource):  # type: ignore[type-arg]
             DeclarationError: the file cannot be understood.
         """
         file = self.declared_in / f"{source}.toml"
-        if not file.is_file():
-            return None
-        try:
-            return parse_declaration(file.read_text(encoding="utf-8"), file.name)
-        except UnicodeDecodeError as error:
-            raise DeclarationError(f"{file.name}: not UTF-8") from error
+        return parse_declaration(file.read_bytes(), file.name) if file.is_file() else None
 
     def declare(self, source: str, text: str) -> None:
         """Declare a source that has no declaration."""
