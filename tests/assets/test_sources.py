@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +14,7 @@ from movierec_assets.cli.verify import verify
 from movierec_assets.maintenance.erasure import rewrite_chunks
 from movierec_assets.maintenance.journal import Journal
 from movierec_assets.ratings.declaration import digest, parse_declaration
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import settings
 from tests.conftest import Platform
 from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
@@ -122,6 +125,20 @@ def test_a_wrong_declaration_refuses_its_source_alone(two: Platform) -> None:
     assert two.run(NEXT, None, *STAGES).success
     assert "shop.toml: separator" in two.warehouse.refused(unreadable=True)[NEXT]
     assert [day for day, _ in two.warehouse.partitions(NEXT, 1)] == [NEXT]
+
+
+def test_a_receipt_that_does_not_say_how_its_chunk_was_read_says_so_of_what_is_left(
+    tmp_path: Path,
+) -> None:
+    """An erasure writes it again for the rest of the chunk, which is read as today then, too."""
+    archive = ChunkArchive(path=str(tmp_path))
+    whole, rest = (archive.store(DAY, content) for content in (b"whole", b"rest"))
+    said = '{"path": "shop/1998-03-30.csv", "received_at": "1998-03-31T00:00:00+00:00"}'
+    archive.file(DAY, whole).with_suffix(".json").write_text(said)
+    old = next(one for one in archive.receipts.all() if one.sha256 == whole)
+    assert not old.declared
+    archive.receipts.write(replace(old, sha256=rest))
+    assert replace(old, sha256=rest) in archive.receipts.all()
 
 
 def test_a_folder_that_is_not_declared_is_named_and_not_read(platform: Platform) -> None:

@@ -56,19 +56,19 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
             popularity_correction=self.popularity_correction, calibration=self.calibration
         )
         publish(bundle, Path(self.path), version, movies, ranking, lists_of)
-        if self.shared is not None:
-            self.shared.publish(Path(self.path), version)
+        if shared := self.shared:
+            shared.publish(Path(self.path), version)
 
     def name_production(self, version: int) -> None:
         """Let endpoints that have nothing committed yet begin with a published version."""
         name_production(Path(self.path), version)
-        if self.shared is not None:
-            self.shared.name_production(version)
+        if shared := self.shared:
+            shared.name_production(version)
 
     def remove(self, version: int) -> None:
         """Take a version away, here and from the object store; endpoints let go of their copies."""
-        if self.shared is not None:
-            self.shared.remove(version)
+        if shared := self.shared:
+            shared.remove(version)
         remove_folder(Path(self.path) / str(version))
 
     def bring(self, version: int) -> bool:
@@ -77,10 +77,10 @@ class PublishedModels(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             StoreError: it could not be brought whole.
         """
-        index = self.shared.index(version) if self.shared else None
-        if self.shared and index and not (Path(self.path) / str(version)).exists():
-            Path(self.path).mkdir(parents=True, exist_ok=True)
-            self.shared.bring(Path(self.path), version, index)
+        shared, folder = self.shared, Path(self.path)
+        index = shared.index(version) if shared else None
+        if shared and index and not (folder / str(version)).exists():
+            shared.bring(folder, version, index)
         return index is not None
 
     @property

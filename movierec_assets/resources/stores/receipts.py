@@ -7,8 +7,8 @@ receipt decides which chunk of a day is current, and a name's end decides how it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,19 +46,16 @@ class Receipts:
         own = self._file(day, sha256)
         known = _read(own)
         others = (_read(file) for file in own.parent.glob("*.json") if file != own)
-        newest = max((other["received_at"] for other in others if other is not None), default="")
-        same = _declared(known) == (declaration, True)
-        if known and same and known["path"] == path and known["received_at"] > newest:
-            return
-        self.write(Receipt(day, sha256, path, datetime.now(UTC).isoformat(), declaration))
+        newest = max((other.received_at for other in others if other is not None), default="")
+        now = Receipt(day, sha256, path, datetime.now(UTC).isoformat(), declaration)
+        last = known if known is not None and known.received_at > newest else None
+        if last is None or replace(last, received_at=now.received_at) != now:
+            self.write(now)
 
     def write(self, receipt: Receipt) -> None:
         """Put a receipt beside its chunk."""
-        document = {
-            "path": receipt.path,
-            "received_at": receipt.received_at,
-            "declaration": receipt.declaration,
-        }
+        declared = {"declaration": receipt.declaration} if receipt.declared else {}
+        document = {"path": receipt.path, "received_at": receipt.received_at, **declared}
         replace_file(self._file(receipt.day, receipt.sha256), json.dumps(document).encode())
 
     def remove(self, day: str, sha256: str) -> None:
@@ -67,16 +64,13 @@ class Receipts:
 
     def all(self) -> list[Receipt]:
         """Every archived chunk, in order of receipt; what has no receipt is told by its file."""
-        return sorted(
-            self._all(), key=lambda receipt: (receipt.received_at, receipt.day, receipt.sha256)
+        receipts = (
+            _read(self._file(day, sha256)) or _guessed(self._archive / day / sha256)
+            for day, sha256 in chunk_names(self._archive)
         )
-
-    def _all(self) -> Iterator[Receipt]:
-        for day, sha256 in chunk_names(self._archive):
-            file = self._archive / day / sha256
-            document = _read(file.with_name(f"{sha256}.json")) or _guessed(file)
-            received = document["path"], document["received_at"]
-            yield Receipt(day, sha256, *received, *_declared(document))
+        return sorted(
+            receipts, key=lambda receipt: (receipt.received_at, receipt.day, receipt.sha256)
+        )
 
     def _file(self, day: str, sha256: str) -> Path:
         return self._archive / day / f"{sha256}.json"
@@ -89,27 +83,32 @@ def chunk_names(archive: Path) -> Iterator[tuple[str, str]]:
             yield file.parent.name, file.name
 
 
-def _declared(document: Mapping[str, str] | None) -> tuple[str | None, bool]:
-    known = document is not None and "declaration" in document
-    return (document["declaration"] or None, True) if document and known else (None, False)
-
-
-def _read(file: Path) -> dict[str, str] | None:
+def _read(file: Path) -> Receipt | None:
+    """A receipt; None where there is none, or a damaged one: it can be guessed."""
     try:
         document = json.loads(file.read_bytes())
-        receipt = {name: str(document[name]) for name in ("path", "received_at")}
-        if "declaration" in document:
-            receipt["declaration"] = str(document["declaration"] or "")
-        return receipt
-    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: it can be guessed
+        return Receipt(
+            day=file.parent.name,
+            sha256=file.stem,
+            path=str(document["path"]),
+            received_at=str(document["received_at"]),
+            declaration=document.get("declaration") or None,
+            declared="declaration" in document,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _guessed(file: Path) -> dict[str, str]:
+def _guessed(file: Path) -> Receipt:
     """What a chunk of before there were receipts was called, and when it was written."""
     with file.open("rb") as content:
         begins = content.read(4)
     suffixes = (suffix for magic, suffix in _SUFFIXES.items() if begins.startswith(magic))
-    at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    path = f"ratings/{file.parent.name}{next(suffixes, '.csv')}"
-    return {"path": path, "received_at": at.isoformat()}
+    written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    return Receipt(
+        day=file.parent.name,
+        sha256=file.name,
+        path=f"ratings/{file.parent.name}{next(suffixes, '.csv')}",
+        received_at=written.isoformat(),
+        declared=False,
+    )

@@ -10,23 +10,10 @@ import dagster as dg
 import orjson
 import pandas as pd
 
+from movierec_assets.resources.warehouse.shown_lists import LOG
 from movierec_serving.events.shown import days_shown, read_shown
 
-COLUMNS = {  # of the table, by the name in the files
-    "recommendation_id": "recommendation_id",
-    "user_id": "user_id",
-    "version": "version",
-    "arm": "arm",
-    "arm_failed": "arm_failed",
-    "at": "shown_at",
-    "source": "source",
-    "reason": "reason",
-    "offset": "skipped",
-    "ms": "ms",
-    "movies": "movies",
-    "drafted": "drafted",
-    "explored": "explored",
-}
+IN_FILES = {"shown_at": "at", "skipped": "offset"}  # what files call columns of another name
 
 
 class ShownFiles(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -64,11 +51,12 @@ class ShownFiles(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def _frame(shown: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(shown, columns=list(COLUMNS)).rename(columns=COLUMNS)
+    columns = [IN_FILES.get(name, name) for name in LOG]
+    frame = pd.DataFrame(shown, columns=columns).set_axis(list(LOG), axis=1)
     frame["shown_at"] = pd.to_datetime(frame["shown_at"].astype("float64"), unit="s").dt.round("ms")
     frame["arm_failed"] = frame["arm_failed"].astype("boolean").fillna(False).astype(bool)
     for name in ("drafted", "explored"):
-        said = [orjson.dumps(one[name]).decode() if name in one else None for one in shown]
-        frame[name] = pd.Series(said, dtype="string")
+        texts = [orjson.dumps(its[name]).decode() if name in its else None for its in shown]
+        frame[name] = pd.Series(texts, dtype="string")
     frame["skipped"] = frame["skipped"].fillna(0).astype("int64")
     return frame.drop_duplicates("recommendation_id")

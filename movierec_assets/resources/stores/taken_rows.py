@@ -100,12 +100,7 @@ class TakenRows:
 
     def waiting(self) -> list[str]:
         """The days of the ratings of the rows that are in no delivery."""
-        return [
-            day
-            for (day,) in self._connection.execute(
-                "SELECT DISTINCT rated_day FROM rows WHERE delivery IS NULL"
-            )
-        ]
+        return self._column("SELECT DISTINCT rated_day FROM rows WHERE delivery IS NULL")
 
     def decide(self, cut: Mapping[str, Iterable[str]]) -> None:
         """Fix which rows each day's delivery has, see `cutting.cut`; from now on it is so."""
@@ -116,24 +111,19 @@ class TakenRows:
                 self._connection.execute("INSERT INTO deliveries VALUES (?)", [day])
                 self._connection.executemany(
                     "UPDATE rows SET delivery = ? WHERE delivery IS NULL AND rated_day = ?",
-                    [(day, user) for user in rated],
+                    [(day, rated_day) for rated_day in rated],
                 )
             self._set("delivered", max(cut))
 
     def due(self) -> list[str]:
         """The days that were decided and are not known to be delivered, ascending."""
-        return [
-            day for (day,) in self._connection.execute("SELECT day FROM deliveries ORDER BY day")
-        ]
+        return self._column("SELECT day FROM deliveries ORDER BY day")
 
     def rows_of(self, day: str) -> Iterator[tuple[str, str, str, str]]:
         """User, movie, rating, time of each row of a delivery, as they were read."""
-        return iter(
-            self._connection.execute(
-                """SELECT user_id, movie_id, rating, timestamp FROM rows
-                   WHERE delivery = ? ORDER BY id""",
-                [day],
-            )
+        return self._connection.execute(
+            "SELECT user_id, movie_id, rating, timestamp FROM rows WHERE delivery = ? ORDER BY id",
+            [day],
         )
 
     def done(self, day: str) -> None:
@@ -145,18 +135,19 @@ class TakenRows:
     def erase(self, is_theirs: Callable[[str], bool]) -> None:
         """Delete the rows of a user; they are not read again, for `seen` knows them."""
         with self.alone():
-            users = [
-                user for (user,) in self._connection.execute("SELECT DISTINCT user_id FROM rows")
-            ]
+            users = self._column("SELECT DISTINCT user_id FROM rows")
             self._connection.executemany(
                 "DELETE FROM rows WHERE user_id = ?", [(user,) for user in users if is_theirs(user)]
             )
 
     # ----------------------------------------------------------------------------------------------
 
+    def _column(self, sql: str) -> list[str]:
+        return [value for (value,) in self._connection.execute(sql)]
+
     def _get(self, name: str) -> str | None:
-        rows = self._connection.execute("SELECT value FROM state WHERE name = ?", [name])
-        return next((value for (value,) in rows), None)
+        row = self._connection.execute("SELECT value FROM state WHERE name = ?", [name]).fetchone()
+        return None if row is None else row[0]
 
     def _set(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", [name, value])

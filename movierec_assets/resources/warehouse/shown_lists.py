@@ -12,9 +12,9 @@ from movierec_assets.monitoring.outcomes import Rate
 from movierec_assets.resources.warehouse.duckdb_file import EVER, DuckDBFile
 from movierec_serving.bundle.experiment import INTERLEAVED
 
-LOG = (
-    "recommendation_id, user_id, version, arm, arm_failed, shown_at, source, reason, skipped, ms, "
-    "movies, drafted, explored"
+LOG = (  # columns, the day aside
+    *("recommendation_id", "user_id", "version", "arm", "arm_failed", "shown_at", "source"),
+    *("reason", "skipped", "ms", "movies", "drafted", "explored"),
 )
 # What `events.shown.Drafted` is, as a type of SQL.
 DRAFTED = (
@@ -95,7 +95,7 @@ class ShownLists(DuckDBFile):
         with self.connect() as connection:
             rows = connection.execute(
                 f"""INSERT INTO recommendation_log BY NAME
-                    SELECT {LOG}, CAST(? AS DATE) AS day FROM shown
+                    SELECT {", ".join(LOG)}, CAST(? AS DATE) AS day FROM shown
                     ANTI JOIN recommendation_log USING (recommendation_id)""",
                 [day],
             ).fetchall()
@@ -103,7 +103,7 @@ class ShownLists(DuckDBFile):
 
     def shown(self, recommendation_id: str) -> pd.DataFrame:
         """One list; no row where it is not in the table."""
-        sql = f"SELECT {LOG} FROM recommendation_log WHERE recommendation_id = ?"
+        sql = f"SELECT {', '.join(LOG)} FROM recommendation_log WHERE recommendation_id = ?"
         return self._frame(sql, [recommendation_id])
 
     def rated_since(
