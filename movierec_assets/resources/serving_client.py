@@ -118,8 +118,7 @@ class ServingClient:
             else:
                 body = experiment.model_dump(mode="json", exclude={"format_version"})
                 answer = _persistently(client.put, "/experiment", json=body)
-        if answer.is_error:
-            raise EndpointError(f"{url} answered {answer.status_code}: {answer.text[:500]}")
+        _refuse_errors(url, answer)
 
     def recommended(self, url: str, user_ids: Sequence[str], n: int) -> list[Answer]:
         """Ask for the list of each user, one after the other, as applications do.
@@ -145,9 +144,16 @@ class ServingClient:
         with self._connection(url) as client:
             asked = {"users": list(user_ids), "n": n, "shown": False}  # nobody sees these
             answer = client.post("/recommend", json=asked)
-            body = _body(url, answer, "model_version")
-            lists = zip(user_ids, body.get("results", ()), strict=True)
-            return [_answer(user, {**body, **own}, answer) for user, own in lists]
+        body = _body(url, answer, "model_version")
+        lists = body.get("results")
+        if not isinstance(lists, list) or len(lists) != len(user_ids):
+            raise EndpointError(
+                f"{url} has no list for each of {len(user_ids)} users: {answer.text[:100]!r}"
+            )
+        return [
+            _answer(user, {**body, **own}, answer)
+            for user, own in zip(user_ids, lists, strict=True)
+        ]
 
     def hidden(self, url: str, movie_id: str) -> bool:
         """Whether an endpoint shows a movie to nobody: taken off, or not available today.
@@ -157,8 +163,8 @@ class ServingClient:
         """
         with self._connection(url) as client:
             answer = client.get(f"/movies/{quote(movie_id, safe='')}")
-            movie = _body(url, answer, "model_version")
-            return bool(movie.get("blocked")) or movie.get("listed") is False
+        movie = _body(url, answer, "model_version")
+        return bool(movie.get("blocked")) or movie.get("listed") is False
 
     @contextmanager
     def _connection(self, url: str, timeout_s: float = 5.0) -> Iterator[httpx.Client]:
@@ -177,6 +183,11 @@ class ServingClient:
             ) from error
 
 
+def _refuse_errors(url: str, answer: httpx.Response) -> None:
+    if answer.is_error:
+        raise EndpointError(f"{url} answered {answer.status_code}: {answer.text[:500]}")
+
+
 def _answer(user_id: str, body: Mapping[str, Any], answer: httpx.Response) -> Answer:
     try:
         movies = tuple(item["movie_id"] for item in body["items"])
@@ -190,8 +201,7 @@ def _answer(user_id: str, body: Mapping[str, Any], answer: httpx.Response) -> An
 
 def _body(url: str, answer: httpx.Response, version: str = "version") -> dict[str, Any]:
     """The answer's JSON, with a version in it."""
-    if answer.is_error:
-        raise EndpointError(f"{url} answered {answer.status_code}: {answer.text[:500]}")
+    _refuse_errors(url, answer)
     try:
         body = answer.json()
     except ValueError:

@@ -17,6 +17,7 @@ import pytest
 from movierec_assets.defs.automation import contiguous, every_day, landing_zone_watch
 from movierec_assets.defs.deployment import deploy_job, deploy_production
 from movierec_assets.defs.shared.keys import PRODUCTION_MODEL
+from movierec_assets.errors import EndpointError
 from movierec_assets.promotion.rollout import LONGEST_PAUSE_S, Attempts
 from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.serving_client import ServingClient
@@ -159,6 +160,16 @@ def compare(
 
 
 DOWN = "http://127.0.0.1:1"  # nobody listens on tcpmux
+
+
+@pytest.mark.parametrize("results", [[], None, [{"items": []}]])
+def test_lists_that_are_not_one_a_user_are_the_endpoints_failure(results: object) -> None:
+    client = ServingClient(endpoints=())
+    with (
+        endpoint(200, {"model_version": 1, "results": results}) as url,
+        pytest.raises(EndpointError, match="has no list for each of 2 users"),
+    ):
+        client.recommended_together(url, ["u", "v"], 10)
 
 
 def test_nothing_is_deployed_before_anything_is_in_production(platform: Platform) -> None:
