@@ -4,7 +4,7 @@ Rows are the model's items first, then the movies that nobody has rated, by id. 
 becomes arrays is `catalogue_writer.py`'s; which movies a list leaves out is `filters.py`'s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.model import row_of, rows_of
-from movierec_serving.bundle.titles import searchable
+from movierec_serving.bundle.titles import needles, searchable
 from movierec_serving.errors import BundleError
 
 OPEN_END = 2**31 - 1  # days since 1970: no first day, or no last one
@@ -128,6 +128,11 @@ class Catalogue:
         if len(self.searchable_titles):
             return self.searchable_titles.tobytes().decode().split("\0")[:-1]
         return [searchable(self.title(row) or "") for row in range(len(self))]
+
+    def titled(self, rows: Iterable[int], query: str) -> Iterator[int]:
+        """Those of the rows whose title a query finds, in their order."""
+        wanted, titles = needles(query), self.searchable
+        return (row for row in rows if any(needle in titles[row] for needle in wanted))
 
     @cached_property
     def withdrawn(self) -> NDArray[np.bool_] | None:

@@ -25,7 +25,7 @@ class Evidence:
     @classmethod
     def of_user(cls, model: Model, row: int) -> "Evidence":
         """What a known user rated, weighted as in training."""
-        own = slice(*model.seen_indptr[row : row + 2].tolist())
+        own = model.rated(row)
         stars, mean = model.seen_ratings[own], float(model.user_means[row])
         weights = model.seen_confidence[own].astype(np.float64)
         return cls(model, model.seen_items[own], weights, liked(stars, mean))
@@ -55,7 +55,7 @@ class Evidence:
         """
         if row is None:
             return cls.of_ratings(model, ratings)
-        own = slice(*model.seen_indptr[row : row + 2].tolist())
+        own = model.rated(row)
         given = np.fromiter(ratings, np.int64, len(ratings))
         kept = ~np.isin(model.seen_items[own], np.concatenate([given, taken_back]))
         old = model.seen_ratings[own][kept]

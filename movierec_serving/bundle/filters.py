@@ -108,15 +108,11 @@ def _movies_where(catalogue: Catalogue, where: Sequence[str]) -> list[NDArray[np
             known = ", ".join(catalogue.columns) or "none"
             raise OptionError("where", f"no column {column!r}; there are {known}")
         place = int(np.searchsorted(catalogue.values, asked.encode(errors="replace")))
-        if not _is(catalogue, place, asked):
+        if place == len(catalogue.values) or _at(catalogue, place) != asked:
             raise OptionError("where", _unknown_value(catalogue, column, asked))
         begin, end = catalogue.value_offsets[place : place + 2]
         rows_by_value.setdefault(column, []).append(catalogue.value_movies[begin:end])
     return [np.concatenate(rows) for rows in rows_by_value.values()]
-
-
-def _is(catalogue: Catalogue, place: int, asked: str) -> bool:
-    return place < len(catalogue.values) and _at(catalogue, place) == asked
 
 
 def _at(catalogue: Catalogue, place: int) -> str:

@@ -118,9 +118,13 @@ class Model:
         """The external id of an item's row."""
         return bytes(self.item_ids[row]).decode()
 
+    def rated(self, row: int) -> slice:
+        """The places of a user's ratings in `seen_items` and what stands beside them."""
+        return slice(*self.seen_indptr[row : row + 2].tolist())
+
     def seen(self, row: int) -> NDArray[np.int32]:
         """Item rows this user has rated, ascending."""
-        return self.seen_items[self.seen_indptr[row] : self.seen_indptr[row + 1]]
+        return self.seen_items[self.rated(row)]
 
 
 def row_of(ids: NDArray[np.bytes_], id_: str) -> int | None:

@@ -123,10 +123,7 @@ class Objects:
 
     def listed(self, name: str) -> set[str]:
         """The objects of a folder as the store lists them, which may be an old list."""
-        import obstore
-
-        with self._asked(name):
-            return {found["path"] for page in obstore.list(self._driver, name) for found in page}
+        return set(self.states(name))
 
     def states(self, folder: str) -> "dict[str, Listed]":
         """All objects of a folder by their names, as the store lists them, which may be an old
@@ -135,20 +132,17 @@ class Objects:
         import obstore
 
         with self._asked(folder):
-            return {
-                one["path"]: _listed(one)
-                for page in obstore.list(self._driver, folder)
-                for one in page
-            }
+            pages = obstore.list(self._driver, folder)
+            return {meta["path"]: _listed(meta) for page in pages for meta in page}
 
     def top(self) -> "tuple[dict[str, Listed], set[str]]":
         """As `states`, the objects that are in no folder, and the names of the folders."""
         import obstore
 
         with self._asked(""):
-            found = obstore.list_with_delimiter(self._driver)
-            objects = {one["path"]: _listed(one) for one in found["objects"]}
-            return objects, set(found["common_prefixes"])
+            top = obstore.list_with_delimiter(self._driver)
+            objects = {meta["path"]: _listed(meta) for meta in top["objects"]}
+            return objects, set(top["common_prefixes"])
 
     def whole(self, name: str, size: int) -> tuple[bytes, str] | None:
         """An object's content, and its mark as `states` has it; None where there is none.

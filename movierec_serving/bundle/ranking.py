@@ -110,7 +110,7 @@ class Ranker:
         return calibration.shares(self._genres)
 
     def _rated(self, row: int) -> tuple[Rows, NDArray[Any]]:
-        own = slice(*self._model.seen_indptr[row : row + 2].tolist())
+        own = self._model.rated(row)
         return self._model.seen_items[own], self._model.seen_confidence[own]
 
 

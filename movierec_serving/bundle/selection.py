@@ -72,10 +72,7 @@ def for_new(
     rated = [(evidence.rows, evidence.weights) for evidence in users]
     heads, scores = model.ranker.by_score(vectors, seen, TOP_N)
     heads, scores = model.ranker.calibrated(heads, scores, rated)
-    shown = [
-        _kept(own, its, part.left_out)
-        for own, its in zip(heads, scores.astype(np.float64), strict=True)
-    ]
+    shown = _kept(heads, scores, part.left_out)
     if all(len(head) >= part.end for head in shown):
         return [head[part.offset : part.end] for head in shown]
     return _appended(model, vectors, seen, heads, shown, part)
@@ -143,10 +140,7 @@ def _listed(items: NDArray[np.int32], scores: NDArray[np.float32], part: Slice) 
 def _beyond(model: PublishedModel, rows: Sequence[int], part: Slice) -> list[Ranked]:
     """The users' lists, and what comes after them."""
     heads, scores = model.heads(rows)
-    shown = [
-        _kept(own, its, part.left_out)
-        for own, its in zip(heads, scores.astype(np.float64), strict=True)
-    ]
+    shown = _kept(heads, scores, part.left_out)
     seen = [model.bundle.seen(row) for row in rows]
     return _appended(model, model.bundle.user_vectors(rows), seen, heads, shown, part)
 
@@ -170,12 +164,15 @@ def _appended(
     return [(head + tail)[part.offset : part.end] for head, tail in zip(shown, tails, strict=True)]
 
 
-def _kept(items: NDArray[np.int32], scores: NDArray[np.floating], left_out: Mask | None) -> Ranked:
-    """Take from a list what is not left out."""
-    if left_out is not None:
-        kept = (items < 0) | ~left_out[items]
-        items, scores = items[kept], scores[kept]
-    return _pairs(items, scores)
+def _kept(
+    lists: NDArray[np.int32], scores: NDArray[np.floating], left_out: Mask | None
+) -> list[Ranked]:
+    """Take from each list what is not left out."""
+    ranked = []
+    for items, its_scores in zip(lists, scores.astype(np.float64), strict=True):
+        kept = slice(None) if left_out is None else ~left_out[items]
+        ranked.append(_pairs(items[kept], its_scores[kept]))
+    return ranked
 
 
 def _in_order(rows: NDArray[np.integer], scores: NDArray[np.number], part: Slice) -> Ranked:

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from movierec_serving import metrics
 from movierec_serving.errors import ModelUnavailableError, OptionError, OtherShardError
 from movierec_serving.http.recommender import Recommender
-from movierec_serving.http.replies import Reply, invalid, misdirected, problem, wrong_option
+from movierec_serving.http.replies import (
+    INTERNAL,
+    Reply,
+    invalid,
+    misdirected,
+    problem,
+    wrong_option,
+)
 from movierec_serving.http.schemas.requests import NewUser, RecommendRequest
 from movierec_serving.model.holder import ModelHolder
 
@@ -48,7 +55,7 @@ def answer(holder: ModelHolder, request: RecommendRequest | Reply) -> Reply:
         return wrong_option(error, "body")
     except Exception:
         logger.exception("no answer for a body")  # which says what a person rated
-        return problem(500, "internal error")
+        return problem(500, INTERNAL)
 
 
 def _recommend(holder: ModelHolder, request: RecommendRequest) -> Reply:

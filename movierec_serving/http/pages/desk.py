@@ -11,7 +11,6 @@ import orjson
 from numpy.typing import NDArray
 
 from movierec_serving.bundle import TOP_N, questions
-from movierec_serving.bundle.titles import needles
 from movierec_serving.errors import PageError
 from movierec_serving.http.pages import reasons
 from movierec_serving.http.pages.cards import Card, Row, title_and_year
@@ -133,10 +132,8 @@ class Desk:
         if not query.strip():
             return []
         catalogue, rows = self._model.catalogue, self._model.orders.everything
-        wanted, titles = needles(query), catalogue.searchable
-        shown = rows[~self._hidden()[rows]].tolist()
-        rows_found = (row for row in shown if any(part in titles[row] for part in wanted))
-        return [self.card(catalogue.movie_id(row)) for row in islice(rows_found, n)]
+        titled = catalogue.titled(rows[~self._hidden()[rows]].tolist(), query)
+        return [self.card(catalogue.movie_id(row)) for row in islice(titled, n)]
 
     def _hidden(self) -> NDArray[np.bool_]:
         """(C,) movies that are not available today, or were taken off."""

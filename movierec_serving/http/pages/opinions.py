@@ -62,7 +62,7 @@ def _learned(model: PublishedModel, user: str) -> dict[str, float]:
     row = model.user_row(user)
     if row is None:
         return {}
-    rated = slice(*bundle.seen_indptr[row : row + 2].tolist())
+    rated = bundle.rated(row)
     items, stars = bundle.seen_items[rated], bundle.seen_ratings[rated]
     order = stars.argsort(kind="stable")
     return {

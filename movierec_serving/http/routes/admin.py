@@ -17,14 +17,16 @@ from movierec_serving.model.reload import reload
 from movierec_serving.settings import ServingSettings
 
 RELOAD = problems(
-    _404="The store has no such version",
-    _409="The version failed a check and is not served; the answer says why",
+    {
+        404: "The store has no such version",
+        409: "The version failed a check and is not served; the answer says why",
+    }
 )
 
 
 def add_admin_routes(app: FastAPI, settings: ServingSettings, holder: ModelHolder) -> None:
     guard = guard_of(settings)
-    add_experiment_routes(app, holder, guard, GUARDED)
+    add_experiment_routes(app, holder, guard)
     _add_reload_route(app, settings, holder, guard)
     _add_blocklist_routes(app, holder, guard)
 
@@ -46,11 +48,7 @@ def _add_reload_route(
         """
         try:
             done = reload(
-                settings.store,
-                holder.pointer,
-                request.version,
-                holder.renew_events,
-                holder.shared,
+                settings.store, holder.pointer, request.version, holder.renew_events, holder.shared
             )
             return reply(done).response()
         except ReloadRefusedError as error:

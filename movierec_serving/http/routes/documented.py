@@ -1,5 +1,6 @@
 """How routes are described in OpenAPI: the errors each kind of route may answer with, its keys."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Path, Security
@@ -13,32 +14,30 @@ from movierec_serving.http.schemas.problems import InvalidRequest, Problem
 Documented = dict[int | str, dict[str, Any]]
 
 
-def problems(**causes: str) -> Documented:
-    """Error answers, as `_404="why"`."""
-    return {
-        int(code[1:]): {"model": Problem, "description": cause} for code, cause in causes.items()
-    }
+def problems(causes: Mapping[int, str]) -> Documented:
+    """Error answers, by status."""
+    return {code: {"model": Problem, "description": cause} for code, cause in causes.items()}
 
 
 NO_MODEL = problems(
-    _503="There is no model yet, or too many requests wait; Retry-After says how long to wait"
+    {503: "There is no model yet, or too many requests wait; Retry-After says how long to wait"}
 )
 INVALID: Documented = {
     400: {"description": "No HTTP, or a URL above 64 KB", "content": {"text/plain": {}}},
     422: {"model": InvalidRequest, "description": "Names the field that is wrong"},
 }
-BAD_BODY = problems(_400="The body cannot be read", _413="The body is too large")
+BAD_BODY = problems({400: "The body cannot be read", 413: "The body is too large"})
 PUBLIC: Documented = {
-    **problems(_401="MOVIEREC_API_KEYS is set, and no valid key was sent"),
+    **problems({401: "MOVIEREC_API_KEYS is set, and no valid key was sent"}),
     **INVALID,
     **NO_MODEL,
 }
-UNKNOWN: Documented = {**PUBLIC, **problems(_404="The model does not know it")}
+UNKNOWN: Documented = {**PUBLIC, **problems({404: "The model does not know it"})}
 
-GONE = problems(_410="The store no longer has the version of `page`; begin again without it")
+GONE = problems({410: "The store no longer has the version of `page`; begin again without it"})
 
 OTHER_PART = problems(
-    _421="The endpoint holds other users; the answer's `X-Movierec-Shard` says whom to ask"
+    {421: "The endpoint holds other users; the answer's `X-Movierec-Shard` says whom to ask"}
 )
 
 STAMPED = {"X-Model-Version": {"schema": {"type": "integer"}, "description": "as in the body"}}

@@ -37,9 +37,9 @@ DEADLINE = 5.0  # seconds that a request waits for the disk
 ANOTHER = "an event that says something else was kept under this id before"
 AHEAD = 300  # seconds that a sender's clock may be ahead of ours
 NOT_KEPT = problems(
-    _503="The events are not known to be kept: send them again after as long as Retry-After says"
+    {503: "The events are not known to be kept: send them again after as long as Retry-After says"}
 )
-AWAY = problems(_503="The store of events cannot be used; Retry-After says when to ask again")
+AWAY = problems({503: "The store of events cannot be used; Retry-After says when to ask again"})
 
 
 def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
@@ -74,7 +74,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
         methods=["POST"],
         dependencies=KEY,
         response_model=EventResults,
-        responses={**PUBLIC, **BAD_BODY, **NOT_KEPT, **problems(_403=FOREIGN)},
+        responses={**PUBLIC, **BAD_BODY, **NOT_KEPT, **problems({403: FOREIGN})},
         summary="Keep what users did, up to 1,000 events at once",
         route_class_override=AsItCame,
     )
@@ -102,7 +102,7 @@ def add_event_routes(app: FastAPI, log: EventLog) -> tuple[Keep, APIRoute]:
     @app.delete(
         "/events/{event_id:id}",
         response_model=EventRemoved,
-        responses={**PUBLIC, **AWAY, **problems(_404="There is no such event")},
+        responses={**PUBLIC, **AWAY, **problems({404: "There is no such event"})},
         dependencies=KEY,
         summary="Take an event back: no later list knows it",
     )

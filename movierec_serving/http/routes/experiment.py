@@ -12,22 +12,23 @@ from movierec_serving.bundle.experiment import Experiment
 from movierec_serving.errors import ReloadRefusedError
 from movierec_serving.http.replies import Reply, invalid, problem, reply
 from movierec_serving.http.routes.documented import BAD_BODY, problems
+from movierec_serving.http.routes.guard import GUARDED
 from movierec_serving.http.schemas.experiments import ExperimentAnswer, ExperimentRequest
 from movierec_serving.model.holder import ModelHolder
 
 REFUSED = problems(
-    _404="The store lacks the version of an arm",
-    _409="An arm's version failed a check, or users would change arm; the answer says which",
+    {
+        404: "The store lacks the version of an arm",
+        409: "An arm's version failed a check, or users would change arm; the answer says which",
+    }
 )
 
 
-def add_experiment_routes(
-    app: FastAPI, holder: ModelHolder, guard: Sequence[Any], guarded: dict[str | int, Any]
-) -> None:
+def add_experiment_routes(app: FastAPI, holder: ModelHolder, guard: Sequence[Any]) -> None:
     @app.put(
         "/experiment",
         response_model=ExperimentAnswer,
-        responses={**guarded, **REFUSED, **BAD_BODY},
+        responses={**GUARDED, **REFUSED, **BAD_BODY},
         dependencies=guard,
         summary="Answer users by the arms of an experiment",
     )
@@ -46,7 +47,7 @@ def add_experiment_routes(
     @app.delete(
         "/experiment",
         response_model=ExperimentAnswer,
-        responses=guarded,
+        responses=GUARDED,
         dependencies=guard,
         summary="End the experiment: everybody is answered by production",
     )

@@ -13,9 +13,11 @@ from movierec_serving.settings import ServingSettings
 REFUSED = "MOVIEREC_RELOAD_TOKEN is not set, so everybody is refused"
 GUARDED = (
     problems(
-        _401="No token, or a wrong one",
-        _403=REFUSED,
-        _503="Another change is still under way, or the pointer's file was replaced",
+        {
+            401: "No token, or a wrong one",
+            403: REFUSED,
+            503: "Another change is still under way, or the pointer's file was replaced",
+        }
     )
     | INVALID
 )

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Query, Response
 
 from movierec_serving.bundle import PublishedModel
 from movierec_serving.bundle.filters import NO_WISH, unlike
-from movierec_serving.bundle.titles import needles
 from movierec_serving.http.paging import Place, place_of, question, token
 from movierec_serving.http.recommender import stamp, today
 from movierec_serving.http.replies import problem, reply
@@ -55,11 +54,10 @@ def add_movie_routes(app: FastAPI, holder: ModelHolder) -> None:
 
 def _matching(model: PublishedModel, search: Search) -> Iterator[int]:
     """The rows of the movies that are meant, the most popular first."""
-    rows, titles = model.orders.everything, model.catalogue.searchable
+    rows = model.orders.everything
     if search.wish is not NO_WISH:
         rows = rows[~unlike(model.catalogue, search.wish)[rows]]
-    wanted = needles(search.query)
-    return (row for row in rows.tolist() if any(needle in titles[row] for needle in wanted))
+    return model.catalogue.titled(rows.tolist(), search.query)
 
 
 def _movie_info(holder: ModelHolder, model: PublishedModel, row: int) -> dict[str, Any]:

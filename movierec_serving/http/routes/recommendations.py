@@ -3,7 +3,7 @@
 `POST /recommend` is documented here; `runtime/` answers it, or asks LitServe's workers to.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Query, Response
 from fastapi.routing import APIRoute
@@ -108,17 +108,14 @@ def add_recommendations_by_workers(
         requests.
         """
 
-    errors: dict[str, Any] = {
-        "_413": "The body is too large",
-        "_504": f"No answer within {deadline:g} s",
-    }
+    errors = {413: "The body is too large", 504: f"No answer within {deadline:g} s"}
     app.router.add_api_route(
         "/recommend",
         post_recommendations,
         methods=["POST"],
         dependencies=KEY,
         response_model=Recommendations | BatchRecommendations,
-        responses={**PUBLIC, **problems(**errors), **LIST},
+        responses={**PUBLIC, **problems(errors), **LIST},
         summary="Recommendations for one user, for up to 1,000 users, or for somebody unknown by "
         "what they rated",
         route_class_override=route_class,

@@ -26,7 +26,7 @@ def add_user_routes(app: FastAPI, holder: ModelHolder) -> None:
         row = model.user_row(user_id)
         if row is None:
             return problem(404, "the model does not know this user").response()
-        rated = slice(*bundle.seen_indptr[row : row + 2].tolist())
+        rated = bundle.rated(row)
         items, stars = bundle.seen_items[rated], bundle.seen_ratings[rated]
         order = (-stars).argsort(kind="stable")[page.offset : page.offset + page.n]
         movies = [
