@@ -73,9 +73,15 @@ def shortened(days: Sequence[str]) -> str:
 
 
 def outside_partitions(days: Sequence[str]) -> str:
-    """Say that these days (ISO, ascending, at least one) are no partitions, and which days are."""
+    """Say that these days (ISO, ascending, at least one) are no partitions, which days are, and
+    what to do.
+    """
     last = daily.get_last_partition_key() or "none yet"
+    to_do = "Else move MOVIEREC_PARTITION_START" + (
+        " or _END" if daily.end else "; a day to come is read when it has begun"
+    )
+    what = "1 delivered day is" if len(days) == 1 else f"{len(days)} delivered days are"
     return (
-        f"{len(days)} delivered days are outside the partitions, which are "
-        f"{daily.start:%Y-%m-%d} to {last}: {shortened(days)}"
+        f"{what} outside the partitions, which are {daily.start:%Y-%m-%d} to {last}: "
+        f"{shortened(days)}. Is a file misnamed? {to_do}"
     )

@@ -1,8 +1,10 @@
 """Validated ratings; the rejected are kept beside them with their reasons."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
+from itertools import chain
 
 import dagster as dg
 import pandas as pd
@@ -18,6 +20,7 @@ from movierec_assets.defs.shared.sharing import share
 from movierec_assets.errors import NotReadyError
 from movierec_assets.monitoring.drift import Limits
 from movierec_assets.partitions import days_before
+from movierec_assets.ratings.chunks import COLUMNS
 from movierec_assets.ratings.declaration import PLAIN, Declaration
 from movierec_assets.ratings.ledger import (
     Chunk,
@@ -136,9 +139,21 @@ def judgement(chunk: Chunk, declared: Declaration, limit: float, raw: pd.DataFra
         f"{len(outcome.rejected)} of {len(raw)} rows rejected ({share:.1%}, at most "
         f"{limit:.1%} are tolerated)"
     )
-    if outcome.hint:
-        reason += f"; {outcome.hint}"
+    reason += f"; {outcome.hint or commonest(outcome.rejected)}"
     return Judgement(outcome, "refused", reason, limit, version)
+
+
+def commonest(rejected: pd.DataFrame) -> str:
+    """What is held against most rejected rows, with a text that it is held against; never a user's
+    id, which would stay in ledger, logs and notices.
+    """
+    reason, rows = Counter(chain.from_iterable(rejected["reasons"])).most_common(1)[0]
+    said = f"{rows} by the rule {reason!r}"
+    column = reason.partition(":")[0]
+    if column not in COLUMNS[1:]:
+        return said
+    first = next(i for i, some in enumerate(rejected["reasons"]) if reason in some)
+    return f"{said}, such as {str(rejected[column].iloc[first])[:30]!r}"
 
 
 def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:

@@ -55,7 +55,7 @@ def ignored(landing_zone: LandingZone) -> list[str]:
     """What lies in the landing zone and is read by no stage, and why."""
     landed = landing_zone.days()
     outside = sorted(set(landed) - set(within(landed)))
-    said = [f"{outside_partitions(outside)}: no stage will read them"] if outside else []
+    said = [outside_partitions(outside)] if outside else []
     return said + landing_zone.odd_names()
 
 

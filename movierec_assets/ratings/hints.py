@@ -23,6 +23,7 @@ _MAGIC = (
 )
 MOST_GUESSED = 20  # columns
 MAX_COLUMNS = 300  # characters of a header's faults before a hint
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)?")  # no column is called so
 _SEPARATORS = {";": "a semicolon", "\t": "a tab", "|": "a bar", "::": "two colons", ",": "a comma"}
 
 
@@ -51,9 +52,17 @@ def check_columns(
     if not said:
         return
     hint = other_separator(header, separator, wanted) if separator else None
-    hint = hint or meant(others, missing)
+    hint = hint or meant(others, missing) or _mended(missing, wanted, others)
     cause = f"columns: {'; '.join(said)}"
     raise ChunkError(name, f"{cause[:MAX_COLUMNS]}. {hint}" if hint else cause, line)
+
+
+def _mended(missing: Sequence[str], wanted: Sequence[str], others: Sequence[str]) -> str | None:
+    """What to do with a file without a header line, or with more columns."""
+    if not missing:
+        return "take them out, or declare the source's other_columns" if others else None
+    nameless = len(missing) == len(wanted) and any(map(_NUMBER.fullmatch, others))
+    return "the file seems to have no header line: add one" if nameless else None
 
 
 def kind_of(content: bytes) -> str | None:
