@@ -79,12 +79,15 @@ def setup_command(
     """Write .env and create the databases, once. Running it again changes nothing."""
     from movierec_assets.cli.setup import create_databases, home_folder, set_up
     from movierec_assets.settings import settings
+    from movierec_assets.settings.unknown import unknown_settings
 
     with refused("setup"):
         if databases_only:
             create_databases(home_settings := settings())
         else:
             home_settings = set_up(home_folder())
+            for line in unknown_settings(home_folder() / ".env"):
+                typer.echo(f"setup: {line}", err=True)
     typer.echo(f"ready: {home_settings.warehouse}")
 
 

@@ -16,6 +16,8 @@ from movierec_assets.maintenance.disk import bytes_by_store, in_words, shared_in
 from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.status import Status
 from movierec_assets.platform import wired
+from movierec_assets.settings import env_file
+from movierec_assets.settings.unknown import unknown_settings
 
 SILENT_S = 300.0  # the daemon says every 30 s that it runs
 
@@ -26,7 +28,8 @@ def show_status() -> bool:
     platform = wired()
     with dg.DagsterInstance.get() as instance:
         lost = [str(loss) for loss in all_losses(platform, instance)]
-        status = survey(platform, [*lost, *silence(instance, time.time())])
+        silent = silence(instance, time.time())
+        status = survey(platform, [*unknown_settings(env_file()), *lost, *silent])
     console = Console(highlight=False)
     console.print(_table(status))
     console.print(f"disk: {in_words(bytes_by_store(platform.settings.warehouse))}")
@@ -49,6 +52,10 @@ def silence(instance: dg.DagsterInstance, now: float) -> list[str]:
     return [f"{quiet}: nothing is run or deployed; start `movierec up` again"]
 
 
+def _counted(count: int, what: str, then: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'} {then}"
+
+
 def _table(status: Status) -> Table:
     """A row for each stage: how many days it has, and the last one."""
     passed = sum(version.gate == "passed" for version in status.versions)
@@ -56,7 +63,7 @@ def _table(status: Status) -> Table:
     for stage, days, note in (
         ("delivered", status.delivered, f"in {status.landing_zone}"),
         ("ingested", status.ingested, f"{status.rows:,} rows"),
-        ("validated", status.accepted, f"{len(status.refused)} days refused"),
+        ("validated", status.accepted, _counted(len(status.refused), "day", "refused")),
         ("trained", list(status.models), ""),
         (
             "registered",

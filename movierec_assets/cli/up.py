@@ -26,6 +26,7 @@ from movierec_assets.cli.setup import configure, create_databases
 from movierec_assets.errors import InUseError
 from movierec_assets.platform import Platform
 from movierec_assets.settings import Settings
+from movierec_assets.settings.unknown import unknown_settings
 
 LOOK_S = 2.0  # between two looks at the processes and the news
 
@@ -112,6 +113,8 @@ def _run(
         del calls["mlflow"]
     ui = f"http://127.0.0.1:{home_settings.webserver_port}"
     console.print(_addresses(home_settings, ui, logs, list(calls)), markup=False)
+    for line in unknown_settings(root / ".env"):
+        console.print(line, markup=False, style="yellow")
     started: list[LoggedProcess] = []
     try:
         with Guardian() as guardian, dg.DagsterInstance.get() as instance:

@@ -202,11 +202,15 @@ class Settings(
         return server if self.mlflow_is_elsewhere else f"http://127.0.0.1:{self.mlflow_port}"
 
 
+def env_file() -> Path:
+    """The file that settings of the home stand in."""
+    return Path(os.environ.get("MOVIEREC_HOME") or ".").expanduser() / ".env"
+
+
 @cache
 def settings() -> Settings:
     """The settings of this process, read once; those in `.env` are the home's."""
-    home = os.environ.get("MOVIEREC_HOME") or "."
-    file = Path(home).expanduser() / ".env"
+    file = env_file()
     try:
         return Settings(_env_file=file)
     except UnicodeDecodeError as error:

@@ -35,6 +35,23 @@ def test_setup_writes_a_private_env_once_and_keeps_what_is_there(home: Path) -> 
     assert (home / ".env").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_line_of_env_that_is_no_setting_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / ".env").write_text(
+        "MOVIEREC_WEBSERVER_PORT=3100\nMOVIEREC_APP=off\nDAGSTER_WEBSERVER_PORT=3000\nOTHER=1\n"
+    )
+    monkeypatch.setattr("sys.argv", ["movierec", "setup"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    (said,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("setup:"))
+    assert said == (
+        f"setup: {home / '.env'}: MOVIEREC_WEBSERVER_PORT is no setting, and is ignored: did you "
+        "mean DAGSTER_WEBSERVER_PORT?"
+    )
+
+
 def test_setup_follows_a_moved_folder(home: Path) -> None:
     set_up(home)
     moved = home.parent / "elsewhere"
