@@ -5,8 +5,9 @@ Read from what Dagster has recorded and from what the endpoints answer, not from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
@@ -39,7 +40,7 @@ class News:
         """Everything new, one sentence an event; asks each endpoint what it serves."""
         return [
             *map(promotion, self._production.new()),
-            *filter(None, map(refusal, self._verdicts.new())),
+            *refusals(self._verdicts.new()),
             *self._of_endpoints(),
             *self._of_runs(),
         ]
@@ -106,13 +107,21 @@ def promotion(event: Mapping[str, Any]) -> str:
     )
 
 
-def refusal(event: Mapping[str, Any]) -> str | None:
-    """Say which version was not promoted and why; None for one that passed the gate."""
-    if event["verdict"] == "passed":
-        return None
+def refusals(events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Say which versions were not promoted and why; nothing of those that passed the gate.
+
+    A day without ratings of its own has the model of the day before: it is told once, of all days.
+    """
+    not_passed = (event for event in events if event["verdict"] != "passed")
+    for (what, verdict), of in groupby(not_passed, _verdict):
+        days = [str(event["day"]) for event in of]
+        span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        yield f"{what} of {span}: {verdict}"
+
+
+def _verdict(event: Mapping[str, Any]) -> tuple[str, str]:
     what = f"version {event['version']}" if "version" in event else "the model"
-    verdict = str(event["verdict"]).replace("_", " ")
-    return f"{what} of {event['day']}: {verdict}: {event['reason']}"
+    return what, f"{str(event['verdict']).replace('_', ' ')}: {event['reason']}"
 
 
 def told_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun, ui: str) -> Iterator[str]:

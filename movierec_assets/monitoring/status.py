@@ -59,21 +59,19 @@ class Status:
         known = set(self.ingested)
         waiting = [day for day in self.delivered if day not in known]
         if waiting:
-            yield f"{_days(waiting, 'delivered days')} are not ingested: materialize them"
+            them = "it" if len(waiting) == 1 else "them"
+            yield f"{_days(waiting, 'delivered day')} not ingested: materialize {them}"
         newest = max(self.models, default="")
         untrained = [day for day in self.accepted if day > newest]
         if untrained:
-            days = _days(untrained, "validated days")
-            yield f"{days} have no model: materialize {self.arm}_model"
+            days = _days(untrained, "validated day")
+            yield f"{days} without a model: materialize {self.arm}_model"
         if self.stale:
-            yield f"{_days(self.stale, 'models')} are stale: the check days_current has the ranges"
+            yield f"{_days(self.stale, 'model')} stale: the check days_current has the ranges"
         identities = {version.identity for version in self.versions}
         unregistered = [day for day, identity in self.models.items() if identity not in identities]
         if unregistered:
-            yield (
-                f"{len(unregistered)} models are not registered: materialize registered_model for "
-                f"{unregistered[0]} …"
-            )
+            yield f"{_days(unregistered, 'model')} not registered: materialize registered_model"
 
     def _of_production(self) -> Iterator[str]:
         age = production_age(self.production, self.versions, self.accepted)
@@ -111,4 +109,7 @@ class Status:
 
 
 def _days(days: Sequence[str], what: str) -> str:
-    return f"{len(days)} {what}, {days[0]} to {days[-1]},"
+    """The beginning of a sentence: how many, which, and the verb."""
+    if len(days) == 1:
+        return f"1 {what}, {days[0]}, is"
+    return f"{len(days)} {what}s, {days[0]} to {days[-1]}, are"

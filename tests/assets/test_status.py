@@ -50,12 +50,16 @@ TICKS = "the ticks of the sensor deploy_production say why; without ticks start 
             ),
         ),
         (
+            {"ingested": DAYS[:2]},
+            f"1 delivered day, {DAYS[2]}, is not ingested: materialize it",
+        ),
+        (
             {"ingested": DAYS[:1]},
             f"2 delivered days, {DAYS[1]} to {DAYS[2]}, are not ingested: materialize them",
         ),
         (
             {"models": {DAYS[1]: "m1"}},
-            f"1 validated days, {DAYS[2]} to {DAYS[2]}, have no model: materialize als_model",
+            f"1 validated day, {DAYS[2]}, is without a model: materialize als_model",
         ),
         (
             {"stale": DAYS[1:]},
@@ -63,7 +67,7 @@ TICKS = "the ticks of the sensor deploy_production say why; without ticks start 
         ),
         (
             {"versions": [VERSION]},
-            f"1 models are not registered: materialize registered_model for {DAYS[1]} …",
+            f"1 model, {DAYS[1]}, is not registered: materialize registered_model",
         ),
         (
             {"endpoints": [EndpointState(URL)]},

@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 
 from demo.processes import free_port, wait_until
-from movierec_assets.cli.news import News, promotion, refusal, told_of_run
+from movierec_assets.cli.news import News, promotion, refusals, told_of_run
 from movierec_assets.cli.ports import Port, conflicts, ports_of
 from movierec_assets.cli.processes import LOG_BYTES, LoggedProcess, stop_all
 from movierec_assets.cli.setup import set_up
@@ -175,9 +175,18 @@ def test_a_refused_day_is_among_the_news(platform: Platform) -> None:
 
 def test_only_a_version_that_is_not_promoted_needs_a_word() -> None:
     passed = {"day": DAY, "verdict": "passed", "version": 3, "reason": "no worse"}
-    assert refusal(passed) is None
-    waiting = {**passed, "verdict": "awaiting_approval", "reason": "manual"}
-    assert refusal(waiting) == f"version 3 of {DAY}: awaiting approval: manual"
+    assert list(refusals([passed])) == []
+    waiting = {**passed, "verdict": "awaiting_approval", "reason": "manual {n}"}
+    assert list(refusals([waiting])) == [f"version 3 of {DAY}: awaiting approval: manual {{n}}"]
+
+
+def test_days_that_have_one_model_are_told_of_together() -> None:
+    event = {"day": "2026-01-01", "verdict": "refused", "version": 3, "reason": "worse"}
+    later = [{**event, "day": "2026-01-02"}, {**event, "day": "2026-01-03", "version": 4}]
+    assert list(refusals([event, *later])) == [
+        "version 3 of 2026-01-01 to 2026-01-02: refused: worse",
+        "version 4 of 2026-01-03: refused: worse",
+    ]
 
 
 def test_production_may_be_nobody() -> None:
