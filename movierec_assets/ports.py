@@ -15,7 +15,7 @@ from movierec_assets.promotion.decisions import Action
 from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.version import Version
 from movierec_assets.ratings.declaration import Declaration
-from movierec_assets.training.day import TrainedDay
+from movierec_assets.training.day import Trained
 from movierec_serving.bundle import Bundle, Movie, PublishedModel
 from movierec_serving.bundle.everybody import ListsOf
 
@@ -95,8 +95,11 @@ class Bundles(Protocol):
     def start(self, identity: str) -> Bundle | None:
         """Give a model that a warm fit may start from; None if it, or its twin, is missing."""
 
-    def write(self, trained: TrainedDay) -> None:
-        """Write a day's models; sound ones of the same identities are kept."""
+    def write_twin(self, model: Trained) -> None:
+        """Write a day's twin; a sound one of the same identity is kept."""
+
+    def write_served(self, model: Trained) -> None:
+        """Write the served model of a day, after its twin; a sound one is kept."""
 
     def share(self) -> int:
         """Let the object store, if there is one, have what is here; how many it had not."""

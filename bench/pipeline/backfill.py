@@ -164,8 +164,8 @@ def loop(days: list[str]) -> Figures:
             start = previous if previous and previous.manifest.data_until[:7] == day[:7] else None
             sized = replace(recipe, parameters=ALS.sized(recipe.parameters, len(interactions)))
             plan = Fit(day, sized, partitions, start)
-            trained = train_day(plan, interactions, yesterday if start else None)
-            store.write(trained)
+            trained = train_day(plan, interactions, yesterday if start else None, store.write_twin)
+            store.write_served(trained.served)
             warehouse.record_model(trained.model)
             twin = Bundle.open(store.twin(plan.identity))
             previous = Bundle.open(store.served(plan.identity))

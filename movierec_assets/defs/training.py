@@ -84,8 +84,8 @@ def model_asset(arm: str, family: str) -> dg.AssetsDefinition:
                     twin = Bundle.open(bundle_store.twin(str(due.parent))) if start else None
                     fits = placed(due.recipe.trainer, settings, with_pipes(context))
                     due = replace(due, recipe=replace(due.recipe, trainer=fits))
-                    trained = train_day(due, ratings, twin)
-                    bundle_store.write(trained)
+                    trained = train_day(due, ratings, twin, bundle_store.write_twin)
+                    bundle_store.write_served(trained.served)
                     warehouse.record_model(trained.model)
                 case Inherit(model):
                     warehouse.record_model(model)

@@ -77,8 +77,8 @@ def _tune(
         metadata["verdict"] = "the current parameters are the best found"
         return dg.MaterializeResult(metadata=metadata)
     proposed = replace(now, recipe=replace(recipe, parameters=best, by_size=frozenset()))
-    trained = train_day(proposed, interactions, None)
-    bundle_store.write(trained)
+    trained = train_day(proposed, interactions, None, bundle_store.write_twin)
+    bundle_store.write_served(trained.served)
     bundle = Bundle.open(bundle_store.served(proposed.identity))
     tags = {**origin(context), "tuned": "true"}
     version = register_version(mlflow, model_registry, bundle, trained.model, tags)

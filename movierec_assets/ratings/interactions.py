@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from movierec_serving.bundle import overall_mean, signed, user_means, weight_of
 
 SECONDS_A_DAY = 86_400
+PART = 2**18  # interactions weighed at once: what lies between fits a cache
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,16 @@ class Interactions:
             self.rated_at[mask],
         )
 
-    def matrix(self, values: NDArray[np.float32]) -> sp.csr_matrix:
+    def matrix(self, values: NDArray[np.float32], *, copy: bool = True) -> sp.csr_matrix:
         """(U, I) CSR float32 of one value an interaction, column indices sorted (the fit's bits
         depend on it).
+
+        Args:
+            copy: libraries prune in place; without one, whoever gets the matrix only reads it.
         """
         entries = (values.astype(np.float32, copy=False), self.movies, self.indptr)
         shape = (len(self.user_ids), len(self.movie_ids))
-        return sp.csr_matrix(entries, shape=shape, copy=True)  # libraries prune in place
+        return sp.csr_matrix(entries, shape=shape, copy=copy)
 
     @cached_property
     def indptr(self) -> NDArray[np.int64]:
@@ -202,12 +206,19 @@ def confidence(
             the age at which an interaction has half its weight, or None; dislike_confidence, the
             weight of a dislike, which is negative here (none in models of 0.2.0).
     """
-    stars, indptr = interactions.ratings, interactions.indptr
-    weights = parameters.get("alpha", 1.0) * weight_of(stars, parameters["weighting"])
-    means = user_means(stars, indptr, overall_mean(stars))[interactions.users]
-    result = signed(weights, stars, means, parameters.get("dislike_confidence"))
-    if parameters["half_life_days"] is not None:
-        end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
-        age_days = np.maximum(int(end.timestamp()) - interactions.rated_at, 0) / SECONDS_A_DAY
-        result = result * np.exp2(-age_days / parameters["half_life_days"])
-    return np.asarray(result, np.float32)
+    alpha, dislike = parameters.get("alpha", 1.0), parameters.get("dislike_confidence")
+    end = datetime.fromisoformat(until).replace(tzinfo=UTC) + timedelta(days=1)
+    means = user_means(
+        interactions.ratings, interactions.indptr, overall_mean(interactions.ratings)
+    )
+    result = np.empty(len(interactions), np.float32)
+    for start in range(0, len(result), PART):
+        part = slice(start, start + PART)
+        stars = interactions.ratings[part]
+        weights = alpha * weight_of(stars, parameters["weighting"])
+        weights = signed(weights, stars, means[interactions.users[part]], dislike)
+        if parameters["half_life_days"] is not None:
+            age_s = np.maximum(int(end.timestamp()) - interactions.rated_at[part], 0)
+            weights = weights * np.exp2(-age_s / SECONDS_A_DAY / parameters["half_life_days"])
+        result[part] = weights
+    return result

@@ -95,7 +95,7 @@ def posed(
         _copy_rows(known["user_factors"], parent.user_ids, data.user_ids, start_users)
         _copy_rows(known["item_factors"], parent.item_ids, data.movie_ids, start_movies)
     return Problem(
-        data.matrix(weights),
+        data.matrix(weights, copy=False),
         start_users,
         start_movies,
         parameters["regularization"],
@@ -142,7 +142,8 @@ def loss(data: Interactions, weights: Weights, model: Model, parameters: Paramet
 
     users, movies = model.family.arrays["user_factors"], model.family.arrays["item_factors"]
     with threadpool_limits(1, "blas"):
-        mean = calculate_loss(data.matrix(weights), users, movies, parameters["regularization"])
+        matrix = data.matrix(weights, copy=False)
+        mean = calculate_loss(matrix, users, movies, parameters["regularization"])
     # implicit counts the preference of a dislike as 1 there, and as 0 where it fits.
     against = float(np.abs(weights[weights < 0]).sum())
     pairs = len(users) * len(movies) - len(weights) + float(np.abs(weights).sum())

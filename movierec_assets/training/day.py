@@ -5,9 +5,11 @@ Arrays in, contents out: reading ratings and writing bundles are the callers' bu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from movierec_assets.evaluation.judged import Pairs
 from movierec_assets.evaluation.offline import encode, evaluate, rows_of
@@ -30,31 +32,41 @@ class Trained:
 
 @dataclass(frozen=True)
 class TrainedDay:
-    """What a day's training gives; `model` is the record of it, with the twin's evaluation."""
+    """What a day's training gives beside the twin; `model` is the record, with its evaluation."""
 
     served: Trained
-    twin: Trained
     model: DayModel
 
 
-def train_day(plan: Fit, interactions: Interactions, parent_twin: Bundle | None) -> TrainedDay:
+def train_day(
+    plan: Fit,
+    interactions: Interactions,
+    parent_twin: Bundle | None,
+    write_twin: Callable[[Trained], object],
+) -> TrainedDay:
     """Fit the twin without the holdout, evaluate it on the holdout, fit the served model on all.
 
     Args:
         interactions: all that the plan's partitions hold.
         parent_twin: the twin of the plan's start, None for a cold fit.
+        write_twin: called before the served model is fitted: both would be much to hold at once.
     """
     held = temporal_holdout(interactions)
-    training = interactions.select(~held)
     # A twin must start from none that has seen its holdout: late or repeated ratings move it.
-    twin_start = parent_twin if parent_twin and _nested(parent_twin, training) else None
+    warm = parent_twin is not None and nested(parent_twin, interactions, ~held)
+    twin_start = parent_twin if warm else None
     parameters, trainer, seed = plan.recipe.parameters, plan.recipe.trainer, plan.recipe.seed
-    cases = (training, twin_start), (interactions, plan.start)
-    contents = all_fitted(trainer, cases, plan.data_until, parameters, seed)
-    twin = Trained(contents[0], _provenance(plan, twin_start))
-    served = Trained(contents[1], _provenance(plan, plan.start))
 
+    def cases() -> Iterator[tuple[Interactions, Model | None]]:
+        yield interactions.select(~held), twin_start
+        yield interactions, plan.start
+
+    contents = all_fitted(trainer, cases(), plan.data_until, parameters, seed)
+    twin = Trained(next(contents), _provenance(plan, twin_start))
     evaluation = evaluate(twin.content.model(parameters), interactions.select(held))
+    write_twin(twin)
+    del twin
+    served = Trained(next(contents), _provenance(plan, plan.start))
     metrics = {
         **evaluation.metrics,
         "ratings": float(len(interactions)),
@@ -74,7 +86,7 @@ def train_day(plan: Fit, interactions: Interactions, parent_twin: Bundle | None)
         metrics=metrics,
         arm=plan.recipe.arm,
     )
-    return TrainedDay(served, twin, model)
+    return TrainedDay(served, model)
 
 
 def _provenance(plan: Fit, start: Bundle | None) -> Provenance:
@@ -96,21 +108,25 @@ def _provenance(plan: Fit, start: Bundle | None) -> Provenance:
     )
 
 
-def _nested(twin: Model, training: Interactions) -> bool:
-    """Whether each pair that `twin` was trained on is in `training`."""
-    users, known_users = rows_of(encode(training.user_ids), twin.user_ids)
-    movies, known_movies = rows_of(encode(training.movie_ids), twin.item_ids)
+def nested(twin: Model, data: Interactions, kept: NDArray[np.bool_]) -> bool:
+    """Whether each pair that `twin` was trained on is among those of `data` where `kept` (N,)."""
+    users, known_users = rows_of(encode(data.user_ids), twin.user_ids)
+    movies, known_movies = rows_of(encode(data.movie_ids), twin.item_ids)
     if not (known_users.all() and known_movies.all()):
         return False
-    rated, count = np.diff(twin.seen_indptr), len(training.movie_ids)
-    if (np.diff(training.indptr)[users] < rated).any():
+    before, counts = np.diff(twin.seen_indptr), np.diff(data.indptr)
+    now = np.add.reduceat(kept, data.indptr[:-1], dtype=np.int64)
+    if (now[users] < before).any():
         return False
-    # Most users rated nothing since: their pairs stand where they stood. The others are looked up.
-    places = np.repeat(training.indptr[users] - twin.seen_indptr[:-1], rated)
-    places += np.arange(len(places))
-    theirs = movies[twin.seen_items]
-    moved = np.flatnonzero(training.movies[places] != theirs)
-    del places
-    owners = users[np.searchsorted(twin.seen_indptr, moved, "right") - 1]
-    ours = Pairs.ascending(training.users, training.movies, count)
-    return bool(ours.hold(owners * count + theirs[moved]).all())
+    # Most users have as many pairs as before: theirs must be the same. The others' are looked up.
+    same = now[users] == before
+    others = np.ones(len(counts), np.bool_)
+    others[users[same]] = False
+    here, there = kept & np.repeat(~others, counts), np.repeat(same, before)
+    theirs = movies.astype(np.int32)[twin.seen_items]
+    if not np.array_equal(data.movies[here], theirs[there]):
+        return False
+    more, count = kept & ~here, len(data.movie_ids)
+    owners = np.repeat(users[~same], before[~same])
+    ours = Pairs.ascending(data.users[more], data.movies[more], count)
+    return bool(not len(owners) or ours.hold(owners * count + theirs[~there]).all())

@@ -6,7 +6,7 @@ family has one trainer: manifests and identities name the family alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -141,23 +141,23 @@ def fitted(
 
 def all_fitted(
     trainer: Trainer,
-    cases: Sequence[tuple[Interactions, Model | None]],
+    cases: Iterable[tuple[Interactions, Model | None]],
     until: str,
     parameters: Parameters,
     seed: int,
-) -> list[BundleContent]:
-    """Fit several times, together where the trainer can; as `fitted` else.
+) -> Iterator[BundleContent]:
+    """Fit several times, together where the trainer can; else as `fitted`, each when asked for.
 
     Args:
         cases: the data and the parent of each.
     """
     if trainer.fit_all is None:
-        return [fitted(trainer, data, until, parameters, seed, parent) for data, parent in cases]
+        return (fitted(trainer, data, until, parameters, seed, parent) for data, parent in cases)
     weighted = [Case(data, confidence(data, until, parameters), parent) for data, parent in cases]
     own = trainer.fit_all(weighted, parameters, seed)
-    return [
+    return (
         _content(trainer, case, arrays, until) for case, arrays in zip(weighted, own, strict=True)
-    ]
+    )
 
 
 def _content(trainer: Trainer, case: Case, own: Arrays, until: str) -> BundleContent:

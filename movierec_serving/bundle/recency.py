@@ -49,6 +49,6 @@ def first_days(movies: Numbers, rated_at: Numbers, count: int) -> NDArray[np.int
     """(count,) the day of each movie's first rating, in days since 1970; of those that the model
     holds, so the last one where somebody rated the movie again.
     """
-    first = np.full(count, np.iinfo(np.int32).max, np.int64)
-    np.minimum.at(first, movies, rated_at // SECONDS_A_DAY)
-    return first.astype(np.int32)
+    first = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(first, movies, rated_at)
+    return np.asarray(np.minimum(first // SECONDS_A_DAY, np.iinfo(np.int32).max), np.int32)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.resources.stores.shared_bundles import SharedBundles
-from movierec_assets.training.day import TrainedDay
+from movierec_assets.training.day import Trained
 from movierec_serving.bundle import Bundle, BundleError, FileEntry, write_bundle
 from movierec_serving.bundle.array_files import open_array, write_array
 from movierec_serving.bundle.files import read_text, remove_folder, replace_file
@@ -41,12 +41,16 @@ class BundleStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def twin(self, identity: str) -> Path:
         return Path(self.root) / "twins" / identity
 
-    def write(self, trained: TrainedDay) -> None:
-        """Write a day's models; sound ones of the same identity that are there are kept."""
-        for path, model in ((self.twin, trained.twin), (self.served, trained.served)):
-            write_bundle(path(model.provenance.identity), model.content, model.provenance)
-        if (times := trained.served.content.rated_at) is not None:
-            _write_times(self.twin(trained.served.provenance.identity), times)
+    def write_twin(self, model: Trained) -> None:
+        """Write a day's twin; a sound one of the same identity that is there is kept."""
+        write_bundle(self.twin(model.provenance.identity), model.content, model.provenance)
+
+    def write_served(self, model: Trained) -> None:
+        """Write the served model of a day whose twin is written; a sound one is kept."""
+        identity = model.provenance.identity
+        write_bundle(self.served(identity), model.content, model.provenance)
+        if model.content.rated_at is not None:
+            _write_times(self.twin(identity), model.content.rated_at)
 
     def interactions(
         self, identity: str, partitions: Sequence[tuple[str, str]]
