@@ -13,10 +13,11 @@ from http.server import BaseHTTPRequestHandler
 import httpx
 import pytest
 
+from demo.processes import free_port
 from demo.stream import Stream
 from movierec_assets.settings import settings
 from tests.conftest import ROOT, Platform
-from tests.support.endpoint_process import TOKEN, EndpointProcess, free_port
+from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.http_server import serving
 from tests.support.nginx import certificate, nginx, user_file
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from demo.processes import free_port
 from deploy import images
 from movierec_serving.bundle import Movie
 from tests.conftest import Platform
 from tests.support import sample_models as models
-from tests.support.endpoint_process import TOKEN, free_port, wait_for
+from tests.support.endpoint_process import TOKEN, wait_for
 
 PODMAN = str(images.ROOT / "deploy" / "podman.sh")
 NOT_IN_SERVING = {"dagster", "mlflow", "pandas", "duckdb", "implicit", "scipy", "pip", "uv"}

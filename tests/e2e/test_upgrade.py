@@ -21,12 +21,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from demo.processes import free_port
 from movierec_assets.cli.setup import set_up
 from movierec_assets.cli.verify import verify
 from movierec_assets.settings import settings
 from movierec_assets.training.machine import blas_kernel
 from tests.conftest import ROOT, Platform, empty_home, settle
-from tests.support.endpoint_process import EndpointProcess, free_port, wait_for
+from tests.support.endpoint_process import EndpointProcess, wait_for
 from tests.support.generate import as_csv, ratings_of_day
 
 DATA = ROOT / "tests" / "data"

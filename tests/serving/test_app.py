@@ -38,7 +38,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProce
 def client(endpoint: EndpointProcess) -> Iterator[httpx.Client]:
     """A browser, so to speak, with cookies of its own."""
     endpoint.reload(1)
-    with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=20) as browser:
+    with endpoint.another_client() as browser:
         yield browser
 
 
@@ -197,7 +197,7 @@ def test_a_person_gives_the_key_once(tmp_path: Path) -> None:
         process.start()
         process.reload(1)
         for given in ("second", TOKEN):
-            with httpx.Client(base_url=process.url, trust_env=False, timeout=20) as client:
+            with process.another_client() as client:
                 asked = client.get("/app/movie?id=m1")
                 assert (asked.status_code, asked.headers["Location"]) == (303, "/app/key")
                 part = client.get("/app", headers={"HX-Request": "true"})

@@ -180,7 +180,7 @@ def test_nobody_changes_arm_under_kills_and_reloads(endpoint: EndpointProcess) -
 
     def ask(number: int) -> None:
         while not done.is_set():
-            with httpx.Client(base_url=endpoint.url, timeout=10, trust_env=False) as client:
+            with endpoint.another_client() as client:
                 for user in USERS[number:200:3]:
                     try:
                         answers[user].append(client.get(f"/recommend/{user}").json())
@@ -195,7 +195,7 @@ def test_nobody_changes_arm_under_kills_and_reloads(endpoint: EndpointProcess) -
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda pid=pid: parent_of(pid) is None, "it has ended")
             endpoint.client.close()
-            endpoint.client = httpx.Client(base_url=endpoint.url, timeout=20, trust_env=False)
+            endpoint.client = endpoint.another_client()
             wait_for(endpoint._answers, "it answers again")
         done.set()
         for stream in streams:

@@ -36,7 +36,7 @@ def connected(endpoint: EndpointProcess, said: bytes) -> socket.socket:
 
 def counts(endpoint: EndpointProcess, name: str) -> dict[str, float]:
     """Values of a counter by its labels, over a connection of its own."""
-    with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=20) as client:
+    with endpoint.another_client() as client:
         lines = [line for line in client.get("/metrics").text.splitlines() if line[0] != "#"]
     pairs = (line.removeprefix(name).rsplit(" ", 1) for line in lines if line.startswith(name))
     return {labels: float(value) for labels, value in pairs}
@@ -114,7 +114,7 @@ def test_half_open_connections_beyond_the_descriptors_stop_no_answer(store: Path
             for said in [b"", HALF_HEADER, HALF_BODY] * 40:
                 stack.enter_context(connected(endpoint, said))
             for _ in range(20):
-                with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=5) as client:
+                with endpoint.another_client() as client:
                     assert client.get("/recommend/u1").status_code == 200
                     answer = client.post("/recommend", json={"user_id": "u1"})
                     assert answer.status_code == 200
@@ -125,7 +125,7 @@ def test_half_open_connections_beyond_the_descriptors_stop_no_answer(store: Path
 
 def _all_serve(endpoint: EndpointProcess, version: int) -> bool:
     """Whether each API process has opened the version, which it does at its next request."""
-    with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=5) as client:
+    with endpoint.another_client() as client:
         client.get("/recommend/u1")
         processes = client.get("/model").json()["processes"]
     return all(one["version"] == version for one in processes if one["process"] != "worker")

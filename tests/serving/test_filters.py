@@ -274,7 +274,7 @@ def test_movies_that_nobody_has_rated_are_listed_by_what_the_catalogue_says(
 
 def test_the_page_shows_what_nobody_has_rated_and_why(endpoint: EndpointProcess) -> None:
     here = {"Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=20, headers=here) as browser:
+    with endpoint.another_client(headers=here) as browser:
         browser.post("/app/come", data={"user": "u1"})
         home, movie = browser.get("/app").text, browser.get(url("movie", id="new2")).text
     row = home.split(texts().home.unrated)[1].split("<h2")[0]

@@ -157,9 +157,7 @@ def test_every_request_is_counted_whichever_process_answers(endpoint: EndpointPr
 
     before, pids = counted(), set()
     for _ in range(40):
-        with httpx.Client(
-            base_url=endpoint.url, trust_env=False
-        ) as client:  # a connection, so any process
+        with endpoint.another_client() as client:  # a connection, so any process
             client.get("/movies?n=1")
             pids.add(client.get("/model").json()["pid"])
     assert counted() == before + 40
@@ -190,7 +188,7 @@ def test_a_movie_taken_off_stays_off(blocking: EndpointProcess) -> None:
 
     def nowhere(process: EndpointProcess) -> None:
         for _ in range(6):
-            with httpx.Client(base_url=process.url, trust_env=False) as other:
+            with process.another_client() as other:
                 lists = [
                     other.get("/recommend/u1?n=100"),
                     other.get("/recommend/nobody?n=100"),

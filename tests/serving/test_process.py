@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import sample_models as models
 from tests.support.endpoint_process import (
+    PATIENCE,
     TOKEN,
     EndpointProcess,
     descendants,
@@ -79,9 +80,7 @@ def test_reloads_under_load_fail_no_request_and_leave_no_older_answer(
     def stream(number: int, way: str, keep_alive: int) -> set[int]:
         versions = set()
         limits = httpx.Limits(max_keepalive_connections=keep_alive)
-        with httpx.Client(
-            base_url=endpoint.url, limits=limits, timeout=10, trust_env=False
-        ) as client:
+        with endpoint.another_client(limits=limits) as client:
             while not done.is_set():
                 sent_after = acknowledged[0]
                 if way == "GET":
@@ -188,7 +187,7 @@ def test_while_the_manager_hangs_everybody_has_an_answer_within_the_deadline(
     os.kill(manager := manager_of(fresh), signal.SIGSTOP)
 
     def ask(number: int) -> tuple[int, int]:
-        with httpx.Client(base_url=fresh.url, timeout=5, trust_env=False) as client:
+        with fresh.another_client() as client:
             return (
                 client.post("/recommend", json=MANY).status_code,
                 client.get("/recommend/u1").status_code,
@@ -205,7 +204,7 @@ def test_a_signal_ends_it_while_the_manager_hangs(fresh: EndpointProcess) -> Non
     family = descendants(fresh.process.pid)
     os.kill(manager_of(fresh), signal.SIGSTOP)
     fresh.process.send_signal(signal.SIGTERM)
-    assert fresh.process.wait(15) in (0, 1)  # LitServe gives the manager up, or we do
+    assert fresh.process.wait(PATIENCE) in (0, 1)  # LitServe gives the manager up, or we do
     wait_until_gone(family)
 
 
@@ -214,7 +213,7 @@ def test_an_api_process_that_dies_is_replaced_and_its_counts_stay(fresh: Endpoin
     assert fresh.reload(3).json()["changed"]
 
     def answering() -> int:
-        with httpx.Client(base_url=fresh.url, timeout=5, trust_env=False) as client:
+        with fresh.another_client() as client:
             answer = client.get("/model")
             assert answer.status_code == 200, answer.text
             return int(answer.json()["pid"])
@@ -228,7 +227,7 @@ def test_an_api_process_that_dies_is_replaced_and_its_counts_stay(fresh: Endpoin
     wait_for(lambda: len(after.add(answering()) or after) == 2, "another has taken its place")
     assert before < after
     assert dead not in after
-    with httpx.Client(base_url=fresh.url, trust_env=False) as client:
+    with fresh.another_client() as client:
         assert (
             'movierec_requests_total{method="POST",route="/reload",status="200"} 1.0'
             in client.get("/metrics").text
@@ -237,7 +236,7 @@ def test_an_api_process_that_dies_is_replaced_and_its_counts_stay(fresh: Endpoin
 
 def held(endpoint: EndpointProcess) -> tuple[httpx.Client, int]:
     """A client with a connection, and the API process at its other end."""
-    client = httpx.Client(base_url=endpoint.url, timeout=10, trust_env=False)
+    client = endpoint.another_client()
     return client, int(client.get("/model").json()["pid"])
 
 
@@ -249,9 +248,7 @@ def test_a_process_that_was_stopped_answers_from_what_was_committed_meanwhile(
     fresh.reload(3)
     client, stopped = held(fresh)
     os.kill(stopped, signal.SIGSTOP)
-    with httpx.Client(
-        base_url=fresh.url, timeout=10, trust_env=False
-    ) as other:  # the other process accepts
+    with fresh.another_client() as other:  # the other process accepts
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert other.post("/reload", json={"version": 4}, headers=headers).json()["changed"]
         opened = {one["pid"]: one["version"] for one in other.get("/model").json()["processes"]}
@@ -266,7 +263,7 @@ def test_a_process_that_was_stopped_answers_from_what_was_committed_meanwhile(
 def test_a_request_of_a_process_that_dies_gets_an_error(fresh: EndpointProcess) -> None:
     fresh.start()
     fresh.reload(3)
-    connection = http.client.HTTPConnection("127.0.0.1", fresh.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", fresh.port, timeout=PATIENCE)
     connection.request("GET", "/model")
     dying = json.load(connection.getresponse())["pid"]
     os.kill(dying, signal.SIGSTOP)
@@ -288,7 +285,7 @@ def test_processes_that_cannot_open_what_is_committed_are_replaced(fresh: Endpoi
         before = descendants(again.process.pid)
 
         def replaced() -> bool:
-            with httpx.Client(base_url=again.url, timeout=10, trust_env=False) as client:
+            with again.another_client() as client:
                 try:
                     assert client.get("/recommend/u1").status_code == 503
                     assert client.post("/recommend", json=MANY).status_code in (
@@ -312,7 +309,7 @@ def test_a_port_that_is_taken_is_an_error_at_once(fresh: EndpointProcess) -> Non
     with socket.socket() as other:
         other.bind(("127.0.0.1", fresh.port))
         other.listen()
-        assert fresh.launch().wait(20) != 0
+        assert fresh.launch().wait(PATIENCE) != 0
     assert "Address already in use" in fresh.log.read_text()
 
 
@@ -344,6 +341,6 @@ def test_settings_that_do_not_go_together_are_named(
 def refusal(*arguments: str) -> str:
     """What the endpoint says as it ends at once."""
     command = [sys.executable, "-m", "movierec_serving", *arguments]
-    outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert outcome.returncode == 1
     return outcome.stderr

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import sample_models as models
 from tests.support.endpoint_process import (
+    PATIENCE,
     TOKEN,
     EndpointProcess,
     descendants,
@@ -52,8 +53,8 @@ def test_a_stop_waits_for_requests_under_way_and_not_for_ever(store: Path, finis
     address = "127.0.0.1", endpoint.port
     try:
         with (
-            socket.create_connection(address, 10) as asking,
-            socket.create_connection(address, 10) as idle,
+            socket.create_connection(address, PATIENCE) as asking,
+            socket.create_connection(address, PATIENCE) as idle,
         ):
             idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
             whole = b""
@@ -66,7 +67,7 @@ def test_a_stop_waits_for_requests_under_way_and_not_for_ever(store: Path, finis
             if finished:
                 asking.sendall(body)
                 assert asking.recv(1000).startswith(b"HTTP/1.1 200")
-            assert endpoint.process.wait(10) == 0
+            assert endpoint.process.wait(PATIENCE) == 0
     finally:
         endpoint.close()
 
@@ -75,7 +76,7 @@ def test_nothing_is_left_when_the_main_process_is_killed(fresh: EndpointProcess)
     fresh.start()
     family = descendants(fresh.process.pid)
     fresh.process.kill()
-    fresh.process.wait(5)
+    fresh.process.wait(PATIENCE)
     wait_until_gone(family)
 
 
@@ -108,5 +109,5 @@ def test_a_signal_while_it_starts_leaves_nothing(
 
         wait_for(enough, f"{children} children")
         send(process.pid, signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         wait_until_gone(seen)

@@ -19,7 +19,7 @@ class Hanging:
 
     def put(self, item: Any) -> None:
         self.begun.set()
-        self.go.wait(10)
+        self.go.wait(60)
         self.items.put(item)
 
 
@@ -27,7 +27,7 @@ def test_an_item_counts_until_its_turn_and_is_dropped_if_nobody_waits() -> None:
     async def scenario() -> None:
         putter, hanging = Putter(), Hanging()
         puts = [asyncio.create_task(putter.put(hanging, number)) for number in range(4)]
-        await asyncio.to_thread(hanging.begun.wait, 10)
+        await asyncio.to_thread(hanging.begun.wait, 60)
         assert putter.waiting == 3  # the first is in the thread's hand
         for given_up in puts[1:3]:
             given_up.cancel()
@@ -40,7 +40,7 @@ def test_an_item_counts_until_its_turn_and_is_dropped_if_nobody_waits() -> None:
         assert [hanging.items.get_nowait() for _ in range(2)] == [0, 3]
         assert hanging.items.empty()
 
-    asyncio.run(asyncio.wait_for(scenario(), 20))
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 def test_an_error_of_the_queue_is_the_callers() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from demo.processes import free_port
 from movierec_serving.bundle import BundleError, Evidence, PublishedModel
 from movierec_serving.bundle.cutting import cut
 from movierec_serving.bundle.object_store import ObjectStore
@@ -26,7 +27,7 @@ from movierec_serving.bundle.selection import Slice, for_users
 from movierec_serving.bundle.shard import Shard, part_of
 from movierec_serving.settings import ServingSettings
 from tests.support import sample_models as models
-from tests.support.endpoint_process import EndpointProcess, free_port, wait_for
+from tests.support.endpoint_process import PATIENCE, EndpointProcess, wait_for
 from tests.support.nginx import nginx
 
 COUNT = 4
@@ -120,7 +121,7 @@ class Users:
         self.failures: list[str] = []
 
     def ask(self, users: list[str]) -> None:
-        with httpx.Client(base_url=self._url, timeout=10, trust_env=False) as client:
+        with httpx.Client(base_url=self._url, timeout=PATIENCE, trust_env=False) as client:
             for user in itertools.cycle(users):
                 if self._done.is_set():
                     return
@@ -221,7 +222,7 @@ def test_no_answer_mixes_versions_while_four_parts_reload(
         assert set(versions) == set(VERSIONS)
     _ask_wrongly(endpoints, router)
     endpoints[1].close()
-    with httpx.Client(base_url=router, trust_env=False) as client:
+    with httpx.Client(base_url=router, timeout=PATIENCE, trust_env=False) as client:
         for user in expected[3]:
             status = client.get(f"/recommend/{quote(user, safe='')}").status_code
             assert status == (502 if part_of(user.encode(), COUNT) == 2 else 200)
@@ -246,7 +247,7 @@ def _ask_wrongly(endpoints: list[EndpointProcess], router: str) -> None:
         assert "part 3 of 4" in answer.json()["detail"]
         assert answer.headers["X-Movierec-Shard"] == "3"
     header = {"X-Movierec-Shard": "3"}
-    with httpx.Client(base_url=router, trust_env=False) as client:
+    with httpx.Client(base_url=router, timeout=PATIENCE, trust_env=False) as client:
         assert client.get("/popular", params=asked).is_success
         assert client.get(f"/users/{user}/history").is_success
         for body in (asked, many):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from movierec_serving import slots
-from tests.support.endpoint_process import EndpointProcess, descendants, wait_for
+from tests.support.endpoint_process import PATIENCE, EndpointProcess, descendants, wait_for
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_without_place_it_answers_and_counts_nothing() -> None:
         "    print(metrics.exposition(3, None).decode())\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert "movierec_model_version 3.0" in done.stdout
     assert "no place for counts" in done.stderr
@@ -93,7 +93,7 @@ def test_it_serves_on_when_the_folder_of_its_counts_vanishes(fresh: EndpointProc
         os.kill(fresh.client.get("/model").json()["pid"], signal.SIGKILL)
         wait_for(lambda: descendants(fresh.process.pid) - family, "it is replaced")
         for _ in range(10):  # by either process
-            with httpx.Client(base_url=fresh.url, trust_env=False, timeout=10) as client:
+            with fresh.another_client() as client:
                 assert client.get("/recommend/u1").status_code == 200
                 assert client.post("/recommend", json={"user_id": "u1"}).status_code == 200
                 assert client.get("/metrics").status_code == 200
@@ -113,7 +113,7 @@ def test_it_serves_on_when_the_temporary_folder_vanishes(store: Path, tmp_path: 
             os.kill(process["pid"], signal.SIGKILL)
 
         def asked() -> list[int]:
-            with httpx.Client(base_url=endpoint.url, trust_env=False, timeout=10) as client:
+            with endpoint.another_client() as client:
                 try:
                     return [
                         client.get("/recommend/u1").status_code,
@@ -132,7 +132,7 @@ def test_what_a_killed_endpoint_left_is_swept_by_the_next(fresh: EndpointProcess
     left = directory_of(fresh)
     family = descendants(fresh.process.pid)
     fresh.process.kill()
-    fresh.process.wait(10)
+    fresh.process.wait(PATIENCE)
     wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in family), "all end")
     try:
         fresh.start()  # the next one; an endpoint of another test may have been quicker

@@ -18,7 +18,7 @@ FLAGS = (
     "--disable-component-update",
     "--no-first-run",
 )
-PATIENCE = 15_000  # milliseconds for a state to be reached
+PATIENCE = 60_000  # milliseconds for a state to be reached
 
 
 @contextmanager

@@ -100,7 +100,7 @@ class Proxy(BaseHTTPRequestHandler):
     do_PUT = do_HEAD = do_DELETE = do_POST = do_GET  # noqa: N815 - http.server's names
 
     def hand_on(self, body: bytes, fault: str | None) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.bucket.upstream, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.bucket.upstream, timeout=60)
         with closing(connection):
             headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
             connection.request(self.command, self.path, body, headers)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,15 +11,11 @@ from typing import Any
 
 import httpx
 
+from demo.processes import free_port
+
 TOKEN = "token-of-the-tests"
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0  # seconds for a state to be reached
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+PATIENCE = 60.0  # seconds for a state to be reached; only what never comes takes them
 
 
 def wait_for(state: Callable[[], Any], what: str) -> Any:
@@ -72,7 +67,11 @@ class EndpointProcess:
         self._env = {**kept, "MOVIEREC_HOME": str(home), "PYTHONPATH": str(ROOT), **settings}
         if token is not None:
             self._env["MOVIEREC_RELOAD_TOKEN"] = token
-        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
+        self.client = self.another_client()
+
+    def another_client(self, **options: Any) -> httpx.Client:
+        """With connections of its own, which any process may accept."""
+        return httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False, **options)
 
     @property
     def store(self) -> Path:

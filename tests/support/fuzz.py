@@ -115,5 +115,5 @@ def break_off(port: int, rng: random.Random) -> None:
         b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: "
         b"application/json\r\nContent-Length: 900\r\n\r\n{"
     )
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(whole[: rng.randrange(1, len(whole) + 1)])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.endpoint_process import free_port
+from demo.processes import free_port
 
 PASSWORD = "of-the-tests"
 INSTALLED = Path("/usr/lib/postgresql")
