@@ -28,20 +28,19 @@ from movierec_serving.events.types import read_types
 from movierec_serving.events.writer import Writer
 from tests.support import sample_models as models
 from tests.support.endpoint_process import EndpointProcess, wait_for
-from tests.support.postgresql import missing, postgresql
+from tests.support.postgres import PASSWORD, postgres
 from tests.support.processes import started
 
-POSTGRESQL = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 NOON = 1_700_000_000
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with postgresql() as address:
-        yield address
+    with postgres("events") as address:
+        yield f"postgresql://movierec:{PASSWORD}@{address}/events"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=POSTGRESQL)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
     if request.param == "sqlite":
         yield open_store(tmp_path)
@@ -322,7 +321,6 @@ def test_a_declared_type_is_worth_what_it_says(tmp_path: Path) -> None:
     assert types["rating"].worth(2.5) == 2.5
 
 
-@POSTGRESQL
 def test_two_endpoints_of_one_postgresql_know_each_others_events(tmp_path: Path, url: str) -> None:
     with ExitStack() as stack:
         pair = []
