@@ -29,8 +29,8 @@ def log(folder: Path, share: float = 1.0, lost: list[int] | None = None) -> Show
     return ShownLog(folder, share, (lost if lost is not None else []).append)
 
 
-def today() -> str:
-    return datetime.now(UTC).date().isoformat()
+def newest(folder: Path) -> list[Any]:
+    return list(read_shown(folder, days_shown(folder)[-1]))
 
 
 def shown(folder: Path) -> list[dict[str, Any]]:
@@ -187,18 +187,18 @@ def test_a_fork_writes_into_a_file_of_its_own(tmp_path: Path) -> None:
         os._exit(0)
     os.waitpid(child, 0)
     kept.write([impression(3)])
-    files = [[one["user_id"] for one in ones] for _, ones, _ in read_shown(tmp_path, today())]
+    files = [[one["user_id"] for one in ones] for _, ones, _ in newest(tmp_path)]
     assert sorted(files) == [["u1", "u3"], ["u2"]]
 
 
 def test_what_a_killed_process_left_half_written_is_counted(tmp_path: Path) -> None:
     kept = log(tmp_path)
     kept.write([impression(1), impression(2)])
-    ((path, _, _),) = read_shown(tmp_path, today())
+    ((path, _, _),) = newest(tmp_path)
     with path.open("r+b") as file:
         file.seek(len(path.read_bytes().rstrip(b"\0")) - 9)
         file.write(bytes(9))
-    ((_, found, torn),) = read_shown(tmp_path, today())
+    ((_, found, torn),) = newest(tmp_path)
     assert ([one["user_id"] for one in found], torn) == (["u1"], 1)
 
 
