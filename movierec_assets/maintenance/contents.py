@@ -20,6 +20,7 @@ from movierec_assets.settings import Settings
 from movierec_serving.settings import ServingSettings
 
 LEFT_OUT = {"migrations", "cache", "logs"}  # of warehouse/: the program's, downloads, the demo's
+LANDING = "landing"  # of warehouse/: people drop what they like there, such as a Thumbs.db
 CONFIGURATION = ("dagster.yaml", "workspace.yaml")
 STAGED = re.compile(r"\.(tmp|old)-|\.[^/]+\.[0-9a-f]{12}$")  # a write that is under way, or died
 DATABASE = (".db", ".duckdb")
@@ -42,13 +43,10 @@ def files_of(warehouse: Path) -> Iterator[Path]:
         folders[:] = sorted(
             folder for folder in folders if folder not in left_out and not _staged(folder)
         )
+        others = BESIDE if at.is_relative_to(warehouse / LANDING) else (*DATABASE, *BESIDE)
         for name in sorted(names):
             path = at / name
-            if (
-                _staged(name)
-                or name.endswith((*DATABASE, *BESIDE))
-                or name in (*PRIVATE, *MADE_ANEW)
-            ):
+            if _staged(name) or name.endswith(others) or name in (*PRIVATE, *MADE_ANEW):
                 continue
             if path.is_file() and not path.is_symlink():
                 yield path
@@ -59,19 +57,26 @@ def databases_of(warehouse: Path) -> list[Path]:
     databases = [
         file
         for file in sorted(warehouse.rglob("*.db"))
-        if file.relative_to(warehouse).parts[0] not in LEFT_OUT
+        if file.relative_to(warehouse).parts[0] not in {*LEFT_OUT, LANDING}
     ]
     return sorted(databases, key=lambda file: file.relative_to(warehouse).parts[0] != "dagster")
 
 
 def snapshot_sqlite(source: Path, target: Path) -> None:
-    """Copy a SQLite file as it is at one moment, while others write to it."""
+    """Copy a SQLite file as it is at one moment, while others write to it.
+
+    Raises:
+        sqlite3.Error: it cannot be copied; names the file, which SQLite does not.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        closing(sqlite3.connect(source, timeout=60)) as reading,
-        closing(sqlite3.connect(target)) as writing,
-    ):
-        reading.backup(writing)
+    try:
+        with (
+            closing(sqlite3.connect(source, timeout=60)) as reading,
+            closing(sqlite3.connect(target)) as writing,
+        ):
+            reading.backup(writing)
+    except sqlite3.Error as error:
+        raise type(error)(f"{source}: {error}") from error
 
 
 def settings_of(env: Path, *, secrets: bool) -> dict[str, str]:

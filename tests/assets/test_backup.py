@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,7 @@ from movierec_assets.cli.app import app
 from movierec_assets.cli.verify import verify
 from movierec_assets.errors import BackupError
 from movierec_assets.maintenance.backup import MANIFEST, back_up
+from movierec_assets.maintenance.contents import snapshot_sqlite
 from movierec_assets.maintenance.restore import restore
 from movierec_assets.settings import settings
 from tests.conftest import ROOT
@@ -168,6 +170,24 @@ def test_a_backup_beside_writers_holds_what_its_databases_name(
             for chunks in platform.warehouse.chunks().values():
                 for chunk in chunks:
                     assert platform.chunk_archive.read(chunk.day, chunk.sha256)
+
+
+def test_what_people_drop_in_the_landing_zone_stops_no_backup(
+    whole: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows leaves a Thumbs.db in folders with pictures; it is no database."""
+    whole.copy(tmp_path / "home")
+    dropped = tmp_path / "home" / "warehouse" / "landing" / "ratings" / "Thumbs.db"
+    dropped.write_bytes(b"no database")
+    with opened(tmp_path / "home", monkeypatch) as platform:
+        manifest = back_up(platform.wired, tmp_path / "home.tar")
+        assert manifest.files["warehouse/landing/ratings/Thumbs.db"][1] == len(b"no database")
+
+
+def test_a_database_that_cannot_be_copied_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs.db").write_bytes(b"no database " * 100)
+    with pytest.raises(sqlite3.Error, match=r"runs\.db: file is not a database"):
+        snapshot_sqlite(tmp_path / "runs.db", tmp_path / "copy.db")
 
 
 def test_a_backup_overwrites_nothing(whole: Home, tmp_path: Path) -> None:
