@@ -1,11 +1,13 @@
 """The pages for people, in a real browser on a real endpoint."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from movierec_serving.bundle import PipelineReport, ReportedDay, write_report
 from tests.support.browser import chromium, page_at, violations
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.tastes import HOSTILE, publish_tastes
@@ -229,6 +231,41 @@ def test_axe_finds_nothing(
         rate(page.locator("#ask .card").first, 4)
         expect(page.locator("#said")).to_contain_text("4 stars")
         assert violations(page) == []
+
+
+def test_the_status_is_read_on_a_phone_without_scrolling_sideways(
+    browser: Browser, tastes: EndpointProcess
+) -> None:
+    day = ReportedDay(
+        day="1998-04-21",
+        rows=123_456,
+        refused=f"columns: unknown {'user_id;' * 20!r}",
+        version=None,
+        gate=None,
+        reason="",
+    )
+    report = PipelineReport(
+        format_version=1,
+        at=datetime.now(UTC).isoformat(),
+        production=None,
+        look=(str(day.refused),),
+        days=(day,),
+        refused={day.day: str(day.refused)},
+        deployed_after=None,
+        experiments=(),
+        links={},
+    )
+    write_report(tastes.store, report)
+    try:
+        with page_at(browser, tastes.url, viewport=PHONE) as page:
+            page.goto("/app/status")
+            assert violations(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            reason = page.get_by_role("table").get_by_text("user_id;").bounding_box()
+            assert reason is not None
+            assert reason["width"] > PHONE["width"] * 0.8
+    finally:
+        (tastes.store / "status.json").unlink()
 
 
 def test_without_a_model_a_page_says_so(browser: Browser, tmp_path: Path) -> None:
