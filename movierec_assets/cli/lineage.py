@@ -108,7 +108,7 @@ def show_lineage(
         LineageError: no such version, or its bundle is gone.
     """
     platform = Platform.of(home_settings)
-    version = _known(platform, version_of(text))
+    version = known_version(platform, version_of(text))
     store, archive = platform.bundle_store, platform.chunk_archive
     try:
         bundle = Bundle.open(store.served(version.identity), verify=rehash)
@@ -135,7 +135,12 @@ def show_lineage(
     return not lost and all(ancestor for _, ancestor in chain)
 
 
-def _known(platform: Platform, number: int) -> Version:
+def known_version(platform: Platform, number: int) -> Version:
+    """A version by its number.
+
+    Raises:
+        LineageError: there is none, or its files were removed on purpose.
+    """
     registry = platform.model_registry
     versions: dict[int, Version] = {version.number: version for version in registry.versions()}
     if number in versions:

@@ -11,6 +11,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from movierec_assets.cli.lineage import known_version
 from movierec_assets.errors import AlteredChunkError, VerifyError
 from movierec_assets.platform import Platform
 from movierec_assets.ports import ChunkArchive
@@ -71,11 +72,12 @@ def verify(home_settings: Settings, version: int, since: str | None = None) -> I
     later one from the factors that were just rebuilt.
 
     Raises:
+        LineageError: there is no such version.
         VerifyError: something that decides the model is missing or of another version.
     """
     adapters = Platform.of(home_settings)
     store = adapters.bundle_store
-    identity = adapters.model_registry.get(version).identity
+    identity = known_version(adapters, version).identity
     chain = [Bundle.open(store.served(identity), verify=True)]
     while (parent := chain[0].manifest.parent) is not None:
         bundle = Bundle.open(store.served(parent), verify=True)

@@ -37,6 +37,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 # By the file's suffix.
 MODES: dict[str, Literal["w", "w:gz"]] = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz"}
+COMPRESSION = 6  # of factors: 9, tarfile's default, takes ten times the CPU to save 2 %
 SETTINGS = "home/settings.env"
 RELEASE = version("movierec")
 
@@ -94,7 +95,7 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
             _clear(fresh, staging)  # of one that was killed
             staging.mkdir(mode=0o700)
             with open(fresh, "xb", opener=_for_its_owner) as written:
-                with tarfile.open(fileobj=written, mode=mode, format=tarfile.PAX_FORMAT) as tar:
+                with _archive(written, mode) as tar:
                     _fill(tar, manifest, platform, staging, secrets=secrets)
                 written.flush()
                 os.fsync(written.fileno())
@@ -102,6 +103,14 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
         finally:
             _clear(fresh, staging)
     return manifest
+
+
+def _archive(file: IO[bytes], mode: Literal["w", "w:gz"]) -> tarfile.TarFile:
+    if mode == "w":
+        return tarfile.open(fileobj=file, mode=mode, format=tarfile.PAX_FORMAT)
+    return tarfile.open(
+        fileobj=file, mode=mode, format=tarfile.PAX_FORMAT, compresslevel=COMPRESSION
+    )
 
 
 def _clear(fresh: Path, staging: Path) -> None:

@@ -80,6 +80,11 @@ def test_no_secret_is_in_a_backup_unless_asked(archive: Path) -> None:
     assert not [name for name in names if name.startswith("warehouse/migrations")]
 
 
+def test_a_backup_is_not_packed_at_any_cost(archive: Path) -> None:
+    """gzip's header says 2 for its slowest level, which took nine tenths of a backup's CPU."""
+    assert archive.read_bytes()[8] == 0
+
+
 def test_a_home_that_holds_data_is_left_alone(whole: Home, archive: Path) -> None:
     with pytest.raises(BackupError, match="holds data"):
         restore(archive, whole.folder)

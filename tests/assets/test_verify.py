@@ -48,6 +48,9 @@ def test_each_version_is_rebuilt_bit_by_bit_with_its_parents(finished: Platform)
     with pytest.raises(VerifyError, match=DAYS[3]):
         list(verify(settings(), 4))
     assert CliRunner().invoke(app, ["verify", "4"]).exit_code == 1
+    unknown = CliRunner().invoke(app, ["verify", "9"])
+    assert unknown.exit_code == 1
+    assert unknown.output == "verify: there is no version 9: there are 4\n"
 
 
 def test_other_bits_are_sound_only_on_another_kernel(tmp_path: Path) -> None:

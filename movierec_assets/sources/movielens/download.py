@@ -175,7 +175,10 @@ def read_path(path: Path) -> Dataset:
     except FileNotFoundError as error:
         raise ChunkError(path.name, f"no such file or folder: {path}") from error
     except _BROKEN as error:
-        raise ChunkError(path.name, f"not a readable zip archive: {error}") from error
+        raise ChunkError(
+            path.name,
+            f"not a readable zip archive: {error}. A file of ratings alone needs --format",
+        ) from error
 
 
 def _file(path: Path) -> IO[bytes]:
