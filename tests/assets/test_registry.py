@@ -167,7 +167,7 @@ def test_two_processes_at_once_leave_one_production_and_lose_no_promotion(
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        assert [process.wait(60) for process in (one, other)] == [0, 0]
+        assert [process.wait() for process in (one, other)] == [0, 0]
     assert platform.model_registry.production().number == 16
     assert statuses(platform).count("production") == 1
     reported = moves(platform)
@@ -294,7 +294,7 @@ def test_a_killed_run_is_ended_in_mlflow_and_resumed(platform: Platform, mended_
     platform.deliver(*DAYS)
     platform.model_registry.initialise()
     with started(RUN, DAYS[0], DAYS[-1]) as process:
-        wait_until(lambda: len(platform.model_registry.versions()) >= 2, "no version", 60, process)
+        wait_until(lambda: len(platform.model_registry.versions()) >= 2, "no version", 200, process)
         process.send_signal(signal.SIGKILL)
     assert "RUNNING" in {run.info.status for run in runs(platform)}
     assert (

@@ -70,8 +70,12 @@ class EndpointProcess:
         self.client = self.another_client()
 
     def another_client(self, **options: Any) -> httpx.Client:
-        """With connections of its own, which any process may accept."""
-        return httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False, **options)
+        """With connections of its own, which any process may accept.
+
+        No certificates are read, which would take longer than most tests: there is no TLS.
+        """
+        fixed: dict[str, Any] = {"timeout": PATIENCE, "trust_env": False, "verify": False}
+        return httpx.Client(base_url=self.url, **fixed, **options)
 
     @property
     def store(self) -> Path:

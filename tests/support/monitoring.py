@@ -19,7 +19,7 @@ import yaml
 
 from demo.processes import free_port, running
 from tests.conftest import ROOT
-from tests.support.endpoint_process import wait_for
+from tests.support.endpoint_process import PATIENCE, wait_for
 from tests.support.http_server import serving
 
 PROGRAMS = (
@@ -93,11 +93,11 @@ def webhook(told: Told) -> Iterator[str]:
 class Prometheus:
     """A running one."""
 
-    url: str
+    client: httpx.Client
 
     def query(self, query: str) -> list[dict[str, Any]]:
         """The series that a query gives now."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).json()
+        answer = self.client.get("/api/v1/query", params={"query": query}).json()
         assert answer["status"] == "success", answer
         return list(answer["data"]["result"])
 
@@ -143,9 +143,10 @@ def watched(folder: Path, targets: dict[str, list[str]], hook: str) -> Iterator[
             address = f"--web.listen-address={here[name]}"
             log = folder / f"{name}.log"
             stack.enter_context(running(name, [*command, address], log, {}, folder))
-        url = f"http://127.0.0.1:{ports['prometheus']}"
-        wait_for(lambda: _ready(url), f"Prometheus is ready; its log: {folder}/prometheus.log")
-        yield Prometheus(url)
+        client = httpx.Client(base_url=f"http://{here['prometheus']}", timeout=PATIENCE)
+        stack.enter_context(client)
+        wait_for(lambda: _ready(client), f"Prometheus is ready; its log: {folder}/prometheus.log")
+        yield Prometheus(client)
 
 
 def _shortened(folder: Path, hook: str) -> None:
@@ -170,8 +171,8 @@ def _write_targets(folder: Path, targets: dict[str, list[dict[str, Any]]]) -> No
         file.write_text(yaml.safe_dump(groups))
 
 
-def _ready(url: str) -> bool:
+def _ready(client: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{url}/-/ready").status_code == 200
+        return client.get("/-/ready").status_code == 200
     except httpx.TransportError:
         return False

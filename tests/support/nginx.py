@@ -69,7 +69,7 @@ def nginx(
     command = ["/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with running("nginx", command, folder / "nginx.log", {}, folder) as process:
         for name in given.keys() & {"API_LISTEN", "DAGSTER_LISTEN", "MLFLOW_LISTEN"}:
-            wait_until(lambda name=name: _listens(given[name]), "nginx listens", 20, process)
+            wait_until(lambda name=name: _listens(given[name]), "nginx listens", 60, process)
         yield
 
 
