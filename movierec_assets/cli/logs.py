@@ -51,7 +51,7 @@ def logs_command(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON lines")] = False,
 ) -> None:
     """Search what the processes of `movierec up` have logged."""
-    from movierec_assets.resources.log_files import found_in
+    from movierec_assets.resources.log_files import lines_of
     from movierec_assets.settings import settings
 
     try:
@@ -60,5 +60,5 @@ def logs_command(
         typer.echo(f"logs: --since is 90m, 2h, 3d or an ISO time, not {since!r}", err=True)
         raise typer.Exit(2) from error
     with refused("logs"):
-        for line in found_in(settings().warehouse / "logs", start, where, limit):
+        for line in lines_of(settings().warehouse / "logs", start, where, limit):
             typer.echo(json.dumps(line, default=str) if as_json else as_text(line))

@@ -11,9 +11,8 @@ from movierec_assets.ratings.interactions import Interactions
 
 HOLDOUT_SHARE = 0.2
 MIN_TRAINING_RATINGS = 5
-MAX_USERS = (
-    5_000  # evaluated; the gate's standard error is then below 1 % of the mean (docs/benchmarks)
-)
+# Evaluated: the gate's standard error is then below 1 % of the mean (docs/benchmarks).
+MAX_USERS = 5_000
 
 
 def temporal_holdout(data: Interactions) -> NDArray[np.bool_]:

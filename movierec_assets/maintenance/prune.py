@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from movierec_assets.maintenance.known import kept_records
-from movierec_assets.maintenance.retention import compared_next, kept_versions, with_parents
+from movierec_assets.maintenance.retention import (
+    MONTHLY,
+    compared_next,
+    kept_versions,
+    with_parents,
+)
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.removal import finish
@@ -64,7 +69,7 @@ def plan_prune(platform: Platform, newest: int) -> Plan:
             reasons.setdefault(version.number, "a model that stays was started from it")
     models = [model.identity for model in platform.warehouse.models().values() if model.identity]
     compared = {
-        version.identity for version in judged if not _once_a_month(reasons[version.number])
+        version.identity for version in judged if not reasons[version.number].startswith(MONTHLY)
     }
     compared |= set(compared_next(versions)) | set(models[-1:])
     return Plan(
@@ -141,7 +146,3 @@ def _strays(platform: Platform, known: set[str]) -> list[Path]:
         for folder in sorted((root / store).glob("*"))  # `.tmp-…` of a kill included
         if folder.name not in known and folder.stat().st_mtime < old
     ]
-
-
-def _once_a_month(reason: str) -> bool:
-    return reason.startswith("the one of ")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from movierec_assets.promotion.policy import references
 from movierec_assets.promotion.version import Version
 
+MONTHLY = "the one of "  # begins the reason of a version that stays for its month
 LATER = "9999-12-31"  # after any day: who would be compared with a challenger of the future
 
 
@@ -35,7 +36,7 @@ def kept_versions(
         if month not in months or (version.cold and not months[month].cold):
             months[month] = version
     for month, version in months.items():
-        reasons[version.number] = f"the one of {month}"
+        reasons[version.number] = f"{MONTHLY}{month}"
     by_identity = {version.identity: version.number for version in reversed(ordered)}
     for identity, role in compared_next(versions).items():
         reasons[by_identity[identity]] = f"the gate's {role}"

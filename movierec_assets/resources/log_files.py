@@ -32,7 +32,7 @@ COLUMNS = {
 }
 
 
-def found_in(folder: Path, since: datetime, where: str, limit: int) -> Iterator[dict[str, Any]]:
+def lines_of(folder: Path, since: datetime, where: str, limit: int) -> Iterator[dict[str, Any]]:
     """The newest lines since a UTC time that meet a condition, oldest first, without empty fields.
 
     Lines that are no records, as of an older movierec, are left out. The condition reads these

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import dataclass
 from http.client import HTTPException
 from urllib.error import HTTPError
@@ -14,13 +13,14 @@ import tenacity
 from pydantic import SecretStr
 
 from movierec_assets.errors import WebhookError
+from movierec_assets.settings import settings
 
 logger = logging.getLogger(__name__)
 
 
 def webserver() -> str:
-    """Where `movierec up` runs Dagster's UI: by the variable that Dagster's own webserver reads."""
-    return f"http://127.0.0.1:{os.environ.get('DAGSTER_WEBSERVER_PORT', '3000')}"
+    """Where `movierec up` runs Dagster's UI, for links."""
+    return f"http://127.0.0.1:{settings().webserver_port}"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A table of somebody else's database, read from a watermark on. Nothing is ever written to it.
 
-SQLAlchemy is known here and in `copied_tables`. Its errors are told without the URL, a secret.
+SQLAlchemy's errors are told without the URL, which is a secret.
 """
 
 from __future__ import annotations

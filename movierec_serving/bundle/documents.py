@@ -101,5 +101,5 @@ def _checksum(canonical: str) -> str:
 
 def _causes(error: ValidationError) -> str:
     """The first errors as `field: cause`, without the input, which may be long."""
-    errors = error.errors(include_url=False, include_input=False)[:SHOWN]
-    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)
+    causes = error.errors(include_url=False, include_input=False)[:SHOWN]
+    return "; ".join(f"{'.'.join(map(str, cause['loc']))}: {cause['msg']}" for cause in causes)

@@ -11,7 +11,8 @@ import pytest
 
 from movierec_assets.defs.shared.pictures import Bounds, differences, histogram
 from movierec_assets.promotion.description import describe
-from movierec_assets.settings import Settings
+from movierec_assets.resources.notifier import webserver
+from movierec_assets.settings import Settings, settings
 from tests.conftest import Platform
 from tests.support.homes import DAYS, Home, opened
 
@@ -102,6 +103,17 @@ def test_mlflows_pages_are_where_its_server_is() -> None:
     file = Settings(_env_file=None, MLFLOW_TRACKING_URI="sqlite:////elsewhere/mlflow.db")
     assert file.mlflow_ui == "http://127.0.0.1:5000"
     assert not file.mlflow_is_elsewhere  # nobody else shows it
+
+
+def test_links_lead_to_the_port_of_the_homes_env(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_WEBSERVER_PORT", raising=False)
+    monkeypatch.setenv("MOVIEREC_HOME", str(tmp_path))
+    (tmp_path / ".env").write_text("DAGSTER_WEBSERVER_PORT='3100'\n")
+    settings.cache_clear()
+    assert webserver() == "http://127.0.0.1:3100"
+    settings.cache_clear()
 
 
 def svg(picture: dg.MarkdownMetadataValue) -> str:

@@ -13,7 +13,7 @@ from movierec_assets.cli.app import app
 from movierec_assets.cli.log_lines import Lines
 from movierec_assets.cli.logs import since_of
 from movierec_assets.errors import LogsError
-from movierec_assets.resources.log_files import found_in
+from movierec_assets.resources.log_files import lines_of
 
 AT = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
 RUN = "7338f36d-93fc-4270-80b3-7f055f788fa6"
@@ -66,13 +66,13 @@ def folder(home: Path) -> Path:
 
 def test_logs_are_asked_by_time_and_condition(folder: Path) -> None:
     start = datetime(2026, 3, 1, 6, 10)  # noqa: DTZ001 - as it is in the files
-    everything = list(found_in(folder, start, "true", 100))
+    everything = list(lines_of(folder, start, "true", 100))
     assert len(everything) == 6  # not the one of 6:00, and no text
-    (line,) = found_in(folder, start, f"level = 'error' AND run = '{RUN}'", 100)
+    (line,) = lines_of(folder, start, f"level = 'error' AND run = '{RUN}'", 100)
     assert line["partition"] == "1998-03-02"
     assert "version" not in line
-    assert [one["version"] for one in found_in(folder, start, "version > 10", 100)] == [12]
-    assert len(list(found_in(folder, start, "true", 2))) == 2
+    assert [one["version"] for one in lines_of(folder, start, "version > 10", 100)] == [12]
+    assert len(list(lines_of(folder, start, "true", 2))) == 2
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_logs_are_asked_by_time_and_condition(folder: Path) -> None:
 )
 def test_a_condition_that_is_none_or_reads_files_is_refused(folder: Path, where: str) -> None:
     with pytest.raises(LogsError, match=r"--where: .*the columns are time, level"):
-        list(found_in(folder, AT.replace(tzinfo=None), where, 100))
+        list(lines_of(folder, AT.replace(tzinfo=None), where, 100))
 
 
 def test_since_is_an_age_or_a_time() -> None:

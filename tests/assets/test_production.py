@@ -20,7 +20,7 @@ from movierec_assets.defs.notices import after_failure, refused_days
 from movierec_assets.defs.shared.tags import ATTEMPT
 from movierec_assets.resources.notifier import Notifier
 from movierec_assets.resources.registry.registry_reader import MODEL_NAME
-from movierec_assets.settings import Settings
+from movierec_assets.settings import Settings, settings
 from tests.conftest import Platform
 from tests.support.dagster_inside import what_the_ui_is_given
 from tests.support.generate import as_csv, days_from, ratings_of_day
@@ -270,6 +270,7 @@ def test_a_failed_run_says_what_failed_the_day_the_cause_and_the_link(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_WEBSERVER_PORT", "3999")
+    settings.cache_clear()
     run, (text,) = told_after(platform, "daily", *DAYS[:2])  # nothing was delivered
     assert text.startswith(
         f"daily of {DAYS[0]} to {DAYS[1]} failed: raw_ratings: 2 of 2 days are not done"

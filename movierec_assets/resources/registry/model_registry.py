@@ -14,11 +14,7 @@ from movierec_assets.promotion.findings import Decision, Verdict
 from movierec_assets.promotion.policy import desired_production
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
-from movierec_assets.resources.registry.registry_reader import (
-    ALIAS,
-    MODEL_NAME,
-    as_version,
-)
+from movierec_assets.resources.registry.registry_reader import ALIAS, MODEL_NAME, as_version
 from movierec_assets.resources.registry.registry_setup import RegistrySetup
 from movierec_assets.resources.registry.version_records import REMOVED
 from movierec_assets.resources.registry.version_tags import VersionTags
@@ -93,10 +89,9 @@ class ModelRegistry(RegistrySetup):
                     cast(Decision, tags["gate"]), tags.get("gate_reason", ""), verdict.numbers
                 )
             now = int(time.time() * 1000)
-            numbers = verdict.numbers.items()
             metrics = [
                 Metric(f"gate_{name}", value, now, 0)
-                for name, value in numbers
+                for name, value in verdict.numbers.items()
                 if name not in known
             ]
             client.log_batch(version.run_id, metrics=metrics)

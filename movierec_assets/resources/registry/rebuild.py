@@ -73,8 +73,8 @@ def _create(
 
     client = registry.client()
     tags = dict(record.tags) if record is not None else {}
-    where: dict[str, Any] = {"source": Path(registry.root, "bundles", tags.get("identity", ""))}
-    where["source"] = where["source"].resolve().as_uri()
+    lost = Path(registry.root, "bundles", tags.get("identity", "")).resolve()
+    where: dict[str, Any] = {"source": lost.as_uri()}
     if bundle is not None and record is not None:
         mlflow.set_tracking_uri(registry.tracking_uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -106,7 +106,7 @@ def _set_aside(registry: ModelRegistry) -> None:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            continue
-        logger.warning("MLflow's versions were set aside as %s-%d", SET_ASIDE, attempt)
-        break
+        else:
+            logger.warning("MLflow's versions were set aside as %s-%d", SET_ASIDE, attempt)
+            break
     registry.create_model()

@@ -60,11 +60,9 @@ class HomeFiles:
     @property
     def shared(self) -> SharedFiles | None:
         """The copy in the object store; None where there is none."""
-        return (
-            SharedFiles(ObjectStore(self.object_store), self.warehouse)
-            if self.object_store
-            else None
-        )
+        if not self.object_store:
+            return None
+        return SharedFiles(ObjectStore(self.object_store), self.warehouse)
 
 
 class SharedFiles(SharedFolder):
@@ -108,7 +106,9 @@ class SharedFiles(SharedFolder):
         """
         known, yesterday = self.contents(), (datetime.now(UTC) - timedelta(days=1)).date()
         unsent = dict(self._news(self._here(), known, every=False))
-        due = (p for p in unsent if not (_is_list(p) and _day(p) == yesterday.isoformat()))
+        due = (
+            path for path in unsent if not (_is_list(path) and _day(path) == yesterday.isoformat())
+        )
         return sorted(due), sorted(self._lacking(known, every=False))
 
     def _news(
@@ -142,7 +142,11 @@ class SharedFiles(SharedFolder):
     def _agree(self, known: Contents) -> None:
         """Keep what is the same here and there; of the rest, what was."""
         here, last = _stored(self._here(), known, every=False), self._last()
-        same = {p: f for p, f in known.files.items() if here.get(p) == f and not _is_list(p)}
+        same = {
+            path: file
+            for path, file in known.files.items()
+            if here.get(path) == file and not _is_list(path)
+        }
         if (now := {**last, **same}) != last:
             replace_file(self._agreed, known.model_copy(update={"files": now}).to_json().encode())
 
@@ -182,8 +186,8 @@ def _folder(path: str) -> str:
 
 def _day(path: str) -> str:
     """The day (ISO) of events or lists; "" of any other file."""
-    found = re.search(r"/([0-9-]{10})[/.]", path)
-    return found[1] if found and _folder(path) in ("events", "shown") else ""
+    day = re.search(r"/([0-9-]{10})[/.]", path)
+    return day[1] if day and _folder(path) in ("events", "shown") else ""
 
 
 def _is_list(path: str) -> bool:

@@ -37,9 +37,9 @@ class KeptEvents:
         text, path = io.StringIO(), self.path(day)
         writer = csv.writer(text)  # whose lines end in both signs, so that an id may have either
         writer.writerow(COLUMNS)
-        for one in kept:
-            said = (getattr(one.event, name) for name in COLUMNS[:-2])
-            writer.writerow((*said, one.received_at, int(one.removed)))
+        for kept_event in kept:
+            said = (getattr(kept_event.event, name) for name in COLUMNS[:-2])
+            writer.writerow((*said, kept_event.received_at, int(kept_event.removed)))
         content = text.getvalue().encode()
         if path.exists() and path.read_bytes() == content:
             return
