@@ -147,6 +147,22 @@ def test_a_link_out_of_the_landing_zone_is_refused(landing, ratings, tmp_path):
         landing.read_movies()
 
 
+def test_nothing_is_delivered_through_a_link_out_of_the_landing_zone(landing, ratings, tmp_path):
+    """Who may drop files here may not have the pipeline write them elsewhere."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (Path(landing.path) / "shop").symlink_to(outside)
+    (Path(landing.path) / "movies.csv").symlink_to(outside / "movies.csv")
+    for deliver in (
+        lambda: landing.deliver(DAY, CONTENT, "shop"),
+        lambda: landing.deliver_movies(CONTENT),
+        lambda: landing.receive(f"shop/{DAY}.csv", CONTENT),
+    ):
+        with pytest.raises(ChunkError, match="a link that leads out"):
+            deliver()
+    assert not [*outside.iterdir()]
+
+
 def test_a_link_within_the_landing_zone_and_a_linked_landing_zone_are_fine(
     landing, ratings, tmp_path
 ):

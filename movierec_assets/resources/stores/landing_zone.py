@@ -6,13 +6,7 @@ from pathlib import Path
 
 from movierec_assets.errors import ChunkError, MissingChunkError
 from movierec_assets.ratings.chunks import SUFFIXES
-from movierec_assets.ratings.file_names import (
-    MOVIES,
-    check_day,
-    day_of,
-    is_file,
-    nearly,
-)
+from movierec_assets.ratings.file_names import MOVIES, check_day, day_of, is_file, nearly
 from movierec_assets.ratings.ledger import DEFAULT_SOURCE
 from movierec_assets.resources.stores.declared_sources import DeclaredSources
 from movierec_serving.bundle.files import replace_file
@@ -41,7 +35,7 @@ class LandingZone(DeclaredSources):
         return [
             source
             for source in self.sources()
-            if any((self._folder(source) / f"{day}{suffix}").is_file() for suffix in SUFFIXES)
+            if any(path.is_file() for path in self._paths(day, source))
         ]
 
     def odd_names(self) -> list[str]:
@@ -85,7 +79,7 @@ class LandingZone(DeclaredSources):
             ChunkError: two files for the day, or a link out of the landing zone.
         """
         check_day(day)
-        expected = [self._folder(source) / f"{day}{suffix}" for suffix in SUFFIXES]
+        expected = self._paths(day, source)
         files = [path for path in expected if path.is_file()]
         if not files:
             for path in expected:
@@ -121,7 +115,7 @@ class LandingZone(DeclaredSources):
         """
         path = self.movies_path()
         if path is None:
-            raise MissingChunkError(f"no movies: expected {Path(self.path) / 'movies.csv'}")
+            raise MissingChunkError(f"no movies: expected {Path(self.path) / MOVIES}")
         return path, path.read_bytes()
 
     def deliver(self, day: str, content: bytes, source: str = DEFAULT_SOURCE) -> bool:
@@ -133,16 +127,17 @@ class LandingZone(DeclaredSources):
 
         Raises:
             ValueError: `day` is not YYYY-MM-DD.
-            ChunkError: the day has a file of another format.
+            ChunkError: the day has a file of another format, or a link there leads out of the
+                landing zone.
         """
         check_day(day)
-        for suffix in SUFFIXES:
-            rival = self._folder(source) / f"{day}{suffix}"
-            if suffix != ".csv" and rival.exists():
+        own = self._folder(source) / f"{day}.csv"
+        for rival in self._paths(day, source):
+            if rival != own and rival.exists():
                 raise ChunkError(
-                    rival.name, f"is there already: {day}.csv would make two files of one day"
+                    rival.name, f"is there already: {own.name} would make two files of one day"
                 )
-        return _write(self._folder(source) / f"{day}.csv", content)
+        return self._put(own, content)
 
     def receive(self, name: str, content: bytes) -> bool:
         """Put a file that came from elsewhere where its name says, as `deliver` does a day.
@@ -153,11 +148,11 @@ class LandingZone(DeclaredSources):
         """
         if not is_file(name):
             raise ValueError(f"{name!r} is no file of the landing zone")
-        return _write(self._inside(Path(self.path) / name), content)
+        return self._put(Path(self.path) / name, content)
 
     def deliver_movies(self, content: bytes) -> bool:
         """Put the catalogue of movies where it belongs, as `deliver` does a day."""
-        return _write(Path(self.path) / MOVIES, content)
+        return self._put(Path(self.path) / MOVIES, content)
 
     def fingerprints(self) -> dict[str, str]:
         """Map each day to a text that changes when a file of it does, or what its source declares:
@@ -180,11 +175,26 @@ class LandingZone(DeclaredSources):
     def _folder(self, source: str) -> Path:
         return Path(self.path) / source
 
+    def _paths(self, day: str, source: str) -> list[Path]:
+        """Where a day's chunk may be."""
+        return [self._folder(source) / f"{day}{suffix}" for suffix in SUFFIXES]
+
     def _chunks(self, source: str) -> Iterator[tuple[str, Path]]:
         for path in _files(self._folder(source)):
             day = day_of(path.name)
             if day is not None and os.path.isfile(path):  # noqa: PTH113 - False on any error
                 yield day, path
+
+    def _put(self, path: Path, content: bytes) -> bool:
+        """Replace a file atomically and durably, unless it has this content; its time of change
+        means news.
+        """
+        self._inside(path)
+        if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+        return True
 
     def _inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(Path(self.path).resolve()):
@@ -197,14 +207,3 @@ def _files(folder: Path) -> list[Path]:
         return [Path(entry.path) for entry in os.scandir(folder)]
     except (FileNotFoundError, NotADirectoryError):  # nothing has been delivered yet
         return []
-
-
-def _write(path: Path, content: bytes) -> bool:
-    """Replace a file atomically and durably, unless it has this content; its time of change means
-    news.
-    """
-    if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content)
-    return True
