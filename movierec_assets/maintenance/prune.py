@@ -21,7 +21,6 @@ from movierec_assets.maintenance.retention import (
 )
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.version import Version
-from movierec_assets.resources.registry.removal import finish
 from movierec_assets.training.trainers import TRAINERS
 from movierec_serving.bundle import Bundle, BundleError
 
@@ -112,7 +111,7 @@ def finish_removals(platform: Platform) -> list[int]:
     store.remove(folder(identity) for identity in gone for folder in (store.served, store.twin))
     for record in due:
         platform.published_models.remove(record.number)
-        finish(platform.model_registry, record.number)
+        platform.model_registry.finish_removal(record.number)
     return [record.number for record in due]
 
 

@@ -31,7 +31,7 @@ def similar(model: PublishedModel, movie: int, part: Slice) -> Ranked:
     bundle = model.bundle
     scores = (1 + _cosines(bundle, vector_of(model, movie))) / 2 * _support(bundle)
     scores[(scores <= 0) | (bundle.item_lengths == 0)] = -np.inf
-    scores[movie : movie + 1] = -np.inf
+    scores[movie : movie + 1] = -np.inf  # itself, if somebody has rated it
     return by_score(scores, part.out_of(model), part)
 
 

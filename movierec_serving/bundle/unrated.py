@@ -41,12 +41,13 @@ class Unrated:
     @classmethod
     def prepared(cls, folder: Path, model: Model, catalogue: Catalogue) -> "Unrated":
         """What `prepare` left in a version's folder; fitted where it did not."""
-        shape = (len(catalogue) - len(model.item_ids) + 1 + len(catalogue.genre_names),)
+        rows = len(catalogue) - len(model.item_ids) + 1 + len(catalogue.genre_names)
         try:
             made = np.lib.format.open_memmap(folder / PREPARED, mode="r").view(np.ndarray)
         except (OSError, ValueError):
             return cls(model, catalogue)
-        fits = made.shape == shape + model.item_vectors.shape[1:] and made.dtype == np.float32
+        shape = (rows, model.item_vectors.shape[1])
+        fits = made.shape == shape and made.dtype == np.float32
         return cls(model, catalogue, made if fits else None)
 
     def genres_for(self, row: int, vector: NDArray[np.float32]) -> list[str]:

@@ -114,7 +114,7 @@ def assert_pruned(platform: Platform, identity: str) -> None:
     assert platform.model_registry.records.get(2).tags["files_gone"] == "true"
 
 
-@pytest.mark.parametrize("after", ["announce_removal", "remove_folder", "finish"])
+@pytest.mark.parametrize("after", ["announce_removal", "remove_folder", "finish_removal"])
 def test_a_killed_prune_is_finished_by_the_next(
     grown: Path, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
@@ -125,8 +125,7 @@ def test_a_killed_prune_is_finished_by_the_next(
         "from movierec_assets.resources.stores import bundle_store\n"
         "platform, after = wired(), sys.argv[1]\n"
         "plan = it.plan_prune(platform, 2)\n"
-        "places = {'announce_removal': type(platform.model_registry), 'finish': it}\n"
-        "where = places.get(after, bundle_store)\n"
+        "where = bundle_store if after == 'remove_folder' else type(platform.model_registry)\n"
         "whole = getattr(where, after)\n"
         "def killed(*given):\n"
         "    whole(*given)\n"

@@ -275,10 +275,12 @@ KILLED = """
 import os, sys
 from movierec_assets.maintenance import prune as it
 from movierec_assets.platform import wired
+from movierec_assets.resources.registry.model_registry import ModelRegistry
 from movierec_assets.resources.stores import bundle_store
 from movierec_assets.resources.stores.shared_bundles import SharedBundles
 after = sys.argv[1]
-where = {"remove_folder": bundle_store, "finish": it}.get(after, SharedBundles)
+places = {"remove_folder": bundle_store, "finish_removal": ModelRegistry}
+where = places.get(after, SharedBundles)
 whole = getattr(where, after)
 def killed(*given):
     whole(*given)
@@ -288,7 +290,9 @@ it.prune(wired(), it.plan_prune(wired(), 2), "pruned today")
 """
 
 
-@pytest.mark.parametrize("after", ["_write", "_delete", "_change", "remove_folder", "finish"])
+@pytest.mark.parametrize(
+    "after", ["_write", "_delete", "_change", "remove_folder", "finish_removal"]
+)
 def test_what_a_killed_prune_left_in_the_store_goes_with_the_next(
     mounted: Platform, after: str
 ) -> None:

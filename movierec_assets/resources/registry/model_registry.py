@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import cast
+from urllib.parse import unquote, urlsplit
 
 from movierec_assets.errors import ChangeError
 from movierec_assets.promotion.decisions import Action, tag_changes, why_production
@@ -16,7 +20,7 @@ from movierec_assets.promotion.version import Version
 from movierec_assets.resources.registry.mlflow_bundle import log_bundle
 from movierec_assets.resources.registry.registry_reader import ALIAS, MODEL_NAME, as_version
 from movierec_assets.resources.registry.registry_setup import RegistrySetup
-from movierec_assets.resources.registry.version_records import REMOVED
+from movierec_assets.resources.registry.version_records import GONE, REMOVED
 from movierec_assets.resources.registry.version_tags import VersionTags
 from movierec_serving.bundle import Bundle
 
@@ -115,9 +119,41 @@ class ModelRegistry(RegistrySetup):
             self._describe(number)
 
     def announce_removal(self, number: int, why: str) -> None:
-        """Say that a version's files are about to go; it is a candidate for nothing from now on."""
+        """Say that a version's files are about to go; it is a candidate for nothing from now on,
+        and whoever meets a gap finds out why, also after a kill.
+        """
         with self.lock():
             self._tag(number, **{REMOVED: why})
+
+    def finish_removal(self, number: int) -> None:
+        """Delete what MLflow has of an announced version: artifacts, logged model, run, version.
+
+        Its number and the reason stay known. Doing so again changes nothing. On an MLflow server of
+        the user's own the artifacts stay until its `mlflow gc`.
+        """
+        from mlflow.exceptions import MlflowException
+
+        client = self.client()
+        with self.lock():
+            try:
+                version = client.get_model_version(MODEL_NAME, str(number))
+            except MlflowException:  # a call before this one got that far
+                self.records.change(number, {GONE: "true"})
+                return
+            location = self.artifacts(number)
+            if location is not None and self.local:
+                folder = Path(unquote(urlsplit(location).path))
+                if folder.is_relative_to(Path(self.root).resolve() / "mlflow"):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    shutil.rmtree(folder.parent, ignore_errors=True)  # the logged model's own
+            with suppress(MlflowException):  # deleted already
+                if model_id := getattr(version, "model_id", None):
+                    client.delete_logged_model(model_id)
+            with suppress(MlflowException):
+                if version.run_id:
+                    client.delete_run(version.run_id)
+            client.delete_model_version(MODEL_NAME, str(number))
+            self.records.change(number, {GONE: "true"})
 
     def _tag(self, number: int, **values: str | None) -> None:
         """Set tags of a version in this order; None takes one away."""
