@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import dagster as dg
 from prometheus_client import CollectorRegistry, start_http_server
@@ -19,12 +20,14 @@ from movierec_assets.platform import Platform
 
 # How many times less often than the rest is read: the stores are compared, the warehouse is walked.
 LOSSES_FACTOR, STORES_FACTOR = 4, 20
+WAIT_S = 0.3  # for the warehouse: runs hold it for milliseconds, and a scrape should not wait long
 
 
 def exporter_registry(
     platform: Platform, instance: dg.DagsterInstance, max_age_s: float
 ) -> CollectorRegistry:
     """What a scrape reads: each store in a source of its own, so that one does not hide another."""
+    platform = replace(platform, warehouse=platform.warehouse.waiting(WAIT_S))
     settings = platform.settings
     home, warehouse = settings.home.resolve(), settings.warehouse
     deployments = Deployments(platform, time.monotonic)

@@ -13,7 +13,6 @@ from movierec_assets.monitoring.prequential import Score
 from movierec_assets.platform import Platform
 from movierec_assets.ratings.ledger import Chunk, by_source, in_force
 
-WAIT_S = 0.3  # for the file: runs hold it for milliseconds, and a scrape should not wait long
 MODELS = ("production", "popularity", "month_before")
 KINDS = ("rows", "validated", "rejected", "superseded", "late")
 
@@ -25,7 +24,7 @@ def warehouse_metrics(platform: Platform) -> Iterable[Metric]:
         WarehouseHeldError: another process holds the file.
     """
     delivered = platform.landing_zone.days()
-    warehouse = platform.warehouse.waiting(WAIT_S)
+    warehouse = platform.warehouse
     with warehouse.connect(read_only=True):
         ledger, models = warehouse.chunks(), warehouse.models()
         scores = warehouse.scores()

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from movierec_assets.errors import EndpointError
 from movierec_assets.exporting.gauges import gauge_by
-from movierec_assets.exporting.ledger import WAIT_S, seconds_of
+from movierec_assets.exporting.ledger import seconds_of
 from movierec_assets.monitoring.production_age import production_age
 from movierec_assets.platform import Platform
 from movierec_assets.promotion.version import Version
@@ -22,8 +22,7 @@ def registry_metrics(platform: Platform) -> Iterable[Metric]:
     """Ask the registry for all versions, and the ledger for the days that production lacks."""
     versions = platform.model_registry.versions()
     production = platform.model_registry.production()
-    warehouse = platform.warehouse.waiting(WAIT_S)
-    accepted = warehouse.days_accepted()
+    accepted = platform.warehouse.days_accepted()
     counted = Counter(version.gate or "none" for version in versions)
     yield gauge_by(
         "movierec_versions",

@@ -8,7 +8,6 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from movierec_assets.exporting.gauges import gauge_by
-from movierec_assets.exporting.ledger import WAIT_S
 from movierec_assets.monitoring.experiments import Look
 from movierec_assets.platform import Platform
 
@@ -21,7 +20,7 @@ def shown_metrics(platform: Platform) -> Iterable[Metric]:
     Raises:
         WarehouseHeldError: another process holds the file.
     """
-    warehouse = platform.warehouse.waiting(WAIT_S)
+    warehouse = platform.warehouse
     with warehouse.connect(read_only=True):
         shown, outcomes = warehouse.newest_shown() or NOBODY, warehouse.outcomes()
         trial = warehouse.running()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movierec_serving.bundle.catalogue import NEVER, OPEN_END, Catalogue, Movie
-from movierec_serving.bundle.layout import MAX_ID_LENGTH
+from movierec_serving.bundle.layout import is_id
 from movierec_serving.bundle.recency import day_number
 from movierec_serving.bundle.titles import searchable
 from movierec_serving.errors import BundleError
@@ -25,7 +25,7 @@ def catalogue_of(item_ids: NDArray[np.bytes_], movies: Mapping[str, Movie]) -> C
         BundleError: a title is no text.
     """
     rated = [bytes(raw).decode() for raw in item_ids]
-    others = sorted(filter(_may_be_asked, movies.keys() - set(rated)), key=str.encode)
+    others = sorted(filter(is_id, movies.keys() - set(rated)), key=str.encode)
     listed = [movies.get(movie_id) for movie_id in (*rated, *others)]
     try:
         titles = [(movie.title or "").encode() if movie else b"" for movie in listed]
@@ -45,10 +45,6 @@ def catalogue_of(item_ids: NDArray[np.bytes_], movies: Mapping[str, Movie]) -> C
     }
     columns = {name for movie in listed if movie for name in movie.columns if ":" not in name}
     return Catalogue.of(item_ids, names, tuple(sorted(columns)), arrays)
-
-
-def _may_be_asked(movie_id: str) -> bool:
-    return 0 < len(movie_id) <= MAX_ID_LENGTH and "\0" not in movie_id
 
 
 def _searchable(title: bytes) -> bytes:

@@ -57,14 +57,19 @@ def of_users(
     return own
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the length of an id, and no NUL."""
+    return 0 < len(text) <= MAX_ID_LENGTH and "\0" not in text
+
+
 def encode_ids(ids: Sequence[str], name: str) -> NDArray[np.bytes_]:
     """Ids as UTF-8 in a fixed width, which np.searchsorted can use as it lies on the disk."""
     try:
         encoded = [id_.encode() for id_ in ids]
     except (AttributeError, UnicodeEncodeError) as error:
         raise BundleError(f"{name}: not a string: {error}") from error
-    for id_, raw in zip(ids, encoded, strict=True):
-        if not raw or len(id_) > MAX_ID_LENGTH or b"\0" in raw:
+    for id_ in ids:
+        if not is_id(id_):
             raise BundleError(
                 f"{name}: {id_[:80]!r} is not 1 to {MAX_ID_LENGTH} characters without NUL"
             )
@@ -137,7 +142,7 @@ def check_values(arrays: Arrays, layout: Layout, where: str) -> None:
     for name in ("user_ids", "item_ids"):
         demand(_ascending(arrays[name]), name, "not unique and ascending by UTF-8 bytes")
         formed = all(map(_well_formed, arrays[name].tolist()))
-        demand(formed, name, "an id is not 1 to 64 characters of UTF-8")
+        demand(formed, name, f"an id is not 1 to {MAX_ID_LENGTH} characters of UTF-8")
 
     indptr, seen = arrays["seen_indptr"], arrays["seen_items"]
     rising = indptr[0] == 0 and indptr[-1] == len(seen) and (np.diff(indptr) >= 0).all()
@@ -159,6 +164,6 @@ def _ascending(ids: NDArray[np.bytes_]) -> bool:
 
 def _well_formed(raw: bytes) -> bool:
     try:
-        return 0 < len(raw.decode()) <= MAX_ID_LENGTH and b"\0" not in raw
+        return is_id(raw.decode())
     except UnicodeDecodeError:
         return False

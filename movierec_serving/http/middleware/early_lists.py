@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from movierec_serving.bundle import MAX_ID_LENGTH
+from movierec_serving.bundle.layout import is_id
 from movierec_serving.errors import MovierecError
 from movierec_serving.http.plain import plain_list
 from movierec_serving.http.recommender import Recommender
@@ -46,7 +46,7 @@ class EarlyLists:
 
     def _reply(self, path: str, query: bytes) -> Reply | None:
         user = path[len(PREFIX) :]
-        if not path.startswith(PREFIX) or not 0 < len(user) <= MAX_ID_LENGTH or "\0" in user:
+        if not path.startswith(PREFIX) or not is_id(user):
             return None
         options = _repeated(query) if len(query) <= REPEATED else options_of(query)
         if options is None:

@@ -5,19 +5,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from movierec_serving.bundle import MAX_ID_LENGTH
 from movierec_serving.errors import PageError
 from movierec_serving.http.pages.desk import ENOUGH, PAGE, Desk
 from movierec_serving.http.pages.problems import NOBODY
 from movierec_serving.http.pages.rendering import render
 from movierec_serving.http.pages.visitor import visitor
+from movierec_serving.http.schemas.ids import Id
 from movierec_serving.model.holder import ModelHolder
 
 FOUND = 24  # movies of a search
 MAX_OFFSET = 960
 MAX_SKIPPED = 150  # movies that are remembered as not seen, the last ones; a form has 200 fields
 Text = Annotated[str, Query(max_length=200)]
-IdText = Annotated[str, Query(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00]*$")]
+IdText = Annotated[Id, Query()]
 Ids = Annotated[list[IdText], Query(max_length=200)]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET)]
 
