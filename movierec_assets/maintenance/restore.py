@@ -29,9 +29,10 @@ OF_THE_PLACE = ("DAGSTER_HOME", "MOVIEREC_DAGSTER_DIR", "MOVIEREC_HOME")  # set-
 def restore(file: Path, home: Path) -> int:
     """Unpack a backup into `home`, whose warehouse must be empty or as set-up leaves it.
 
-    Everything is unpacked beside and checked against the manifest, then takes its place in one
-    step: a kill leaves `home` as it was, and at most a folder `.tmp-warehouse-…` that the next call
-    removes. Only one may restore into a home at a time.
+    Everything is unpacked beside and checked against the manifest, then the warehouse takes its
+    place in one step. A kill leaves the warehouse as it was, perhaps settings and files that `home`
+    lacked, and a folder `.tmp-warehouse-…` that the next call removes. Only one may restore into a
+    home at a time.
 
     Returns:
         How many files there are.

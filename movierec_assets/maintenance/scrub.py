@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from movierec_assets.maintenance.traces import Traces
 
@@ -15,11 +16,15 @@ def scrub_sqlite(database: Path, traces: Traces) -> None:
     Dagster's events and MLflow's tags are texts and JSON, so a mask leaves them readable. The file
     is written anew afterwards, since an old text stays in a free page.
     """
+
+    def masked(value: Any) -> Any:
+        return traces.masked(value) if isinstance(value, str) else value
+
     if not traces.may_be_in(database.read_bytes()) and not _beside(database, traces):
         return
     with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
-        connection.create_function("masked", 1, _of(traces), deterministic=True)
+        connection.create_function("masked", 1, masked, deterministic=True)
         connection.execute("BEGIN IMMEDIATE")
         for table, column in _texts(connection):
             connection.execute(
@@ -32,10 +37,6 @@ def scrub_sqlite(database: Path, traces: Traces) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _of(traces: Traces):  # type: ignore[no-untyped-def]  # a function for SQLite
-    return lambda text: traces.masked(text) if isinstance(text, str) else text
-
-
 def _beside(database: Path, traces: Traces) -> bool:
     """Whether what SQLite keeps beside the file names the user."""
     files = (database.with_name(f"{database.name}{end}") for end in ("-wal", "-journal"))
@@ -44,14 +45,7 @@ def _beside(database: Path, traces: Traces) -> bool:
 
 def _texts(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """(table, column) of every column that can hold a text."""
-    tables = [
-        name
-        for (name,) in connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        )
-    ]
-    return [
-        (table, str(row[1]))
-        for table in tables
-        for row in connection.execute(f'PRAGMA table_info("{table}")')
-    ]
+    return connection.execute(
+        """SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c
+           WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"""
+    ).fetchall()

@@ -11,7 +11,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -120,10 +120,12 @@ class Settings(
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("mlflow_tracking_uri")
+    @field_validator("mlflow_tracking_uri", "dagster_database")
     @classmethod
     def _without_credentials(cls, value: str | None) -> str | None:
-        if value and urlsplit(value).password:  # it would be shown in Dagster's UI
+        parts = urlsplit(value or "")
+        user = parts.username and parts.scheme.startswith("http")  # which may be a token
+        if user or parts.password or "password" in parse_qs(parts.query):  # Dagster's UI shows it
             raise ValueError(
                 "put a server's user and password into MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD, a database's password into PGPASSWORD"

@@ -211,6 +211,9 @@ def test_a_home_goes_from_sqlite_to_postgresql_whole_or_not_at_all(
     [
         ("dagster_database", "postgresql+psycopg2://movierec:secret@db/dagster", "should match"),
         ("MLFLOW_TRACKING_URI", "postgresql+psycopg2://m:secret@db/mlflow", "into PGPASSWORD"),
+        ("dagster_database", "postgresql+psycopg2://m@db/d?password=secret", "into PGPASSWORD"),
+        ("MLFLOW_TRACKING_URI", "postgresql+psycopg2://m@db/d?password=secret", "into PGPASSWORD"),
+        ("MLFLOW_TRACKING_URI", "https://secret@mlflow.example", "MLFLOW_TRACKING_PASSWORD"),
         ("MLFLOW_TRACKING_URI", "postgresql://m@db/mlflow", "postgresql.psycopg2"),
     ],
 )
