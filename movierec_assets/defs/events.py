@@ -59,7 +59,7 @@ def collected_events(
             unreached[day] = str(error)
             return
         if home_files.object_store:
-            home_files.events.write(day, [one for one in kept if one.delivery == day])
+            home_files.events.write(day, [event for event in kept if event.delivery == day])
         chunks[day] = chunk_of(kept, day, event_log.types)
         if chunks[day].rows or day in landing_zone.days(SOURCE):
             landing_zone.declare(SOURCE, DECLARATION)

@@ -122,8 +122,8 @@ def _by_user_segment(model: Model, judged: Judged, hits: Hits) -> dict[str, dict
     rated = np.diff(model.seen_indptr)[judged.users]
     segments = {}
     for name, (least, below) in USER_SEGMENTS.items():
-        some = (rated >= least) & (rated < (below or np.inf))
-        segments[name] = means(hits[some], judged.liked[some])
+        within = (rated >= least) & (rated < (below or np.inf))
+        segments[name] = means(hits[within], judged.liked[within])
     return segments
 
 
@@ -135,8 +135,8 @@ def _by_movie_segment(
     by_segment = {}
     for segment, name in enumerate(MOVIE_SEGMENTS):
         liked = judged.liked_among(segments == segment)
-        some = liked > 0
-        by_segment[name] = means((hits & (segments[lists] == segment))[some], liked[some])
+        own_hits, fans = hits & (segments[lists] == segment), liked > 0
+        by_segment[name] = means(own_hits[fans], liked[fans])
     return by_segment
 
 

@@ -148,8 +148,8 @@ def remove_models(platform: Platform, journal: Journal) -> list[int]:
         platform.model_registry.announce_removal(number, why)
     finish_removals(platform)
     root = platform.settings.warehouse
-    found = (path for folder in ("bundles", "twins", "models") for path in root.glob(f"{folder}/*"))
-    store.remove(path for path in found if knows(path, journal.user_id))  # what no version has
+    stored = (path for name in ("bundles", "twins", "models") for path in root.glob(f"{name}/*"))
+    store.remove(path for path in stored if knows(path, journal.user_id))  # what no version has
     if store.shared:
         store.shared.send(every=True)
     return due

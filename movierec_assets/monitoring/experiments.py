@@ -98,13 +98,13 @@ def looks(
     control = users[next(iter(shares))]
     counts = np.array([len(user.days) for user in users.values()], np.int64)
     p = mismatch(counts, np.array(list(shares.values())))
-    rest = lists.set_index("arm").to_dict("index")
+    of_lists = lists.set_index("arm").to_dict("index")
     seen = []
     for arm, own in users.items():
         compared = None if own is control else difference(control, own, sequence)
         disliked = dislikes[dislikes["arm"] == arm]
         rate = float(disliked["gains"].sum() / max(disliked["days"].sum(), 1))
-        seen.append(Look.of(arm, own, compared, p, rate, rest))
+        seen.append(Look.of(arm, own, compared, p, rate, of_lists))
     return seen
 
 

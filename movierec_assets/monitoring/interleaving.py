@@ -38,10 +38,10 @@ def interleaved_looks(
     compared = [None, preference((own[0].gains, own[1].gains), days, sequence)]
     firsts = lists.set_index("arm")["firsts"].reindex(list(arms), fill_value=0)
     p = mismatch(firsts.to_numpy(np.int64), np.array([0.5, 0.5]))
-    rest = lists.set_index("arm").to_dict("index")
+    of_lists = lists.set_index("arm").to_dict("index")
     return [
-        Look.of(arm, own, found, p, float(dislikes[arm].sum() / max(days.sum(), 1)), rest)
-        for arm, own, found in zip(arms, own, compared, strict=True)
+        Look.of(arm, users, lead, p, float(dislikes[arm].sum() / max(days.sum(), 1)), of_lists)
+        for arm, users, lead in zip(arms, own, compared, strict=True)
     ]
 
 

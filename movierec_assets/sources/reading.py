@@ -146,9 +146,9 @@ def _table(
     ).fetchall()[0]
     if faults:
         return None
-    found = 'SELECT user_id, movie_id, rating, "timestamp" FROM found ORDER BY record'
+    ratings = 'SELECT user_id, movie_id, rating, "timestamp" FROM found ORDER BY record'
     # In one chunk: picking rows out of many is slow.
-    return connection.sql(found).to_arrow_table().combine_chunks()
+    return connection.sql(ratings).to_arrow_table().combine_chunks()
 
 
 def _plain(text: str, declared: Declaration) -> str | None:

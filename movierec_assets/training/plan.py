@@ -73,7 +73,7 @@ class Fit:
     @property
     def earlier(self) -> tuple[tuple[str, str], ...]:
         """The partitions of days before it."""
-        return tuple(one for one in self.partitions if one[0] < self.day)
+        return tuple((day, version) for day, version in self.partitions if day < self.day)
 
     @property
     def fit(self) -> str:

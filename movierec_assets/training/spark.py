@@ -82,7 +82,7 @@ def kernels(context: Any) -> str:
     impatient = Timer(PATIENCE_S, context.cancelAllJobs)
     impatient.start()
     try:
-        found = set(context.parallelize(range(8), 8).map(kernel).collect())
+        kernels = set(context.parallelize(range(8), 8).map(kernel).collect())
     except Exception as error:
         raise RuntimeError(
             f"no executor answers ({_said(error)}): does {context.master} run, and has it workers "
@@ -90,7 +90,7 @@ def kernels(context: Any) -> str:
         ) from error
     finally:
         impatient.cancel()
-    return " and ".join(sorted(found))
+    return " and ".join(sorted(kernels))
 
 
 def blocks_of(context: Any, matrix: sp.csr_matrix) -> Any:

@@ -122,9 +122,8 @@ def _at(catalogue: Catalogue, place: int) -> str:
 def _unknown_value(catalogue: Catalogue, column: str, asked: str) -> str:
     """A message with the first values that the column has."""
     begin = int(np.searchsorted(catalogue.values, f"{column}:".encode()))
-    some = [_at(catalogue, n) for n in range(begin, min(begin + SHOWN, len(catalogue.values)))]
-    known = [
-        condition.partition(":")[2] for condition in some if condition.startswith(f"{column}:")
-    ]
+    end = min(begin + SHOWN, len(catalogue.values))
+    pairs = [_at(catalogue, place).partition(":") for place in range(begin, end)]
+    known = [value for name, _, value in pairs if name == column]
     value = asked.partition(":")[2]
     return f"no movie has {value!r} in {column}; there are {', '.join(known)}, …"

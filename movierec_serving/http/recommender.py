@@ -150,9 +150,9 @@ class Recommender:
     def _as_begun(self, arm: InArm, versions: Sequence[int]) -> InArm:
         """Both arms, in the versions that the first page of a list was drafted from."""
 
-        def begun(one: InArm, version: int) -> InArm:
-            as_it_was = one.model is None or version in (0, one.model.version)
-            return one if as_it_was else one.of(self._holder.at(version))
+        def begun(side: InArm, version: int) -> InArm:
+            as_it_was = side.model is None or version in (0, side.model.version)
+            return side if as_it_was else side.of(self._holder.at(version))
 
         return replace(arm, both=tuple(map(begun, arm.both, versions)))
 
@@ -171,7 +171,7 @@ class Recommender:
         """What answers users of this arm, or of both."""
         if arm is None or not arm.both:
             return self._listing_of(arm)
-        sides = [self._listing_of(one) for one in arm.both]
+        sides = [self._listing_of(side) for side in arm.both]
         return Drafts(self._listing_of(arm), sides, arm.salt)
 
     def _listing_of(self, arm: InArm | None) -> Listing:

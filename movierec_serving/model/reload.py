@@ -26,9 +26,8 @@ from movierec_serving.model.pointer import Pointer
 logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT = 60.0  # seconds that a reload waits for the one before it
-KEPT_VERSIONS = (
-    10  # newest in the store; as many nights can be rolled back without publishing again
-)
+# Newest in the store: as many nights can be rolled back without publishing again.
+KEPT_VERSIONS = 10
 POINTER = re.compile(r"\.serving-\d+")
 
 
