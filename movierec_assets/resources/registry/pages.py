@@ -1,13 +1,13 @@
-"""MLflow's pages as links: a version, its run, and a table of all runs with useful columns.
+"""The experiment as MLflow's UI shows it: what it is about, and a table of all runs with useful
+columns.
 
-What a page shows is MLflow's own. The table is a view that MLflow's UI keeps in a tag of the
-experiment and opens by its key; without the tag it opens with its default columns.
+The table is a view that the UI keeps in a tag of the experiment and opens by its key; without the
+tag it opens with its default columns. Links to the pages are `registry_reader`'s.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,32 +24,6 @@ COLUMNS = (
     "metrics.`ratings`",
     "tags.`fit`",
 )
-
-
-@dataclass(frozen=True)
-class Pages:
-    """Links into MLflow's UI.
-
-    Attributes:
-        ui: its base URL.
-        experiment: the id of the experiment whose runs made the versions.
-        model: the registered model's name.
-    """
-
-    ui: str
-    experiment: str
-    model: str
-
-    def version(self, number: int) -> str:
-        return f"{self.ui}/#/models/{self.model}/versions/{number}?{TRAINING}"
-
-    def run(self, run_id: str) -> str:
-        return f"{self.ui}/#/experiments/{self.experiment}/runs/{run_id}?{TRAINING}"
-
-    def runs(self) -> str:
-        """The days' runs, newest day first, with `COLUMNS`."""
-        table = f"{self.ui}/#/experiments/{self.experiment}/runs"
-        return f"{table}?viewStateShareKey={VIEW}&{TRAINING}"
 
 
 def prepare_experiment(client: MlflowClient, name: str, artifacts: str | None) -> None:

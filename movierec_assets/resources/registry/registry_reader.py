@@ -14,7 +14,7 @@ import dagster as dg
 
 from movierec_assets.errors import RegistryLostError, RemovedError
 from movierec_assets.promotion.version import Version
-from movierec_assets.resources.registry.pages import Pages
+from movierec_assets.resources.registry.pages import TRAINING, VIEW
 from movierec_assets.resources.registry.version_records import REMOVED, VersionRecords
 from movierec_assets.resources.registry.version_tags import VersionTags
 
@@ -43,19 +43,23 @@ class RegistryReader(dg.ConfigurableResource):  # type: ignore[type-arg]
         """What each number was given to, beside MLflow."""
         return VersionRecords(Path(self.root))
 
-    @cached_property
-    def pages(self) -> Pages:
-        """Links into MLflow's UI."""
-        experiment = self.client().get_experiment_by_name(EXPERIMENT)
-        return Pages(self.ui, experiment.experiment_id if experiment else "0", MODEL_NAME)
-
     def page(self, number: int) -> str:
         """The address of MLflow's page about a version."""
-        return self.pages.version(number)
+        return f"{self.ui}/#/models/{MODEL_NAME}/versions/{number}?{TRAINING}"
 
     def run_page(self, version: Version) -> str:
         """The address of MLflow's page about the run that made a version."""
-        return self.pages.run(version.run_id)
+        return f"{self._runs}/{version.run_id}?{TRAINING}"
+
+    def runs_page(self) -> str:
+        """The address of MLflow's table of the days' runs, newest day first."""
+        return f"{self._runs}?viewStateShareKey={VIEW}&{TRAINING}"
+
+    @cached_property
+    def _runs(self) -> str:
+        experiment = self.client().get_experiment_by_name(EXPERIMENT)
+        number = experiment.experiment_id if experiment else "0"
+        return f"{self.ui}/#/experiments/{number}/runs"
 
     def versions(self) -> list[Version]:
         """All complete versions that were not removed, oldest first."""

@@ -78,7 +78,7 @@ class RegistrySetup(RegistryReader):
         self.client().create_registered_model(
             MODEL_NAME,
             description="Daily recommender; versions are never overwritten. "
-            f"[The runs that made them]({self.pages.runs()}), newest day first.",
+            f"[The runs that made them]({self.runs_page()}), newest day first.",
         )
 
     def lock(self) -> AbstractContextManager[object]:
