@@ -26,6 +26,7 @@ caller that expects an error of this page does not swallow a typo.
     ├── WebhookError           the webhook refused a notice
     ├── TooManyMoviesError     a model of pairs of movies does not fit into memory
     ├── SparkError             a fit on a Spark cluster did not end well
+    ├── LogsError              the logs cannot be asked as they were
     ├── LineageError           there is nothing to be traced
     ├── VerifyError            a version cannot be rebuilt
     ├── InUseError             another movierec runs on this warehouse, or a port is taken
