@@ -119,8 +119,9 @@ def _tell_endpoint(
     """Let the store of events know the accepted ratings of a day; it knows those of events."""
     try:
         told = event_log.store.seen.accepted()
-        for chunk in (chunk for chunk in warehouse.chunks([day])[day] if chunk.current):
-            if told.get((day, chunk.source)) != chunk.data_version and chunk.data_version:
+        for chunk in warehouse.chunks([day])[day]:
+            known = told.get((day, chunk.source))
+            if chunk.current and chunk.data_version and chunk.data_version != known:
                 own = chunk.source == SOURCE
                 ratings = [] if own else warehouse.ratings_of_chunk(day, chunk.source)
                 event_log.accept(day, chunk.source, chunk.data_version, ratings)
@@ -164,10 +165,9 @@ def _metadata(chunks: list[Chunk], summary: DaySummary) -> Metadata:
         for chunk in newest
         if chunk not in counted
     ]
-    mended: dict[str, int] = {}
+    mended = Counter[str]()
     for chunk in counted:
-        for kind, rows in chunk.mended.items():
-            mended[kind] = mended.get(kind, 0) + rows
+        mended.update(chunk.mended)
     return {
         "verdict": ", ".join(f"{chunk.prefix}{chunk.verdict or ''}" for chunk in counted),
         **({"reason": "; ".join(refused)} if refused else {}),
