@@ -116,8 +116,9 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 
 
 @_unfailing
-def count_reload(result: str) -> None:
-    RELOADS.labels(result).inc()
+def count(counter: Counter, *labels: str) -> None:
+    """Count one of what a counter counts, by its labels if it has any."""
+    (counter.labels(*labels) if labels else counter).inc()
 
 
 @_unfailing
@@ -128,23 +129,8 @@ def count_list(fallback_reason: str | None) -> None:
 
 
 @_unfailing
-def count_rejection() -> None:
-    REJECTED.inc()
-
-
-@_unfailing
-def count_dropped(reason: str) -> None:
-    DROPPED.labels(reason).inc()
-
-
-@_unfailing
 def count_lost_lists(number: int) -> None:
     LOST_LISTS.inc(number)
-
-
-@_unfailing
-def count_arm_failure(arm: str) -> None:
-    ARM_FAILURES.labels(arm).inc()
 
 
 @_unfailing

@@ -112,7 +112,7 @@ class Arms:
             return sound
         model = self._opened(arm.version) if arm.version else None
         if arm.version and model is None:
-            metrics.count_arm_failure(arm.name)
+            metrics.count(metrics.ARM_FAILURES, arm.name)
             return InArm(arm.name, failed=True)
         made = InArm(arm.name, popular=arm.name == POPULAR, ranking=arm.ranking)
         self._sound[arm.name] = sound = made if model is None else made.of(model)

@@ -69,7 +69,7 @@ def reload(
         result, cause = error.result, str(error)
         raise
     finally:
-        metrics.count_reload(result)
+        metrics.count(metrics.RELOADS, result)
         seconds = round(time.perf_counter() - started, 3)
         last = {"at": at, "version": version, "result": result, "seconds": seconds, "cause": cause}
         replace_file(_beside(pointer.path, "last"), json.dumps(last).encode())

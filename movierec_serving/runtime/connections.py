@@ -158,7 +158,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _drop(self, stage: Stage | None) -> None:
         """Close the connection: it was slow at `stage`, or, None, another one needs its place."""
-        metrics.count_dropped(stage.value if stage else "no_descriptors")
+        metrics.count(metrics.DROPPED, stage.value if stage else "no_descriptors")
         answering = self.cycle is not None and self.cycle.response_started
         if stage is Stage.HEADER or (stage is Stage.BODY and not answering):
             self.transport.write(TOO_SLOW)

@@ -118,7 +118,7 @@ async def _ask_worker(
     queue: while that one hangs, no GET would be answered.
     """
     if max(len(server.response_buffer), putter.waiting) >= MAX_WAITING:
-        metrics.count_rejection()
+        metrics.count(metrics.REJECTED)
         return problem(503, "too many requests are waiting").response()
     uid, queue = str(uuid.uuid4()), server._get_request_queue(api.api_path)
     place = server.response_buffer[uid] = ResponseBufferItem(asyncio.Event())
