@@ -83,14 +83,14 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
     mode = MODES.get(file.suffix)
     if mode is None:
         raise BackupError(f"{file}: expected a name that ends in .tar, .tar.gz or .tgz")
-    if file.exists():
-        raise BackupError(f"{file} is there already: a backup overwrites nothing")
     warehouse = platform.settings.warehouse
     if file.resolve().is_relative_to(warehouse.resolve()):
         raise BackupError(f"{file} would be part of the next backup: write it outside {warehouse}")
     manifest = Manifest(datetime.now(UTC).isoformat(timespec="seconds"), RELEASE, secrets)
     fresh, staging = (file.with_name(f".{file.name}.{what}") for what in ("part", "databases"))
     with maintenance(warehouse):
+        if file.exists():
+            raise BackupError(f"{file} is there already: a backup overwrites nothing")
         try:
             _clear(fresh, staging)  # of one that was killed
             staging.mkdir(mode=0o700)
@@ -99,7 +99,7 @@ def back_up(platform: Platform, file: Path, *, secrets: bool = False) -> Manifes
                     _fill(tar, manifest, platform, staging, secrets=secrets)
                 written.flush()
                 os.fsync(written.fileno())
-            os.link(fresh, file)  # fails where another backup was faster; a rename would replace it
+            fresh.rename(file)
         finally:
             _clear(fresh, staging)
     return manifest
