@@ -31,7 +31,7 @@ demo: setup ## real MovieLens ratings, from the first day to a reload under load
 	@$(BIN)/python -m demo
 
 # Memory holds the tests' homes where it may: they write files down to the disk thousands of times.
-SHM = $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 2000000 ] 2>/dev/null && ! grep -qE '^\S+ /dev/shm .*noexec' /proc/mounts && echo TMPDIR=/dev/shm)
+SHM = $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 4000000 ] 2>/dev/null && ! grep -qE '^\S+ /dev/shm .*noexec' /proc/mounts && echo TMPDIR=/dev/shm)
 test: develop ## the tests, on real components
 	$(SHM) $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
 
