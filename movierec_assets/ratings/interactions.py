@@ -72,9 +72,7 @@ class Interactions:
     @cached_property
     def indptr(self) -> NDArray[np.int64]:
         """(U + 1,) where each user's begin, and the last one's end."""
-        return np.concatenate(
-            [[0], np.cumsum(np.bincount(self.users, minlength=len(self.user_ids)))]
-        )
+        return np.searchsorted(self.users, np.arange(len(self.user_ids) + 1, dtype=np.int32))
 
     def in_time(self) -> NDArray[np.int64]:
         """(N,) places in the order of user, then time, then movie."""
@@ -146,12 +144,19 @@ def added(before: Interactions, later: Interactions) -> Interactions:
     user_ids, user_rows, users = _united(before.user_ids, later.user_ids)
     movie_ids, movie_rows, movies = _united(before.movie_ids, later.movie_ids)
     users, movies = users[later.users], movies[later.movies]
-    old_users, old_movies = user_rows[before.users], movie_rows[before.movies]
-    pairs = old_users * np.int64(len(movie_ids)) + old_movies
+    old_movies = movie_rows[before.movies]
+    count = np.zeros(len(user_ids), np.int64)  # of each user's earlier ratings
+    count[user_rows] = np.diff(before.indptr)
+    # Few have rated since: only their earlier ratings are looked through.
+    again, user = np.unique(users, return_inverse=True)
+    theirs = count[again]
+    shift = (np.cumsum(count) - count)[again] - (np.cumsum(theirs) - theirs)
+    old = np.arange(theirs.sum()) + np.repeat(shift, theirs)
+    pairs = np.repeat(again, theirs) * np.int64(len(movie_ids)) + old_movies[old]
     wanted = users * np.int64(len(movie_ids)) + movies
-    places = np.searchsorted(pairs, wanted)
-    fresh = pairs[np.minimum(places, len(pairs) - 1)] != wanted
-    del pairs
+    found = np.searchsorted(pairs, wanted)
+    fresh = np.append(pairs, -1)[found] != wanted
+    places = found + shift[user]
     at = places + np.cumsum(fresh) - fresh  # where each stands among all
     counts = fresh | (later.rated_at >= before.rated_at[np.minimum(places, len(before) - 1)])
     kept = np.ones(len(before) + fresh.sum(), np.bool_)
@@ -166,7 +171,10 @@ def added(before: Interactions, later: Interactions) -> Interactions:
     return Interactions(
         user_ids,
         movie_ids,
-        merged(old_users, users),
+        np.repeat(
+            np.arange(len(user_ids), dtype=np.int32),
+            count + np.bincount(users[fresh], minlength=len(user_ids)),
+        ),
         merged(old_movies, movies),
         merged(before.ratings, later.ratings),
         merged(before.rated_at, later.rated_at),

@@ -193,7 +193,8 @@ def of_equations(
 def _random(rows: int, factors: int, random: np.random.Generator) -> NDArray[np.float32]:
     """(rows, F) small random factors."""
     drawn = random.random((rows, factors), dtype=np.float32)
-    return (drawn * INITIAL_SCALE).astype(np.float32)
+    drawn *= INITIAL_SCALE
+    return drawn
 
 
 def _copy_rows(

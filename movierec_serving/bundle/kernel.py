@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from movierec_serving.bundle.model import Model
 
-BLOCK = 32  # users scored by one matrix product: the scores of 59k items still fit a cache
+BLOCK = 64  # users scored by one matrix product: the scores of 59k items still fit a cache
 AT_ONCE = 1024  # users whose vectors are made together: in some families they are as long as I
 UNIT_ROUNDOFF = 2.0**-24  # of float32
 

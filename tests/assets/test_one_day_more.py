@@ -52,6 +52,13 @@ def test_adding_days_gives_what_all_of_them_give(seed: int) -> None:
     ]
 
 
+def test_a_day_of_new_users_alone_is_added() -> None:
+    days = [ratings_of(day, np.random.default_rng(0)) for day in DAYS[:2]]
+    days[1]["user_id"] = "v" + days[1]["user_id"]
+    grown = added(*map(interactions_of, days))
+    assert grown.same_as(interactions_of(pd.concat(days)))
+
+
 def digests(platform: Platform) -> dict[str, str]:
     """sha256 of the movies' factors of each model and twin."""
     files = sorted(platform.root.glob("*/*/item_factors.npy"))

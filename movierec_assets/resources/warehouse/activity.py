@@ -31,21 +31,26 @@ class Activity(DuckDBFile):
                    WHERE day BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)""",
                 [first, last],
             ).fetchnumpy()
-            known = connection.execute(
-                """SELECT m.movie_id IS NOT NULL, coalesce(genres, []) FROM first_of_movie
+            known: Any = connection.execute(
+                """SELECT m.movie_id IS NOT NULL AS there FROM first_of_movie
                    LEFT JOIN movies m USING (movie_id) ORDER BY number"""
-            ).fetchall()
+            ).fetchnumpy()
+            of_genre: Any = connection.execute(
+                """SELECT number, unnest(genres) AS genre
+                   FROM first_of_movie JOIN movies USING (movie_id)"""
+            ).fetchnumpy()
             (catalogue,) = connection.execute("SELECT count(*) FROM movies").fetchall()[0]
             connection.execute("DROP TABLE first_of_user; DROP TABLE first_of_movie")
         days, day = np.unique(columns.pop("day"), return_inverse=True)
-        names = sorted({name for _, genres in known for name in genres})
-        has = [[name in genres for name in names] for _, genres in known]
-        outside = np.array([not there and catalogue > 0 for there, _ in known], bool)
+        names, genre = np.unique(of_genre["genre"].astype(str), return_inverse=True)
+        has_genre = np.zeros((len(known["there"]), len(names)), np.bool_)
+        has_genre[of_genre["number"], genre] = True
+        outside = ~known["there"] & (catalogue > 0)
         return Rated(
             **columns,
             days=[str(day)[:10] for day in days],
             day=day,
             outside=outside[columns["movie"]],
-            genres=names,
-            has_genre=np.array(has, bool).reshape(len(known), len(names)),
+            genres=names.tolist(),
+            has_genre=has_genre,
         )
