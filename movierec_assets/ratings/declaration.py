@@ -6,6 +6,7 @@ default source, so that a declaration says only what is different. Unknown field
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -15,6 +16,7 @@ from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from movierec_assets.errors import DeclarationError
 
@@ -215,10 +217,16 @@ def parse_declaration(content: bytes, name: str) -> Declaration:
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{name}: not TOML: {error}") from error
     except ValidationError as error:
-        causes = "; ".join(
-            f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()
-        )
-        raise DeclarationError(f"{name}: {causes}") from error
+        raise DeclarationError(f"{name}: {'; '.join(map(_fault, error.errors()))}") from error
+
+
+def _fault(wrong: ErrorDetails) -> str:
+    """One thing that is wrong, after the field's name."""
+    field = ".".join(map(str, wrong["loc"]))
+    if wrong["type"] != "extra_forbidden":
+        return f"{field}: {wrong['msg'].removeprefix('Value error, ')}"
+    near = difflib.get_close_matches(field, Declaration.model_fields, n=1)
+    return f"{field}: there is no such field" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def digest(declaration: Declaration) -> str:
