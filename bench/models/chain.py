@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.interactions import Interactions
@@ -15,7 +16,9 @@ from movierec_assets.settings import Settings
 from movierec_assets.training.als import ALS
 from movierec_assets.training.trainer import Trainer, fitted
 from movierec_serving.bundle import Model
+from movierec_serving.bundle.layout import ARRAYS
 
+AnyModel = TypeVar("AnyModel", bound=Model)
 RATINGS = 100_000  # what parameters that follow from the size are set for
 
 
@@ -51,6 +54,14 @@ def train(
 ) -> Model:
     """A model of ALS in memory, cold or warm from `parent`."""
     return fitted(ALS, data, "1970-01-01", parameters, seed, parent).model(parameters)
+
+
+def with_arrays(model: AnyModel, **changed: NDArray[Any]) -> AnyModel:
+    """Copy a model with some arrays replaced, also those of its family."""
+    arrays = {**model.family.arrays, **changed}
+    common: dict[str, Any] = {name: arrays.get(name) for name in ARRAYS}
+    family = type(model.family)(arrays, model.parameters)
+    return replace(model, family=family, blended=None, **common)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bench.goals import goal, wilson
-from bench.models.chain import PARAMETERS, Day, movielens, train, train_day
+from bench.models.chain import PARAMETERS, Day, movielens, train, train_day, with_arrays
 from bench.models.generator import frame, generate
 from movierec_assets.evaluation.metrics import ndcg
 from movierec_assets.evaluation.offline import evaluate, rows_of
@@ -146,7 +146,7 @@ def in_rows_of(model: Model, space: Model) -> Model:
             known.mean(axis=0) if side == "user_factors" else np.zeros(known.shape[1], np.float32)
         )
         changed[side] = np.where(there[:, None], known[rows], other).astype(np.float32)
-    return space.with_arrays(**changed)
+    return with_arrays(space, **changed)
 
 
 def _lost(share: float) -> Callable[[World], Day]:
@@ -189,7 +189,7 @@ def _scrambled(share: float, *, served_only: bool = False) -> Callable[[World], 
             rows, _ = rows_of(bundle.item_ids, ids)
             factors = np.array(bundle.item_vectors)
             factors[rows] = factors[np.roll(rows, 1)]
-            return bundle.with_arrays(item_factors=factors)
+            return with_arrays(bundle, item_factors=factors)
 
         twin = given.today.twin if served_only else change(given.today.twin)
         return Day(change(given.today.served), twin)
@@ -333,7 +333,7 @@ def study(given: World) -> dict[str, float]:
         "healthy": today,
         "half the data lost": train(others.select(given.random.random(len(others)) < 0.5)),
         "a fifth lost": train(others.select(given.random.random(len(others)) < 0.8)),
-        "movies scrambled, 10 %": today.with_arrays(item_factors=factors),
+        "movies scrambled, 10 %": with_arrays(today, item_factors=factors),
         "28 days stale": train(until(others, newest - STALE_DAYS)),
     }
     figures = {"CPU, twins": twins, "CPU, fold-in": folding}

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.goals import goal
-from bench.models.chain import PARAMETERS, Day, defaults, movielens, train, train_day
+from bench.models.chain import PARAMETERS, Day, defaults, movielens, train, train_day, with_arrays
 from bench.models.generator import frame, generate, twenty_years
 from bench.models.trainers import CONTENDERS
 from movierec_assets.evaluation.offline import Evaluation, evaluate
@@ -198,11 +198,11 @@ def folded(name: str, data: Interactions, parameters: Mapping[str, Any], folds: 
         model = train(
             replace(training, **kept), parameters
         )  # in the same rows: the candidates are the same
-        known = whole.with_arrays(item_factors=model.item_vectors)
+        known = with_arrays(whole, item_factors=model.item_vectors)
         vectors = np.array(whole.user_vectors(range(len(whole.user_ids))))
         for row in np.flatnonzero(_fold(training, folds) == fold).tolist():
             vectors[row] = Evidence.of_user(known, row).vector()
-        folded_in = known.with_arrays(user_factors=vectors)
+        folded_in = with_arrays(known, user_factors=vectors)
         both = [evaluate(model, held.select(judged)).ndcg_at_10 for model in (folded_in, whole)]
         scores = np.concatenate([scores, np.transpose(both)])
     ratio = interval(scores[:, 0], scores[:, 1], margin=0.03, level=0.95)

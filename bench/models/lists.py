@@ -19,7 +19,7 @@ from movierec_assets.evaluation.splits import temporal_holdout
 from movierec_assets.ratings.catalogue import parse_movies
 from movierec_assets.ratings.interactions import Interactions, interactions_of
 from movierec_serving.bundle import TOP_N, Model, Ranker, Ranking, liked
-from movierec_serving.bundle.calibration import divergence, shares, taste
+from movierec_serving.bundle.calibration import SMOOTHING, TINY, Floats, shares, taste
 
 CORRECTIONS, CALIBRATIONS = (0.0, 0.1, 0.2, 0.3), (0.0, 0.1, 0.3, 0.6)
 HEAD = 0.2  # of the movies, the most rated: what is relevant beyond them is the tail
@@ -109,3 +109,16 @@ def main() -> bool:
             goal("lists, KL calibrated by 0.1 over plain", calibrated[5] / plain[5], 0.5),
         ]
     )
+
+
+def divergence(wanted: Floats, listed: Floats) -> Floats:
+    """(...,) KL(p || q) in nats along the last axis, q smoothed by p.
+
+    Args:
+        wanted: (..., G) p, which sums to 1.
+        listed: (..., G) masses of the list's genres, normalised here; zeros for no genre at all.
+    """
+    total = listed.sum(axis=-1, keepdims=True)
+    q = (1 - SMOOTHING) * listed / np.maximum(total, TINY) + SMOOTHING * wanted
+    ratio = np.divide(wanted, q, out=np.ones_like(q), where=wanted > 0)
+    return np.asarray((wanted * np.log(ratio)).sum(axis=-1))

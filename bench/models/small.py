@@ -19,7 +19,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from bench.goals import goal, wilson
-from bench.models.chain import Day, train_day
+from bench.models.chain import Day, train_day, with_arrays
 from bench.models.gate import shuffle
 from bench.models.generator import frame, generate
 from movierec_assets.evaluation.offline import evaluate
@@ -166,7 +166,7 @@ def _mixed(day: Day, seed: int) -> Day:
         factors = np.array(model.item_vectors)
         rows = np.random.default_rng(seed).permutation(len(factors))[: max(len(factors) // 10, 2)]
         factors[rows] = factors[np.roll(rows, 1)]
-        return model.with_arrays(item_factors=factors)
+        return with_arrays(model, item_factors=factors)
 
     return Day(mixed(day.served), mixed(day.twin))
 

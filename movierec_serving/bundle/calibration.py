@@ -36,19 +36,6 @@ def taste(genres: NDArray[np.bool_], weights: NDArray[Any]) -> Floats:
     return np.asarray(mass / max(float(mass.sum()), 1e-12))
 
 
-def divergence(wanted: Floats, listed: Floats) -> Floats:
-    """(...,) KL(p || q) in nats along the last axis, q smoothed by p.
-
-    Args:
-        wanted: (..., G) p, which sums to 1.
-        listed: (..., G) masses of the list's genres, normalised here; zeros for no genre at all.
-    """
-    total = listed.sum(axis=-1, keepdims=True)
-    q = (1 - SMOOTHING) * listed / np.maximum(total, TINY) + SMOOTHING * wanted
-    ratio = np.divide(wanted, q, out=np.ones_like(q), where=wanted > 0)
-    return np.asarray((wanted * np.log(ratio)).sum(axis=-1))
-
-
 def calibrated(scores: Floats, genres: Floats, tastes: Floats, weight: float) -> NDArray[np.int64]:
     """(B, M) the places of M candidates in the new order, for B users.
 

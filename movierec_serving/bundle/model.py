@@ -5,7 +5,7 @@ compared or searched for needs no files, and is a model in memory.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
@@ -47,13 +47,6 @@ class Model:
         """A model of these arrays, as `layout` has them; `more` are a subclass's fields."""
         common: dict[str, Any] = {name: arrays.get(name) for name in ARRAYS}
         return cls(family=FAMILIES[family](arrays, parameters), **common, **more)
-
-    def with_arrays(self, **changed: NDArray[Any]) -> Self:
-        """Copy the model with some arrays replaced, also those of its family."""
-        arrays = {**self.family.arrays, **changed}
-        common: dict[str, Any] = {name: arrays.get(name) for name in ARRAYS}
-        family = type(self.family)(arrays, self.parameters)
-        return replace(self, family=family, blended=None, **common)
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.models.chain import Day
+from bench.models.chain import Day, with_arrays
 from movierec_assets.evaluation.splits import sample
 from movierec_assets.promotion.comparison import (
     Comparison,
@@ -50,7 +50,7 @@ def verdict(production: Day, challenger: Day, margin: float = 0.15) -> Verdict:
 
 
 def with_items(bundle: Model, change: Callable[[np.ndarray], np.ndarray]) -> Model:
-    return bundle.with_arrays(item_factors=change(np.array(bundle.item_vectors)))
+    return with_arrays(bundle, item_factors=change(np.array(bundle.item_vectors)))
 
 
 def scrambled(factors: np.ndarray) -> np.ndarray:
@@ -258,7 +258,7 @@ def replace_seen(twin: Model, challenger: Day) -> Model:
     own = training_pairs(twin, twin.user_ids, twin.item_ids).packed
     seen = np.union1d(own, everything.packed[everything.users % 2 == 0])
     indptr = np.searchsorted(seen // width, np.arange(len(twin.user_ids) + 1))
-    return twin.with_arrays(seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))
+    return with_arrays(twin, seen_indptr=indptr, seen_items=(seen % width).astype(np.int32))
 
 
 def compared_with(challenger: Version, versions: list[Version]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.models.chain import with_arrays
 from movierec_assets.defs.shared import challengers as gate
 from movierec_assets.settings import settings
 from movierec_serving.bundle import Bundle
@@ -92,7 +93,7 @@ def scrambling(
 
     def opening(where: Path, **kinds: bool) -> Bundle:
         bundle = opened(where, **kinds)
-        return bundle.with_arrays(item_factors=items) if Path(where) == path else bundle
+        return with_arrays(bundle, item_factors=items) if Path(where) == path else bundle
 
     return opening
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.models.chain import Day
+from bench.models.chain import Day, with_arrays
 from movierec_assets.promotion.comparison import Comparison, against_popularity, kept_share
 from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.gate import judge
@@ -128,10 +128,10 @@ def test_residuals_are_small_of_a_fit_and_large_of_one_that_lost_or_mixed_up_rat
     assert residuals(day.served).movies < LIMITS.residual
     users = np.array(day.served.family.arrays["user_factors"])
     users[::3] = users[::3][::-1]
-    shuffled = day.served.with_arrays(user_factors=users)
+    shuffled = with_arrays(day.served, user_factors=users)
     assert residuals(shuffled).movies > 2 * LIMITS.residual
     movies = np.random.default_rng(0).permutation(day.served.item_vectors)
-    assert residuals(day.served.with_arrays(item_factors=movies)).movies > 2 * LIMITS.residual
+    assert residuals(with_arrays(day.served, item_factors=movies)).movies > 2 * LIMITS.residual
 
 
 def test_kept_ratings_are_counted_by_pair(day: Day) -> None:

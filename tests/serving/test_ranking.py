@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.models.lists import divergence
 from movierec_serving.bundle import (
     TOP_N,
     Evidence,
@@ -14,7 +15,7 @@ from movierec_serving.bundle import (
     publish,
     top_items,
 )
-from movierec_serving.bundle.calibration import calibrated, divergence, shares, taste
+from movierec_serving.bundle.calibration import calibrated, shares, taste
 from movierec_serving.bundle.filters import Wish, left_out
 from movierec_serving.bundle.selection import Slice, for_new, for_users
 from movierec_serving.model.inspection import check
