@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
@@ -72,9 +73,8 @@ def mend_all(ids: pd.Series[str]) -> tuple[pd.Series[str], Mapping[str, int]]:
     if not any(kinds for _, kinds in mended):
         return ids, {}
     rows = np.bincount(codes, minlength=len(unique))
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     for (_, kinds), count in zip(mended, rows.tolist(), strict=True):
-        for kind in kinds:
-            counts[kind] = counts.get(kind, 0) + count
+        counts.update(dict.fromkeys(kinds, count))
     kept = np.array([text for text, _ in mended], dtype=object)[codes]
     return pd.Series(kept, index=ids.index, dtype=object), counts
