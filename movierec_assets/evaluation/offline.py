@@ -58,7 +58,7 @@ def evaluate(model: Model, held: Interactions, rank: Rank | None = None) -> Eval
     metrics = {"users": float(len(judged.users)), "holdout_ratings": float(len(held))}
     if not len(judged.users):
         return Evaluation(metrics, np.zeros(0), np.zeros(0))
-    # Of 32 users at a time: threads cost several times what they save.
+    # Of few users at a time: threads cost several times what they save.
     with threadpool_limits(1, "blas"):
         lists = rank(judged.users) if rank else recommend(model, judged.users, LONGEST)[0]
     hits = judged.hits(lists)
