@@ -136,12 +136,20 @@ def _naming(lost: Mapping[str, str], days: int) -> dg.Failure:
 
 
 def _lost_before(context: dg.AssetExecutionContext) -> dict[str, str]:
-    """The days that earlier stages of this run did not finish, each with the stage."""
+    """The days that stages of this run before this one did not finish, each with the stage.
+
+    Only those that it follows from: a policy that cannot be trained must not keep production's own
+    model of the day from the gate.
+    """
+    graph = context.job_def.asset_layer.asset_graph
+    before = {"__".join(key.path) for key in graph.get_ancestor_asset_keys(context.asset_key)}
     failures = context.instance.all_logs(
         context.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
     )
     lost: dict[str, str] = {}
     for event in (entry.get_dagster_event() for entry in failures):
+        if event.step_key not in before:
+            continue
         given = event.step_failure_data.user_failure_data
         failed = given.metadata.get("failed") if given else None
         if isinstance(failed, dg.TableMetadataValue):
