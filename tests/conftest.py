@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 import pytest
@@ -146,7 +148,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder as set-up finds it, with a space in its name; settings read nothing else."""
     folder = empty_home(tmp_path / "a home")
     settle(folder, monkeypatch)
-    yield folder
+    with patch.dict(os.environ):  # set-up puts all of .env there
+        yield folder
     settings.cache_clear()
 
 
