@@ -68,11 +68,13 @@ class Writer:
     def _run(self) -> None:
         while True:
             gathered = [self._waiting.get()]
-            while sum(len(events) for events, _ in gathered) < MOST:
+            count = len(gathered[0][0])
+            while count < MOST:
                 try:
                     gathered.append(self._waiting.get_nowait())
                 except queue.Empty:
                     break
+                count += len(gathered[-1][0])
             answers = self._commit([events for events, _ in gathered])
             told = list(zip((result for _, result in gathered), answers, strict=True))
             for loop in {result.get_loop() for result, _ in told}:
