@@ -8,7 +8,8 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,7 +217,9 @@ def _arm_commit(warehouse: Any, unit: str, when: str, strike: Callable[[], None]
             if within and when == "after":
                 strike()
 
-    def opened(self: Any, *, read_only: bool) -> Any:
-        return Connection(original(self, read_only=read_only))
+    @contextmanager
+    def opened(self: Any, *, read_only: bool) -> Iterator[Any]:
+        with original(self, read_only=read_only) as real:
+            yield Connection(real)
 
     warehouse.open = opened
