@@ -159,8 +159,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ours.
     """
     folder = empty_home(tmp_path_factory.mktemp("tables") / "home")
-    with pytest.MonkeyPatch.context() as patch:
-        settle(folder, patch)
+    with pytest.MonkeyPatch.context() as environment:
+        settle(folder, environment)
         with dg.DagsterInstance.get():
             wiring.wired().model_registry.client().search_experiments()
     settings.cache_clear()

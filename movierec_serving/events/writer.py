@@ -25,7 +25,7 @@ Result = asyncio.Future[list[Status]]
 
 
 class Writer:
-    """One thread of this process that appends to a log, for the requests of an event loop.
+    """One thread of this process that appends to a log, for the requests of event loops.
 
     Args:
         within: seconds that a request's events may take.

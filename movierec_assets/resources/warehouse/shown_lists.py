@@ -150,8 +150,7 @@ class ShownLists(DuckDBFile):
             within: days after a list was shown in which an action counts.
             k: places that count.
         """
-        asked = {"first": first, "last": last, "within": within, "k": k}
-        return self._frame(USER_DAYS, asked, events)
+        return self._judged(USER_DAYS, first, last, events, within, k)
 
     def credits(
         self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int
@@ -159,8 +158,7 @@ class ShownLists(DuckDBFile):
         """(day, user_id, side, taken_up, liked, disliked) of the interleaved lists of these days,
         as `user_days`; the side is the arm whose places they are, or `both`.
         """
-        asked = {"first": first, "last": last, "within": within, "k": k}
-        return self._frame(CREDITS, asked, events)
+        return self._judged(CREDITS, first, last, events, within, k)
 
     def movies_shown(
         self, first: str, last: str, events: pd.DataFrame, *, within: int, k: int
@@ -168,8 +166,7 @@ class ShownLists(DuckDBFile):
         """(day, version, arm, source, movies): different movies in the first k places."""
         sql = f"""{JUDGED} SELECT day::VARCHAR AS day, version::VARCHAR AS version, of_arm AS arm,
                   source, list(DISTINCT movie_id) AS movies FROM judged GROUP BY ALL"""
-        asked = {"first": first, "last": last, "within": within, "k": k}
-        return self._frame(sql, asked, events)
+        return self._judged(sql, first, last, events, within, k)
 
     def forget_shown(self, before: str) -> None:
         """Delete the lists of the days before one; their rates stay."""
@@ -196,3 +193,9 @@ class ShownLists(DuckDBFile):
             until,
         )
         return [(row[0], Rate(*row[1:])) for row in rows]
+
+    def _judged(
+        self, sql: str, first: str, last: str, events: pd.DataFrame, within: int, k: int
+    ) -> pd.DataFrame:
+        asked = {"first": first, "last": last, "within": within, "k": k}
+        return self._frame(sql, asked, events)

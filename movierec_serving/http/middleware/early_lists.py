@@ -4,7 +4,7 @@ What an answer holds is `recommender.py`'s, and what is wrong with a request is 
 """
 
 from functools import lru_cache
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -63,9 +63,8 @@ class EarlyLists:
 
 def options_of(query: bytes) -> PagedOptions | None:
     """The options, read as FastAPI does; None if one is wrong."""
-    given: dict[str, str | list[str]] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        given[name] = [*given.get(name, ()), value] if name in LISTS else value
+    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    given = {name: values if name in LISTS else values[-1] for name, values in asked.items()}
     try:
         return PagedOptions.model_validate(given)
     except ValidationError:

@@ -10,7 +10,7 @@ import secrets
 
 from fastapi import Request, Response
 
-from movierec_serving.bundle import MAX_ID_LENGTH
+from movierec_serving.bundle import layout
 from movierec_serving.http.middleware.api_keys import COOKIE as KEY_COOKIE
 
 COOKIE = "movierec_user"
@@ -33,7 +33,7 @@ def is_id(text: str) -> bool:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate
         return False
-    return 0 < len(text) <= MAX_ID_LENGTH and "\0" not in text
+    return layout.is_id(text)
 
 
 def new_name() -> str:
