@@ -106,11 +106,8 @@ def _metadata(
     own = {name: value for name, value in numbers.items() if not name.startswith(prefixes)}
     figures = dict.fromkeys(name for numbers in compared.values() for name in numbers)
     rows = [(name, *(numbers.get(name, "") for numbers in compared.values())) for name in figures]
-    intervals = {
-        role: Bounds(values["lower"], values["difference"], values["upper"], int(values["users"]))
-        for role, values in compared.items()
-        if "lower" in values
-    }
+    bounds = {role: Bounds.of(values) for role, values in compared.items()}
+    intervals = {role: known for role, known in bounds.items() if known is not None}
     return {
         "verdict": verdict.decision,
         "reason": verdict.reason,

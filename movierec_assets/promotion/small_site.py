@@ -166,6 +166,7 @@ def _against(name: str, comparison: Comparison, margin: float, level: float) -> 
         return Finding("refused", worse, numbers)
     if group.decision == "passed":
         return Finding("passed", explain(name, group, whom), numbers)
-    bounds = f"{group.interval.lower:+.1%} to {group.interval.upper:+.1%}"
-    fresher = f"whole, fresher, and not shown to be worse than {name}: {bounds}, of {whom}"
-    return Finding("passed", fresher, numbers)
+    fresher = f"whole, fresher, and not shown to be worse than {name}"
+    if math.isfinite(group.interval.upper):  # with few hits of the reference nothing is known
+        fresher += f": {group.interval.lower:+.1%} to {group.interval.upper:+.1%}"
+    return Finding("passed", f"{fresher}, of {whom}", numbers)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.models.chain import Day, with_arrays
+from movierec_assets.defs.shared.pictures import Bounds
 from movierec_assets.promotion.comparison import Comparison, against_popularity, kept_share
 from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.gate import judge
@@ -63,6 +64,19 @@ def test_a_whole_model_that_is_not_shown_to_be_worse_is_promoted() -> None:
     found = verdict(production=comparison(0.30, 0.30))
     assert found.decision == "passed", found.reason
     assert "fresher, and not shown to be worse than production" in found.reason
+
+
+def test_a_reference_with_two_hits_has_no_bound_and_the_verdict_is_shown_all_the_same() -> None:
+    hits = np.zeros(60)
+    hits[:2] = 1.0  # one resample in eight has none of them
+    few = Comparison(np.full(60, 0.03), hits, np.ones(60, np.bool_), 1.0, 1.0, 0)
+    found = verdict(production=few)
+    assert found.decision == "passed"
+    assert found.reason.endswith("not shown to be worse than production, of 60 users")
+    figures = {name.removeprefix("production_"): of for name, of in found.numbers.items()}
+    assert "lower" in figures
+    assert Bounds.of(figures) is None
+    assert Bounds.of({**figures, "upper": 0.5}) is not None
 
 
 def test_a_model_that_is_shown_to_be_worse_is_refused() -> None:

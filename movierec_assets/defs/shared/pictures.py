@@ -23,6 +23,17 @@ class Bounds(NamedTuple):
     upper: float
     users: int
 
+    @classmethod
+    def of(cls, figures: Mapping[str, float]) -> Bounds | None:
+        """Take them from the gate's figures; None where one is missing.
+
+        What is infinite is not recorded: no bound is known where a reference has few hits or none.
+        """
+        if not {"lower", "difference", "upper", "users"} <= figures.keys():
+            return None
+        users = int(figures["users"])
+        return cls(figures["lower"], figures["difference"], figures["upper"], users)
+
 
 def histogram(counts: Mapping[float, int]) -> dg.MarkdownMetadataValue:
     """Ratings by star as a picture: a bar with its count for each, and how many there are."""
