@@ -91,4 +91,12 @@ def main(lock: Path, *, checkout: bool = True) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), checkout="--no-checkout" not in sys.argv[2:])
+    try:
+        main(Path(sys.argv[1]), checkout="--no-checkout" not in sys.argv[2:])
+    except subprocess.CalledProcessError as failed:
+        tool = "uv" if "uv" in failed.cmd else "pip"
+        raise SystemExit(
+            f"set-up: {tool} could not install {sys.argv[1]}; it says why above. The packages come "
+            "from the package index that pip is set to. Where there is no internet, set pip's "
+            "index-url to a mirror, or find-links to a folder of wheels, and run this again"
+        ) from None

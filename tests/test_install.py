@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,20 @@ def test_a_python_without_venv_is_told_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "apt install python3.11-venv" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_where_no_index_answers_set_up_ends_with_a_sentence(tmp_path: Path) -> None:
+    # A version that is nowhere, in a folder that is no checkout: nothing can be installed here.
+    (tmp_path / "some.lock").write_text("uv==0.0.0 --hash=sha256:" + "0" * 64 + "\n")
+    nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "deploy" / "install.py"), "some.lock"],
+        env=os.environ | nowhere,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "set-up: pip could not install some.lock; it says why above." in done.stderr
+    assert "Traceback" not in done.stderr

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import pooch  # type: ignore[import-untyped]
 import requests
@@ -67,8 +68,18 @@ def download_url(url: str, to: Path) -> None:
     pooch.get_logger().setLevel("ERROR")  # its own waiting is no news
     try:
         site.fetch(to.name, downloader=pooch.HTTPDownloader(timeout=_TIME_OUT))
+    except requests.ConnectionError as error:  # urllib3's own text fills half a screen
+        host = urlsplit(url).hostname
+        raise UnavailableError(f"{host} cannot be reached ({_root_of(error)})") from error
     except (requests.RequestException, OSError) as error:
         raise UnavailableError(str(error) or type(error).__name__) from error
+
+
+def _root_of(error: BaseException) -> str:
+    """What the system said, below the errors that libraries wrapped around it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def download_wheel(requirement: str, to: Path) -> None:
@@ -76,7 +87,7 @@ def download_wheel(requirement: str, to: Path) -> None:
     run.
     """
     with tempfile.TemporaryDirectory(dir=to.parent) as folder:
-        quiet = ("--quiet", "--disable-pip-version-check")
+        quiet = ("--quiet", "--quiet", "--disable-pip-version-check")  # errors alone
         alone = ("--no-deps", "--only-binary=:all:", "--dest", folder)
         command = [sys.executable, "-m", "pip", "download", *quiet, *alone, requirement]
         try:
@@ -89,9 +100,8 @@ def download_wheel(requirement: str, to: Path) -> None:
             ) from error
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
-            raise UnavailableError(
-                f"pip download {requirement} failed:\n{done.stdout}{done.stderr}".rstrip()
-            )
+            said = done.stderr.strip().rpartition("\n")[2].removeprefix("ERROR: ")
+            raise UnavailableError(f"pip download {requirement} failed: {said}")
         wheels[0].replace(to)
 
 
@@ -155,7 +165,10 @@ def obtain(published: Published, cache: Path, console: Console) -> Dataset:
                 continue
             fresh.replace(cache / copy.file)
             return dataset
-    raise UnavailableError(f"{published.name} could not be fetched. " + "; ".join(reasons))
+    raise UnavailableError(
+        f"{published.name} could not be fetched. " + "; ".join(reasons) + ". Without internet, "
+        f"bring {published.copies[0].file} from elsewhere and put it into {cache}"
+    )
 
 
 def read_path(path: Path) -> Dataset:
