@@ -1,6 +1,6 @@
 # Each target sets up what it needs: .venv from requirements.lock, .env, the databases.
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo test up check docs bench spark images materials audit clean lock
+.PHONY: help setup develop demo test up check rules types definitions docs bench spark images materials audit clean lock
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo "$$p" && break; done)
@@ -32,19 +32,26 @@ demo: setup ## real MovieLens ratings, from the first day to a reload under load
 
 # Memory holds the tests' homes where it may: they write files down to the disk thousands of times.
 SHM = $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 4000000 ] 2>/dev/null && ! grep -qE '^\S+ /dev/shm .*noexec' /proc/mounts && echo TMPDIR=/dev/shm)
-test: develop ## the tests, on real components
+test: .venv/.ready-dev ## the tests, on real components
 	$(SHM) $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
 
-up: setup ## Dagster's UI and daemon, the endpoint and MLflow's UI, until Ctrl-C
+up: .venv/.ready ## Dagster's UI and daemon, the endpoint and MLflow's UI, until Ctrl-C
 	@$(BIN)/movierec up
 
-check: develop docs ## ruff, mypy, import rules, workflows, Dagster's definitions, the documents
+# Parts of it may run beside each other: make --jobs=2 --output-sync check
+check: types rules definitions docs ## ruff, mypy, import rules, workflows, Dagster's definitions, the documents
+
+rules: .venv/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --quiet --offline .github/workflows
 	$(BIN)/kubernetes-validate --quiet --strict deploy/kubernetes/endpoint.yaml
+
+types: .venv/.ready-dev
+	$(BIN)/mypy
+
+definitions: develop
 	$(BIN)/dg check defs
 
 docs: .venv/.ready-dev ## the documents, into site/; a warning is an error

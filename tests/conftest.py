@@ -27,6 +27,7 @@ from movierec_assets.resources.warehouse.warehouse import Warehouse
 from movierec_assets.settings import Settings, settings
 from tests.support.bucket import Bucket, bucket
 from tests.support.generate import as_csv, catalogue, ratings_of_day
+from tests.support.once import made_once
 
 ROOT = Path(__file__).parents[1]
 RUNS = itertools.count()
@@ -158,13 +159,15 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Dagster's and MLflow's databases with their tables, which take seconds to make, and no row of
     ours.
     """
-    folder = empty_home(tmp_path_factory.mktemp("tables") / "home")
-    with pytest.MonkeyPatch.context() as environment:
-        settle(folder, environment)
-        with dg.DagsterInstance.get():
-            wiring.wired().model_registry.client().search_experiments()
-    settings.cache_clear()
-    return folder / "warehouse"
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as environment:
+            settle(empty_home(folder), environment)
+            with dg.DagsterInstance.get():
+                wiring.wired().model_registry.client().search_experiments()
+        settings.cache_clear()
+
+    return made_once(tmp_path_factory, "tables", make) / "warehouse"
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movierec_serving.bundle import TOP_N, Bundle, Ranker, Ranking, publish
+from movierec_serving.bundle import TOP_N, Bundle, Ranker, Ranking, everybody, publish
 from movierec_serving.bundle.array_files import ArrayFile, write_array
 from movierec_serving.bundle.everybody import BLOCK, Common, Listed, block, in_this_process
+from movierec_serving.bundle.kernel import AT_ONCE
 from movierec_serving.bundle.ranking import Lists
 from tests.support import sample_models as models
 
-USERS = BLOCK + 100
+USERS = AT_ONCE + 100  # in blocks of what the kernel takes at once
 
 
 def listed(path: Path, family: str) -> Listed:
@@ -33,14 +34,18 @@ def listed(path: Path, family: str) -> Listed:
 
 
 @pytest.mark.parametrize("family", ["als", "ease"])
-def test_blocks_give_the_lists_of_all_users_at_once(tmp_path: Path, family: str) -> None:
+def test_blocks_give_the_lists_of_all_users_at_once(
+    tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(everybody, "BLOCK", AT_ONCE)
+    assert BLOCK % AT_ONCE == 0
     question = listed(tmp_path / "bundle", family)
     expected = Ranker(*question).of_users(np.arange(USERS), TOP_N)
     common = Common.of(question)
     assert not {"user_factors", "user_ids", "seen_items"} & common.arrays.keys()
     apart = [common.lists(block(question.bundle, rows)) for rows in question.blocks]
     for blocks in (list(in_this_process(question)), apart):
-        assert [len(items) for items, _ in blocks] == [BLOCK, 100]
+        assert [len(items) for items, _ in blocks] == [AT_ONCE, 100]
         for got, whole in zip(zip(*blocks, strict=True), expected, strict=True):
             assert np.array_equal(np.concatenate(got), whole, equal_nan=True)
 
