@@ -190,6 +190,8 @@ def test_a_model_that_fails_stops_those_that_need_it_and_keeps_the_ones_before(
     assert failed_days(result, "registered_model") == dict.fromkeys(
         DAYS[1:3], "not done by als_model"
     )
+    told = result.failure_data_for_node("registered_model").user_failure_data.description
+    assert told.endswith(f"recorded: {DAYS[1]} and 1 more up to {DAYS[2]}: not done by als_model")
     assert {event.partition for event in platform.events("als_model")} == {DAYS[0]}
     assert len(platform.events("registered_model")) == 2
 

@@ -5,6 +5,7 @@ others along.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
@@ -127,9 +128,13 @@ def _record(
 
 def _naming(lost: Mapping[str, str], days: int) -> dg.Failure:
     """The failure of a run, as which the stages after this one read the days that they skip."""
-    causes = "; ".join(f"{day}: {cause}" for day, cause in lost.items())
+    causes = []
+    for cause, alike in groupby(lost, lost.__getitem__):  # a month that waits for a day is one part
+        first, *more = alike
+        others = f" and {len(more)} more up to {more[-1]}" if more else ""
+        causes.append(f"{first}{others}: {cause}")
     return dg.Failure(
-        f"{len(lost)} of {days} days are not done, the others are recorded: {causes}",
+        f"{len(lost)} of {days} days are not done, the others are recorded: {'; '.join(causes)}",
         metadata={"failed": table(("day", "cause"), lost.items())},
         allow_retries=False,
     )
