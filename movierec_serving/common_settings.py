@@ -43,5 +43,5 @@ def faults(error: ValidationError) -> list[str]:
             continue
         fields = map(str, problem["loc"][:1])
         names = [name if name.isupper() else f"MOVIEREC_{name.upper()}" for name in fields]
-        said.append(": ".join([*names, problem["msg"]]))
+        said.append(": ".join([*names, problem["msg"].removeprefix("Value error, ")]))
     return said

@@ -50,10 +50,12 @@ def main() -> None:
     except ValidationError as error:
         if error.title != "Settings":
             raise
+        from movierec_assets.settings import env_file
         from movierec_serving.common_settings import faults
 
         for fault in faults(error):
             typer.echo(f"settings: {fault}", err=True)
+        typer.echo(f"mend it in {env_file().resolve()}, or in the environment", err=True)
         raise SystemExit(2) from None
     except OSError as error:  # another user's home, a full disk: it names the file
         typer.echo(f"movierec: {error}", err=True)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
 WEIGHTING = r"^(rating|ones|positives|power:[0-9]+(\.[0-9]+)?)$"
@@ -126,7 +126,10 @@ class TrainingSettings(BaseModel):
     @field_validator("policies", mode="before")
     @classmethod
     def _from_json(cls, value: object) -> object:
-        return json.loads(value or "{}") if isinstance(value, str) else value
+        try:
+            return json.loads(value or "{}") if isinstance(value, str) else value
+        except json.JSONDecodeError as error:
+            raise ValueError(f'not JSON such as {{"wide": {{"factors": 128}}}}: {error}') from error
 
     @field_validator("policies")
     @classmethod
@@ -139,7 +142,10 @@ class TrainingSettings(BaseModel):
                     raise ValueError(f"{name}: {setting} is none of {', '.join(OF_A_POLICY)}")
                 field = cls.model_fields[setting]
                 kind: Any = Annotated[field.annotation, field]
-                TypeAdapter(kind).validate_python(wanted)
+                try:
+                    TypeAdapter(kind).validate_python(wanted)
+                except ValidationError as error:
+                    raise ValueError(f"{name}: {setting}: {error.errors()[0]['msg']}") from error
         return value
 
     @property

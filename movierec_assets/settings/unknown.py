@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic_settings import BaseSettings
 
 from movierec_assets.settings import Settings
@@ -22,10 +23,16 @@ _ELSEWHERE = {  # read by Dagster's instance, and by what builds and starts cont
 
 
 def unknown_settings(file: Path) -> list[str]:
-    """Say of each variable with our prefix that is no setting which one may be meant."""
+    """Say of each variable with our prefix that is no setting which one may be meant, and name
+    lines that are no variable at all.
+    """
+    if not file.exists():  # as in a container, whose settings are all in the environment
+        return []
     known = {*_names(Settings), *_names(ServingSettings), *_ELSEWHERE}
     by_end = {_without_prefix(name): name for name in sorted(known)}
-    said = []
+    with file.open(encoding="utf-8") as lines:
+        unread = [each.original.line for each in parse_stream(lines) if each.error]
+    said = [f"{file}, line {line}: expected NAME=VALUE; it is ignored" for line in unread]
     for name in dotenv_values(file):
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(_without_prefix(name), by_end, n=1, cutoff=0.75)

@@ -122,8 +122,11 @@ def _at(catalogue: Catalogue, place: int) -> str:
 def _unknown_value(catalogue: Catalogue, column: str, asked: str) -> str:
     """A message with the first values that the column has."""
     begin = int(np.searchsorted(catalogue.values, f"{column}:".encode()))
-    end = min(begin + SHOWN, len(catalogue.values))
+    end = min(begin + SHOWN + 1, len(catalogue.values))
     pairs = [_at(catalogue, place).partition(":") for place in range(begin, end)]
     known = [value for name, _, value in pairs if name == column]
-    value = asked.partition(":")[2]
-    return f"no movie has {value!r} in {column}; there are {', '.join(known)}, …"
+    there_are = ", ".join(known[:SHOWN] + ["…"] * (len(known) > SHOWN))
+    _, colon, value = asked.partition(":")
+    if not colon:
+        return f"{asked!r} names no value: expected such as '{column}:{known[0]}'"
+    return f"no movie has {value!r} in {column}; there are {there_are}"

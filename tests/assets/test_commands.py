@@ -40,12 +40,15 @@ def test_a_line_of_env_that_is_no_setting_is_named(
 ) -> None:
     (home / ".env").write_text(
         "MOVIEREC_WEBSERVER_PORT=3100\nMOVIEREC_APP=off\nDAGSTER_WEBSERVER_PORT=3000\nOTHER=1\n"
+        "MOVIEREC_FACTORS is 16\n"
     )
     monkeypatch.setattr("sys.argv", ["movierec", "setup"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
-    (said,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("setup:"))
+    lines = capsys.readouterr().err.splitlines()
+    unread, said = (line for line in lines if line.startswith("setup:"))
+    assert unread == f"setup: {home / '.env'}, line 5: expected NAME=VALUE; it is ignored"
     assert said == (
         f"setup: {home / '.env'}: MOVIEREC_WEBSERVER_PORT is no setting, and is ignored: did you "
         "mean DAGSTER_WEBSERVER_PORT?"
@@ -79,28 +82,34 @@ def test_status_shows_a_reason_as_it_is_and_no_warning_of_a_library(platform: Pl
     ("name", "value", "cause"),
     [
         ("MOVIEREC_FACTORS", "many", "MOVIEREC_FACTORS: Input should be a valid integer"),
+        ("MOVIEREC_POLICIES", "wide", "MOVIEREC_POLICIES: not JSON such as"),
+        (
+            "MOVIEREC_POLICIES",
+            '{"wide": {"factors": "many"}}',
+            "MOVIEREC_POLICIES: wide: factors: Input should be a valid integer",
+        ),
         ("MOVIEREC_ALPHA", "inf", "MOVIEREC_ALPHA: Input should be a finite number"),
         (
             "MOVIEREC_ENDPOINTS",
             "here",
-            "MOVIEREC_ENDPOINTS: Value error, not all begin with http:// or https://",
+            "MOVIEREC_ENDPOINTS: not all begin with http:// or https://",
         ),
         (
             "MOVIEREC_ENDPOINTS",
             "http://me:word@host",
-            "MOVIEREC_ENDPOINTS: Value error, an address",
+            "MOVIEREC_ENDPOINTS: an address",
         ),
-        ("MOVIEREC_ENDPOINTS", "http://host:99999", "MOVIEREC_ENDPOINTS: Value error, Port out of"),
-        ("MOVIEREC_RELOAD_TOKEN", "é", "MOVIEREC_RELOAD_TOKEN: Value error, a header carries"),
-        ("MOVIEREC_WEBHOOK", "chat", "MOVIEREC_WEBHOOK: Value error, expected an address"),
-        ("MOVIEREC_EVENTS_URL", "mysql://x", "MOVIEREC_EVENTS_URL: Value error, expected an"),
-        ("MLFLOW_TRACKING_URI", "ftp://x", "MLFLOW_TRACKING_URI: Value error, expected an address"),
+        ("MOVIEREC_ENDPOINTS", "http://host:99999", "MOVIEREC_ENDPOINTS: Port out of"),
+        ("MOVIEREC_RELOAD_TOKEN", "é", "MOVIEREC_RELOAD_TOKEN: a header carries"),
+        ("MOVIEREC_WEBHOOK", "chat", "MOVIEREC_WEBHOOK: expected an address"),
+        ("MOVIEREC_EVENTS_URL", "mysql://x", "MOVIEREC_EVENTS_URL: expected an"),
+        ("MLFLOW_TRACKING_URI", "ftp://x", "MLFLOW_TRACKING_URI: expected an address"),
         ("MOVIEREC_MAX_CHUNK_MB", "9" * 20, "MOVIEREC_MAX_CHUNK_MB: Input should be less"),
         ("MOVIEREC_KEEP_EVENTS_DAYS", "9" * 9, "MOVIEREC_KEEP_EVENTS_DAYS: Input should be less"),
         (
             "MOVIEREC_PARTITION_END",
             "1990-01-01",
-            "Value error, partition_end is before partition_start",
+            "partition_end is before partition_start",
         ),
     ],
 )
@@ -117,8 +126,9 @@ def test_a_wrong_setting_is_named(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    (said,) = capsys.readouterr().err.splitlines()
+    said, where = capsys.readouterr().err.splitlines()
     assert said.startswith(f"settings: {cause}")
+    assert where == f"mend it in {home / '.env'}, or in the environment"
 
 
 def test_a_file_that_cannot_be_used_is_named(

@@ -141,7 +141,8 @@ def test_a_movie_is_available_from_its_first_day_to_its_last(model: PublishedMod
     [
         ({"genre_none": ("Drma",)}, "no genre 'Drma'; there are Comedy, Drama, Horror"),
         ({"where": ("land:FR",)}, "no column 'land'; there are country, note"),
-        ({"where": ("country:DE",)}, "no movie has 'DE' in country; there are BE, FR"),
+        ({"where": ("country:DE",)}, "no movie has 'DE' in country; there are BE, FR$"),
+        ({"where": ("country",)}, "'country' names no value: expected such as 'country:BE'"),
         ({"where": ("country:",)}, "no movie has '' in country"),
         ({"where": ("note:" + "x" * 80,)}, "in note"),
     ],

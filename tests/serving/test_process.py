@@ -335,7 +335,7 @@ def test_settings_that_do_not_go_together_are_named(
 ) -> None:
     monkeypatch.setenv("MOVIEREC_SHARD", "1/2")
     monkeypatch.setenv("MOVIEREC_HOME", str(tmp_path))
-    assert refusal().startswith("settings: Value error, MOVIEREC_SHARD needs MOVIEREC_STORE")
+    assert refusal().startswith("settings: MOVIEREC_SHARD needs MOVIEREC_STORE")
 
 
 def refusal(*arguments: str) -> str:
