@@ -1,5 +1,6 @@
 """What an object store says of the files in it: how many bytes, and which."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -8,6 +9,7 @@ from pydantic import Field, NonNegativeInt
 
 from movierec_serving.bundle.array_files import sha256_of
 from movierec_serving.bundle.documents import Document, Strict
+from movierec_serving.errors import BundleError
 
 INDEX = "index.json"
 FILE_NAME = r"^[a-z][a-z0-9_]*\.(npy|json)$"  # leads nowhere else
@@ -37,8 +39,15 @@ class Index(Document):
 
     @classmethod
     def of(cls, folder: Path) -> "Index":
-        """What a local folder holds, without what an endpoint prepared there (`.…`)."""
+        """What a local folder holds, without what an endpoint prepared there (`.…`).
+
+        Raises:
+            BundleError: something in it is no file of a model by its name.
+        """
         paths = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
+        for path in paths:
+            if not re.fullmatch(FILE_NAME, path.name):
+                raise BundleError(f"{path}: no file of a model has such a name: take it out")
         return cls(format_version=1, files={path.name: Stored.of(path) for path in paths})
 
     def fits(self, folder: Path) -> bool:

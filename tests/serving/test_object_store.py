@@ -163,6 +163,21 @@ def test_no_part_is_there_before_all_parts_are(
     assert all(sound(part, 3, tmp_path / "reader") for part in parts)
 
 
+@pytest.mark.parametrize("name", ["Thumbs.db", "als_model (copy).npy", "folder"])
+def test_what_is_no_file_of_a_model_is_named_and_nothing_is_published(
+    shared: Publications, store: Path, tmp_path: Path, name: str
+) -> None:
+    odd = store / "3" / name
+    odd.mkdir() if name == "folder" else odd.touch()
+    with pytest.raises(BundleError, match="no file of a model has such a name: take it out") as no:
+        shared.publish(store, 3)
+    assert str(odd) in str(no.value)
+    assert shared.index(3) is None
+    odd.rmdir() if name == "folder" else odd.unlink()
+    shared.publish(store, 3)
+    assert sound(shared, 3, tmp_path)
+
+
 def test_a_number_has_one_model_and_one_set_of_lists(
     shared: Publications, store: Path, tmp_path: Path
 ) -> None:
