@@ -89,6 +89,7 @@ class ShownLog:
         self._all = self._below > 0xFFFFFFFF
         self._file: _File | None = None
         self._turn = threading.Lock()  # pages are made by threads, other lists by the event loop
+        os.register_at_fork(after_in_child=self._begin_anew)
 
     def keeps(self, key: str) -> bool:
         """Whether the lists of a user are written; without a user a list's id decides."""
@@ -100,23 +101,28 @@ class ShownLog:
         if not kept:
             return
         lines = b"".join([orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in kept])
+        now = int(time.time())
         try:
             with self._turn:
-                self._file_for(len(lines), int(time.time())).append(lines)
+                if self._file is None or not self._file.append(lines, now):
+                    self._next_file(len(lines), now).append(lines, now)
         except (OSError, ValueError) as error:
             self._lost(len(kept))
             logger.debug("what was shown is not recorded: %s", error)
 
-    def _file_for(self, size: int, now: int) -> "_File":
-        """The file that takes so many bytes: the newest, or another one."""
-        newest = self._file
-        if newest is not None:
-            if newest.takes(size, now):
-                return newest
-            newest.end()
+    def _next_file(self, size: int, now: int) -> "_File":
+        if self._file is not None:
+            self._file.end()
         self._file = None
         self._file = _File(self._folder, max(SIZE, size), now)
         return self._file
+
+    def _begin_anew(self) -> None:
+        """In a fork: the file is its parent's, and so may be whoever has the turn."""
+        self._turn = threading.Lock()
+        if self._file is not None:
+            self._file.let_go()
+        self._file = None
 
 
 def _key(shown: Impression) -> str:
@@ -128,10 +134,10 @@ class _File:
     """A mapped file of one process and one day, with zeros after its lines."""
 
     def __init__(self, folder: Path, size: int, now: int) -> None:
-        self._pid, self._day, self._looked, self._filled = os.getpid(), now // DAY, now, 0
+        self._day, self._looked, self._filled, self._size = now // DAY, now, 0, size
         day = folder / datetime.fromtimestamp(now, UTC).date().isoformat()
         day.mkdir(parents=True, exist_ok=True)
-        path = day / f"{self._pid}-{secrets.token_hex(6)}.jsonl"
+        path = day / f"{os.getpid()}-{secrets.token_hex(6)}.jsonl"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             # Else a full disk would end the process with SIGBUS as it writes.
@@ -142,27 +148,29 @@ class _File:
             path.unlink(missing_ok=True)
             raise
 
-    def takes(self, size: int, now: int) -> bool:
-        """Whether it is today's and this process's, has room, and was not removed, which is looked
-        at once a second.
+    def append(self, lines: bytes, now: int) -> bool:
+        """Whether it took them: it has room, is today's, and was not removed, which is looked at
+        once a second.
         """
-        if now != self._looked:
-            self._looked = now
-            if now // DAY != self._day or not os.fstat(self._descriptor).st_nlink:
-                return False
-        return self._filled + size <= len(self._mapped) and self._pid == os.getpid()
-
-    def append(self, lines: bytes) -> None:
         end = self._filled + len(lines)
+        if end > self._size or (now != self._looked and not self._lasts(now)):
+            return False
         self._mapped[self._filled : end] = lines
         self._filled = end
+        return True
+
+    def _lasts(self, now: int) -> bool:
+        self._looked = now
+        return now // DAY == self._day and os.fstat(self._descriptor).st_nlink > 0
 
     def end(self) -> None:
-        """Give back what is not filled; a copy that a fork left in another process is let go of."""
+        """Give back what is not filled."""
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, self._filled)
+        self.let_go()
+
+    def let_go(self) -> None:
         self._mapped.close()
-        if self._pid == os.getpid():
-            with suppress(OSError):
-                os.ftruncate(self._descriptor, self._filled)
         os.close(self._descriptor)
 
 
