@@ -7,7 +7,7 @@ count. Where the counts lie is `slots.py`'s; the middleware that counts requests
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, wraps
 from pathlib import Path
@@ -122,10 +122,12 @@ def count(counter: Counter, *labels: str) -> None:
 
 
 @_unfailing
-def count_list(fallback_reason: str | None) -> None:
-    LISTS.inc()
-    if fallback_reason is not None:
-        FALLBACKS.labels(fallback_reason).inc()
+def count_lists(reasons: Sequence[str | None]) -> None:
+    """Count lists of one answer: why each is a fallback, or None."""
+    LISTS.inc(len(reasons))
+    for reason in reasons:
+        if reason is not None:
+            FALLBACKS.labels(reason).inc()
 
 
 @_unfailing

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ from movierec_serving.http.schemas.requests import NewUser
 from movierec_serving.model.arms import InArm
 
 Items = list[dict[str, Any]]  # movies as an answer has them
+_movie_id = itemgetter("movie_id")
 REASONS = 3  # liked movies that explain one recommended
 for _reason in get_args(FallbackReason):
     metrics.FALLBACKS.labels(_reason)  # from 0 on, as Prometheus wants it
@@ -29,12 +31,12 @@ class Record:
     """What one request shows, until it is written; `began` is when the request did."""
 
     def __init__(self, log: ShownLog) -> None:
-        self.began, self.log = time.perf_counter(), log
+        self.began, self.log = time.perf_counter_ns(), log
         self.shown: list[Impression] = []
 
     @property
     def milliseconds(self) -> float:
-        return thousandths(1000 * (time.perf_counter() - self.began))
+        return milliseconds_since(self.began)
 
 
 @dataclass(eq=False)  # not frozen: that costs more, for each request
@@ -122,7 +124,6 @@ class Listing:
         """
         if not items:
             about = {"fallback_reason": "nothing_left", **about}
-        metrics.count_list(about.get("fallback_reason"))
         id_ = f"{self.rankings.model.version}-{token or secrets.token_hex(12)}"
         if self.record is not None:
             shown = self._impression(self.record, id_, source, items, about)
@@ -180,7 +181,11 @@ class Listing:
 def cards(model: PublishedModel, movies: Iterable[tuple[int, float]], source: str) -> Items:
     """Movies as an answer has them."""
     card = model.card
-    return [{**card(row), "score": round(score, 6), "source": source} for row, score in movies]
+    # `round` would take half of the time of a whole list.
+    return [
+        {**card(row), "score": (score * 1e6 + 0.5) // 1 / 1e6, "source": source}
+        for row, score in movies
+    ]
 
 
 def kept(
@@ -189,10 +194,10 @@ def kept(
     """What is written down of every list that somebody is shown."""
     shown: Impression = {
         "recommendation_id": id_,
-        "at": thousandths(time.time()),
+        "at": time.time_ns() // 1_000_000 / 1000,
         "version": version,
         "source": source,
-        "movies": [item["movie_id"] for item in items],
+        "movies": list(map(_movie_id, items)),
         "ms": ms,
     }
     if user is not None:
@@ -200,6 +205,6 @@ def kept(
     return shown
 
 
-def thousandths(value: float) -> float:
-    """Cut to three digits; `round` takes three times as long, for each list."""
-    return int(value * 1000) / 1000
+def milliseconds_since(began: int) -> float:
+    """To three digits; `began` is of `perf_counter_ns`."""
+    return (time.perf_counter_ns() - began) // 1000 / 1000

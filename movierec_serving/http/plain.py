@@ -9,7 +9,7 @@ import time
 
 from movierec_serving import metrics
 from movierec_serving.bundle import PublishedModel
-from movierec_serving.http.listing import cards, kept, thousandths
+from movierec_serving.http.listing import cards, kept, milliseconds_since
 from movierec_serving.http.paging import Place, question, token
 from movierec_serving.http.rankings import LEAST_SCORE
 from movierec_serving.http.recommender import stamped
@@ -24,7 +24,7 @@ def plain_list(holder: ModelHolder, user: str, path: str, options: Options) -> R
     Raises:
         ModelUnavailableError, OtherShardError: as `Recommender`.
     """
-    began, model, n = time.perf_counter(), holder.current(), options.n
+    began, model, n = time.perf_counter_ns(), holder.current(), options.n
     if not _alone(holder, model, user) or (row := model.user_row(user)) is None:
         return None
     rows, scores = model.top_items[row, :n].tolist(), model.top_scores[row, :n].tolist()
@@ -32,10 +32,10 @@ def plain_list(holder: ModelHolder, user: str, path: str, options: Options) -> R
         return None
     source = model.bundle.family.name
     items = cards(model, zip(rows, scores, strict=True), source)
-    metrics.count_list(None)
+    metrics.count_lists([None])
     id_ = f"{model.version}-{secrets.token_hex(12)}"
     if options.shown and holder.shown is not None:
-        ms = thousandths(1000 * (time.perf_counter() - began))
+        ms = milliseconds_since(began)
         holder.shown.write([kept(id_, model.version, source, items, ms, user)])
     return stamped(
         model,

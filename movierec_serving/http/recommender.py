@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from movierec_serving import metrics
 from movierec_serving.bundle import MAX_ID_LENGTH, PublishedModel, likeness, selection
 from movierec_serving.bundle.filters import left_out
 from movierec_serving.bundle.recency import SECONDS_A_DAY
@@ -96,7 +97,9 @@ class Recommender:
                 asked.append(user if isinstance(user, NewUser) else ASKED.validate_python(user))
             except ValidationError as error:
                 errors[index] = _cause(error)
-        lists = iter(self._lists_in_arms(asked))
+        made = self._lists_in_arms(asked)
+        metrics.count_lists([each.get("fallback_reason") for each in made])
+        lists = iter(made)
         results = [
             {"index": index, "error": errors[index]} if index in errors else next(lists)
             for index in range(len(users))
@@ -195,6 +198,7 @@ class Recommender:
     def _page(self, listing: Listing | Drafts, content: dict[str, Any]) -> Reply:
         """A list, with the token of the next page where there may be one."""
         model, part = listing.rankings.model, listing.rankings.part
+        metrics.count_lists([content.get("fallback_reason")])
         if self._asked is not None and len(content["items"]) == part.n:
             sides = listing.versions if isinstance(listing, Drafts) else ()
             content["next_page"] = token(Place(model.version, part.end, sides), self._asked)

@@ -26,6 +26,7 @@ from movierec_serving.runtime.worker import (
     DEADLINE,
     RecommendAPI,
     by_workers,
+    collect_seldom,
     holder_of,
 )
 from movierec_serving.settings import ServingSettings
@@ -71,6 +72,7 @@ def serve(settings: ServingSettings) -> None:
     """Run until SIGTERM or Ctrl-C; every process that was started has ended when this returns."""
     logs.configure(settings.log_format)
     os.environ.setdefault("OTEL_SERVICE_NAME", "movierec-endpoint")  # of traces, if there are any
+    collect_seldom()  # API processes are forks
     os.register_at_fork(after_in_child=die_with_parent)  # the manager, and each API process
     server = build_server(settings)
     ending = _end_on_signal(server)

@@ -1,5 +1,6 @@
 """The endpoint's life: starting, reloading under load, losing a worker, ending."""
 
+import gc
 import http.client
 import json
 import os
@@ -15,6 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from movierec_serving.http.body import answer, read
+from movierec_serving.model.holder import ModelHolder
+from movierec_serving.runtime.worker import collect_seldom
 from tests.support import sample_models as models
 from tests.support.endpoint_process import (
     PATIENCE,
@@ -344,3 +348,19 @@ def refusal(*arguments: str) -> str:
     outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert outcome.returncode == 1
     return outcome.stderr
+
+
+def test_the_collector_of_garbage_does_not_run_while_many_are_answered(
+    holder: ModelHolder,
+) -> None:
+    usual, runs = gc.get_threshold(), list[str]()
+    asked = read(json.dumps({"users": [f"u{number}" for number in range(300)]}).encode())
+    gc.collect()
+    gc.callbacks.append(lambda phase, about: runs.append(phase))
+    try:
+        collect_seldom()
+        assert answer(holder, asked).status == 200
+    finally:
+        gc.callbacks.pop()
+        gc.set_threshold(*usual)
+    assert not runs
