@@ -66,8 +66,10 @@ def main() -> None:
             raise
         from movierec_assets.settings import settings
 
-        free = f"{shutil.disk_usage(settings().warehouse).free / 1e6:.1f} MB of its disk are free"
-        typer.echo(f"movierec: a database cannot be used: {cause}; {free}", err=True)
+        warehouse = settings().warehouse  # SQLite names no file
+        free = f"{shutil.disk_usage(warehouse).free / 1e6:.1f} MB of its disk are free"
+        said = f"a database cannot be used: {cause}. See that {warehouse} can be written; {free}"
+        typer.echo(f"movierec: {said}", err=True)
         raise SystemExit(1) from None
 
 

@@ -89,9 +89,10 @@ def _check(content: bytes, name: str) -> None:
             content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise _undecodable(content, name) from error
-        raise ChunkError(
-            name, "no newline at the end: the file may be cut short", content.count(b"\n") + 1
-        )
+        cause = "no newline at the end: the file may be cut short"
+        if content.endswith(b"\r"):
+            cause = "lines end in a carriage return alone, as on old Macs: save it with line feeds"
+        raise ChunkError(name, cause, content.count(b"\n") + 1)
 
 
 def _undecodable(content: bytes, name: str) -> ChunkError:
@@ -99,7 +100,8 @@ def _undecodable(content: bytes, name: str) -> ChunkError:
         content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return ChunkError(name, f"not UTF-8: byte 0x{content[error.start]:02x}", line)
+        byte = f"byte 0x{content[error.start]:02x}"
+        return ChunkError(name, f"not UTF-8: {byte}: save it as UTF-8", line)
     raise AssertionError("decoded as a whole, and not in parts")
 
 

@@ -157,7 +157,8 @@ def test_a_database_that_cannot_be_used_is_named_and_how_full_its_disk_is(
         main()
     assert ended.value.code == 1
     (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("movierec: a database cannot be used: file is not a database; ")
+    begins = "movierec: a database cannot be used: file is not a database. See that "
+    assert said.startswith(f"{begins}{home / 'warehouse'} can be written; ")
     assert said.endswith(" MB of its disk are free")
 
 
