@@ -67,7 +67,7 @@ def _movie_id(text: str, name: str, line: int) -> str:
 
 
 def _movie(row: dict[str, str], name: str, line: int) -> dict[str, object]:
-    year = row.pop("year")
+    year = row.pop("year").strip().removesuffix(".0")  # as tables with gaps write it
     if year and not _YEAR.fullmatch(year):
         raise ChunkError(name, f"year {year!r} is not four digits", line)
     genres = [genre.strip() for genre in row.pop("genres").split("|")]

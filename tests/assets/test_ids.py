@@ -119,10 +119,11 @@ def test_an_id_is_the_same_in_every_format(user: object) -> None:
 
 
 def test_the_catalogue_keeps_ids_and_genres_in_the_same_form() -> None:
-    rows = '0000008,A,1990, Drama |War\n42.0 ,B,,(no genres listed)\n"cafe\u0301",C,,\n'
+    rows = '0000008,A,1990, Drama |War\n42.0 ,B,,(no genres listed)\n"cafe\u0301",C,1991.0,\n'
     movies = parse_movies((MOVIES + rows).encode(), "movies.csv")
     assert movies["movie_id"].tolist() == ["0000008", "42", "café"]
     assert movies["genres"].tolist() == [["Drama", "War"], [], []]
+    assert movies["year"].dropna().tolist() == [1990, 1991]  # which pandas writes as 1991.0
 
 
 @pytest.mark.parametrize(
