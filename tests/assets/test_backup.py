@@ -21,9 +21,9 @@ from movierec_assets.maintenance.backup import MANIFEST, back_up
 from movierec_assets.maintenance.contents import snapshot_sqlite
 from movierec_assets.maintenance.restore import restore
 from movierec_assets.settings import settings
-from tests.conftest import ROOT
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.homes import DAYS, Home, opened, state
+from tests.support.processes import started
 
 ENV = (  # a setting of each program, and one of each whose name begins otherwise or is both's
     "MOVIEREC_FACTORS='64'\nMOVIEREC_APP='off'\nMOVIEREC_SERVING_WORKERS='1'\n"
@@ -147,6 +147,7 @@ import sys
 from pathlib import Path
 import dagster as dg
 from tests.conftest import Platform
+print("ready", flush=True)
 with dg.DagsterInstance.get() as instance:
     assert Platform(Path(sys.argv[1]), instance).run("1998-04-03", "1998-04-04").success
 """
@@ -160,11 +161,11 @@ def test_a_backup_beside_writers_holds_what_its_databases_name(
     whole.copy(folder)
     with opened(folder, monkeypatch) as platform:
         platform.deliver("1998-04-03", "1998-04-04")
-        running = subprocess.Popen([sys.executable, "-c", RUN, str(folder)], cwd=ROOT)
-        while running.poll() is None:
-            backups.append(tmp_path / f"{len(backups)}.tar")
-            back_up(platform.wired, backups[-1])
-        assert running.returncode == 0
+        with started(RUN, str(folder)) as running:
+            while running.poll() is None:
+                backups.append(tmp_path / f"{len(backups)}.tar")
+                back_up(platform.wired, backups[-1])
+            assert running.returncode == 0
     shutil.rmtree(folder)
     for backup in backups[:: max(len(backups) // 3, 1)]:  # of its beginning, middle and end
         home = tmp_path / backup.stem

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tests.conftest import Platform
 from tests.support.endpoint_process import TOKEN, EndpointProcess
 from tests.support.generate import as_csv, day_start, days_from, ratings_of_day
 from tests.support.homes import Home, opened
+from tests.support.processes import started
 
 USER = "ann-7f3c1e"  # rates from the second day on
 LATER = days_from("1998-04-03", 2)
@@ -210,28 +210,48 @@ def test_a_record_that_names_no_model_is_no_reason_to_remove_its_version(
         assert remove_models(platform.wired, Journal(USER, "asked", "1998-04-05")) == [5, 6]
 
 
-KILLED = """
-import os, sys
+KILLER = """
+import json, os, sys
 from movierec_assets.cli import forgetting as it
+from movierec_assets.cli.app import app
+from movierec_assets.definitions import defs
 from movierec_assets.maintenance import erasure
 from movierec_assets.resources.stores import bundle_store
 from movierec_assets.resources.stores.shared_bundles import SharedBundles
 from movierec_assets.resources.stores.shared_chunks import SharedChunks
+from movierec_assets.settings import settings
 from movierec_serving.bundle.object_store import ObjectStore
-after = sys.argv[1]
 places = {
     "_audit": erasure, "_change": SharedChunks, "delete": ObjectStore,
     "_delete": SharedBundles, "remove_folder": bundle_store,
 }
-where = places.get(after, it)
-whole = getattr(where, after)
-def killed(*given, **named):
-    whole(*given, **named)
-    os.kill(os.getpid(), 9)
-setattr(where, after, killed)
-from movierec_assets.cli.app import app
-app(["forget", sys.argv[2], "--reason", "asked by mail"])
+print("ready", flush=True)
+for line in sys.stdin:
+    after, user, home, environment = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.chdir(home)
+        os.environ.clear()
+        os.environ.update(environment)
+        settings.cache_clear()
+        where = places.get(after, it)
+        whole = getattr(where, after)
+        def killed(*given, **named):
+            whole(*given, **named)
+            os.kill(os.getpid(), 9)
+        setattr(where, after, killed)
+        app(["forget", user, "--reason", "asked by mail"])
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+@pytest.fixture(scope="module")
+def killer() -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported all, and forks for each erasure, which is killed after a call."""
+    with started(KILLER) as process:
+        yield process
 
 
 @pytest.mark.parametrize(
@@ -242,16 +262,15 @@ app(["forget", sys.argv[2], "--reason", "asked by mail"])
     ],
 )
 def test_an_erasure_that_was_killed_goes_on(
-    home_of_user: Path, monkeypatch: pytest.MonkeyPatch, after: str
+    home_of_user: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killer: subprocess.Popen[str],
+    after: str,
 ) -> None:
     with opened(home_of_user, monkeypatch) as platform:
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, after, USER],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == -9, done.stderr
+        asked = json.dumps([after, USER, str(home_of_user), dict(os.environ)])
+        print(asked, file=killer.stdin, flush=True)
+        assert killer.stdout.readline() == "-9\n"
         assert (platform.root / "forget.id").stat().st_mode & 0o777 == 0o600
         refused = forget("somebody-else", "--reason", "asked, too")
         assert refused.exit_code == 1
