@@ -15,13 +15,9 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 def daily_partitions(start: date, end: date | None) -> dg.DailyPartitionsDefinition:
     """Days from `start` to `end`, both included; without an end, up to and including today."""
-    if end is None:
-        return dg.DailyPartitionsDefinition(
-            start_date=start.isoformat(), timezone="UTC", end_offset=1
-        )
-    exclusive = (end + timedelta(days=1)).isoformat()  # Dagster's end_date is exclusive
+    exclusive = None if end is None else (end + timedelta(days=1)).isoformat()
     return dg.DailyPartitionsDefinition(
-        start_date=start.isoformat(), end_date=exclusive, timezone="UTC"
+        start.isoformat(), exclusive, timezone="UTC", end_offset=int(end is None)
     )
 
 

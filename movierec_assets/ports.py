@@ -1,8 +1,8 @@
-"""What the pipeline asks of the outside: protocols, one for each kind of store or service.
+"""What stages ask of bundles, the registry and notices: protocols, so that there may be others.
 
-An object store, or another registry, is one more class in `resources/` that satisfies one of these,
-and one line in `platform`. Only what stages, checks and commands call is here; what one adapter
-needs for itself is its own.
+Another registry is one more class in `resources/` that satisfies its protocol, and one line in
+`platform`. Only what stages, checks and commands call is here; what an adapter needs for itself is
+its own. The other adapters are given as the classes they are.
 """
 
 from __future__ import annotations
@@ -14,67 +14,8 @@ from typing import Protocol
 from movierec_assets.promotion.decisions import Action
 from movierec_assets.promotion.findings import Verdict
 from movierec_assets.promotion.version import Version
-from movierec_assets.ratings.declaration import Declaration
 from movierec_assets.training.day import Trained
-from movierec_serving.bundle import Bundle, Movie, PublishedModel
-from movierec_serving.bundle.everybody import ListsOf
-
-
-class LandingZone(Protocol):
-    """Where ratings arrive: a file a day, and the catalogue of movies."""
-
-    def days(self) -> list[str]:
-        """List the days for which there is a chunk, ascending; readable or not."""
-
-    def readable(self, day: str) -> bool:
-        """Whether a day's chunk can be read."""
-
-    def read(self, day: str) -> tuple[Path, bytes]:
-        """Give the name and content of a day's chunk; MissingChunkError where there is none."""
-
-    def read_movies(self) -> tuple[Path, bytes]:
-        """Give the name and content of the catalogue; MissingChunkError where there is none."""
-
-    def deliver(self, day: str, content: bytes) -> bool:
-        """Put a day's chunk where it belongs, at once or not at all; whether it was news."""
-
-    def deliver_movies(self, content: bytes) -> bool:
-        """Put the catalogue where it belongs, as `deliver` does a day."""
-
-
-class ChunkArchive(Protocol):
-    """Every delivered file, for ever, by its day and sha256; each has a receipt."""
-
-    def store(self, day: str, content: bytes) -> str:
-        """Keep `content` and return its sha256; keeping the same bytes twice changes nothing."""
-
-    def names(self) -> set[tuple[str, str]]:
-        """Give (day, sha256) of every chunk; none is read."""
-
-    def read(self, day: str, sha256: str, *, altered: bool = False) -> bytes:
-        """Give a chunk's bytes; AlteredChunkError if they are no longer the digest's, unless
-        `altered` ones are wanted, too.
-        """
-
-    def store_declaration(self, source: str, declared: Declaration) -> str:
-        """Keep what a source declares, and give its digest: a chunk's rows follow from both."""
-
-    def declaration(self, source: str, name: str) -> Declaration:
-        """Give what a source declared, by its digest; AlteredChunkError as `read`."""
-
-    def share(self, *, without: Collection[tuple[str, str]] | None = None) -> int:
-        """Let the object store, if there is one, have what is here, and no byte of the removed
-        chunks `without`; how many files it had not.
-        """
-
-    def shared_names(self) -> set[tuple[str, str]]:
-        """Give (day, sha256) of every chunk that the object store has."""
-
-    def bring(self) -> int:
-        """Have here what only the object store has; how many files."""
-
-    def remove(self, day: str, sha256: str) -> None:
-        """Take a chunk and its receipt away, because of a person whom it names."""
+from movierec_serving.bundle import Bundle
 
 
 class Bundles(Protocol):
@@ -103,28 +44,6 @@ class Bundles(Protocol):
 
     def share(self) -> int:
         """Let the object store, if there is one, have what is here; how many it had not."""
-
-
-class PublishedModels(Protocol):
-    """What endpoints serve from: versions, each with its users' lists, immutable."""
-
-    def publish(
-        self, bundle: Path, version: int, movies: Mapping[str, Movie], lists_of: ListsOf = ...
-    ) -> None:
-        """Make a bundle the published `version`; doing so again changes nothing.
-
-        Raises:
-            BundleError: the bundle, or what is published already, is damaged.
-        """
-
-    def name_production(self, version: int) -> None:
-        """Let endpoints that have nothing committed yet begin with a published version."""
-
-    def open(self, version: int) -> PublishedModel:
-        """Open a published version; BundleError if it is not there or damaged."""
-
-    def versions(self) -> list[int]:
-        """List what is published, ascending."""
 
 
 class Registry(Protocol):

@@ -14,9 +14,9 @@ from rich.table import Column, Table
 
 from movierec_assets.errors import AlteredChunkError, LineageError
 from movierec_assets.platform import Platform
-from movierec_assets.ports import ChunkArchive
 from movierec_assets.promotion.version import Version
 from movierec_assets.resources.stores.bundle_store import BundleStore
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings
 from movierec_serving.bundle import Bundle, BundleError, popular, recommend
 from movierec_serving.events.tables import SOURCE

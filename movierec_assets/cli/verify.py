@@ -14,7 +14,6 @@ import pandas as pd
 from movierec_assets.cli.lineage import known_version
 from movierec_assets.errors import AlteredChunkError, VerifyError
 from movierec_assets.platform import Platform
-from movierec_assets.ports import ChunkArchive
 from movierec_assets.ratings.chunks import parse_chunk
 from movierec_assets.ratings.declaration import PLAIN
 from movierec_assets.ratings.interactions import interactions_of
@@ -22,6 +21,7 @@ from movierec_assets.ratings.ledger import DEFAULT_SOURCE
 from movierec_assets.ratings.schema import OLDEST_VERSION, SCHEMA_VERSION
 from movierec_assets.ratings.validation import validate_chunk
 from movierec_assets.resources.spark_driver import placed
+from movierec_assets.resources.stores.chunk_archive import ChunkArchive
 from movierec_assets.settings import Settings
 from movierec_assets.training.identity import model_identity, partitions_digest
 from movierec_assets.training.machine import blas_kernel

@@ -7,6 +7,7 @@ import dagster as dg
 from movierec_assets.defs.shared.header import OWNERS
 from movierec_assets.platform import Platform
 from movierec_assets.resources.stores.landing_bucket import LandingBucket
+from movierec_serving.bundle.objects import Objects
 
 
 @dg.sensor(
@@ -23,8 +24,8 @@ def landing_bucket_watch(
     settings = platform.settings
     if settings.landing_bucket is None:
         return dg.SkipReason("MOVIEREC_LANDING_BUCKET is not set")
-    bucket = LandingBucket.at(
-        settings.landing_bucket,
+    bucket = LandingBucket(
+        Objects(settings.landing_bucket),
         platform.landing_zone,
         settings.warehouse / "taken" / "bucket.json",
         settings.max_chunk_mb << 20,

@@ -16,7 +16,6 @@ from movierec_assets.defs.shared.production import reconcile_production, reporte
 from movierec_assets.defs.shared.runs import UNFINISHED
 from movierec_assets.defs.shared.tags import ATTEMPT, VERSION
 from movierec_assets.errors import EndpointError
-from movierec_assets.monitoring.told import Told
 from movierec_assets.platform import Platform
 from movierec_assets.ports import Notices
 from movierec_assets.promotion.rollout import Attempt, Attempts, Endpoints, Settled, Wait, next_step
@@ -179,7 +178,7 @@ def deploy_production(
     match step:
         case Settled(after):
             agreed = f"every endpoint serves version {production}"
-            for _ in _failures_told(after).over({}):
+            if after > 1:  # so people were told that it failed
                 notifier.send(f"{agreed} again, after {after} attempts")
             return dg.SensorResult(cursor=cursor, skip_reason=agreed)
         case Wait(until, why):
@@ -214,8 +213,3 @@ def _under_way(instance: dg.DagsterInstance) -> str | None:
     unfinished = dg.RunsFilter(job_name=deploy_job.name, statuses=UNFINISHED)
     runs = instance.get_runs(unfinished, limit=1)
     return runs[0].run_id if runs else None
-
-
-def _failures_told(attempts: int) -> Told:
-    """What people were told of this deployment: that it failed, if it took several attempts."""
-    return Told({"deploy": "failed"}) if attempts > 1 else Told()

@@ -4,7 +4,6 @@ The arms of a day are `arms.py`'s, what a day says of one is `monitoring/experim
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -69,9 +68,10 @@ def start(context: dg.OpExecutionContext, config: Start) -> None:
     else:
         versions = stores.publish(config.shares, _tags(context.run_id))
         salt = hashlib.sha256(f"experiment {config.name}".encode()).hexdigest()[:16]
+        control_first = sorted(config.shares, key=lambda name: (name != PRODUCTION, name))
         arms = [
             Arm(name=name, version=versions.get(name), ranking=_ranking(platform.settings, name))
-            for name in _ordered(config.shares)
+            for name in control_first
         ]
         shares = {arm.name: config.shares[arm.name] for arm in arms}
         trial = Trial(
@@ -169,11 +169,6 @@ def _ranking(settings: Settings, arm: str) -> Ranking | None:
         for its in (settings.of_arm(arm), settings)
     )
     return None if own == usual else own
-
-
-def _ordered(shares: Mapping[str, float]) -> list[str]:
-    """The arms, the control first."""
-    return [PRODUCTION, *sorted(set(shares) - {PRODUCTION})]
 
 
 def _under_way(platform: Platform) -> Trial:

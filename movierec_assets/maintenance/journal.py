@@ -60,12 +60,7 @@ class Journal:
 
     def save(self, warehouse: Path) -> None:
         """Write all but the id as it is now, at once or not at all."""
-        document = {
-            "reason": self.reason,
-            "asked_at": self.asked_at,
-            "days": self.days,
-            "done": self.done,
-        }
+        document = {name: value for name, value in vars(self).items() if name != "user_id"}
         replace_file(warehouse / FILE, json.dumps(document).encode())
 
     def finish(self, step: str, warehouse: Path) -> None:

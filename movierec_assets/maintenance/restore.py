@@ -42,7 +42,8 @@ def restore(file: Path, home: Path) -> int:
             holds data.
     """
     warehouse = home / "warehouse"
-    held = next((store for store in STORES if _holds_files(warehouse / store)), None)
+    paths = ((store, path) for store in STORES for path in (warehouse / store).rglob("*"))
+    held = next((store for store, path in paths if path.is_file()), None)
     if held is not None:
         raise BackupError(f"{warehouse / held} holds data: restore into an empty home (--to)")
     home.mkdir(parents=True, exist_ok=True)
@@ -123,7 +124,3 @@ def _settings(archived: Path, env: Path) -> None:
     for key, value in dotenv_values(archived).items():
         if value is not None and key not in known and key not in OF_THE_PLACE:
             set_key(env, key, value, quote_mode="always")
-
-
-def _holds_files(folder: Path) -> bool:
-    return folder.is_dir() and any(path.is_file() for path in folder.rglob("*"))

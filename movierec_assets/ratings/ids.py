@@ -30,19 +30,12 @@ _NO_WIDTH = re.compile(
     "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
     f"|^[{_JOINERS}]+|[{_JOINERS}]+$"
 )
-_WHOLE = re.compile(r"([0-9]+)\.0+")
-
-
-def _whole(text: str) -> str:
-    match = _WHOLE.fullmatch(text)
-    return match[1] if match else text
-
-
+_WHOLE = re.compile(r"\A([0-9]+)\.0+\Z")
 _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("no width", lambda text: _NO_WIDTH.sub("", text)),
     ("blanks", lambda text: text.strip(_BLANKS)),
     ("Unicode form", lambda text: unicodedata.normalize("NFC", text)),
-    ("decimals", _whole),
+    ("decimals", lambda text: _WHOLE.sub(r"\1", text)),
 )
 
 

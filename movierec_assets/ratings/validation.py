@@ -70,7 +70,8 @@ def validate_chunk(raw: pd.DataFrame, day: datetime.date, declared: Declaration 
         declared: what the chunk's source says of its values.
     """
     raw = _in_order(raw)
-    begins, ends = (_utc(moment) for moment in declared.day_bounds(day))
+    bounds = map(pd.Timestamp, declared.day_bounds(day))
+    begins, ends = (moment.tz_convert("UTC").tz_localize(None) for moment in bounds)
     typed, mended = _typed(raw, ends, declared)
     reasons = _reasons(typed)
     bad = np.zeros(len(raw), dtype=bool)
@@ -124,10 +125,6 @@ def _last_of_each_pair(good: pd.DataFrame) -> NDArray[np.bool_]:
     kept = np.ones(len(good), dtype=bool)
     kept[order[:-1][ordered[1:] == ordered[:-1]]] = False
     return kept
-
-
-def _utc(moment: datetime.datetime) -> pd.Timestamp:
-    return pd.Timestamp(moment).tz_convert("UTC").tz_localize(None)
 
 
 def _typed(

@@ -1,4 +1,4 @@
-"""Each store, the registry and the notices are what their protocol says, so that another one can
+"""The bundles, the registry and the notices are what their protocol says, so that another one can
 take their place: mypy compares them, where they are given as such.
 """
 
@@ -12,24 +12,14 @@ from movierec_assets.platform import wired
 
 
 class Adapters(NamedTuple):
-    landing_zone: ports.LandingZone
-    chunk_archive: ports.ChunkArchive
     bundle_store: ports.Bundles
-    published_models: ports.PublishedModels
     model_registry: ports.Registry
     notifier: ports.Notices
 
 
 def test_every_protocol_is_one_that_an_adapter_satisfies() -> None:
     home = wired()
-    adapters = Adapters(
-        home.landing_zone,
-        home.chunk_archive,
-        home.bundle_store,
-        home.published_models,
-        home.model_registry,
-        home.notifier,
-    )
+    adapters = Adapters(home.bundle_store, home.model_registry, home.notifier)
     assert {*get_type_hints(Adapters).values()} == {
         port
         for _, port in inspect.getmembers(ports, inspect.isclass)

@@ -12,7 +12,6 @@ from movierec_assets.maintenance.survey import survey
 from movierec_assets.monitoring.report import report_of
 from movierec_assets.platform import Platform
 from movierec_assets.resources.notifier import webserver
-from movierec_assets.settings import Settings
 
 
 @dg.sensor(
@@ -36,7 +35,7 @@ def publish_status(
         status,
         datetime.now(UTC),
         _deployed_after(context.instance),
-        _links(platform.settings),
+        {"Dagster": webserver(), "MLflow": platform.settings.mlflow_ui},
         said_of(context.instance, trial.name) if trial is not None else (),
     )
     platform.published_models.tell(report)
@@ -60,7 +59,3 @@ def said_of(instance: dg.DagsterInstance, experiment: str) -> tuple[str, ...]:
     if "what to do" not in said or said["experiment"].value != experiment:
         return ()
     return (f"{day}: {said['what to do'].value}",)
-
-
-def _links(settings: Settings) -> dict[str, str]:
-    return {"Dagster": webserver(), "MLflow": settings.mlflow_ui}

@@ -65,10 +65,6 @@ class LandingBucket:
         self._store, self._zone, self._record = store, zone, record
         self._max_bytes, self._clock = max_bytes, clock
 
-    @classmethod
-    def at(cls, url: str, zone: LandingZone, record: Path, max_bytes: int) -> LandingBucket:
-        return cls(Objects(url), zone, record, max_bytes)
-
     def bring(self) -> Brought:
         """Bring what is new or changed, and what the landing zone no longer has.
 
