@@ -51,7 +51,7 @@ def restore(file: Path, home: Path) -> int:
         shutil.rmtree(left)
     with staged_directory(warehouse) as staged:
         try:
-            with tarfile.open(file, "r:*") as tar:
+            with _opened(file) as tar:
                 count = _unpack(tar, staged)
         except (OSError, EOFError, tarfile.TarError, BundleError, BackupError) as error:
             raise BackupError(f"{file}: {error}") from error
@@ -65,6 +65,13 @@ def restore(file: Path, home: Path) -> int:
         _settings(configuration / Path(SETTINGS).name, home / ".env")
         _become(staged, warehouse)
     return count
+
+
+def _opened(file: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(file, "r:*")
+    except tarfile.ReadError as error:  # five lines, one for each way to pack
+        raise BackupError("not a tar archive, so no backup") from error
 
 
 def _unpack(tar: tarfile.TarFile, folder: Path) -> int:

@@ -120,6 +120,14 @@ def test_an_archive_that_is_not_sound_restores_nothing(
     assert [path.name for path in home.glob(".tmp-*")] == []
 
 
+def test_what_is_no_archive_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.tar.gz").write_text("hello")
+    with pytest.raises(BackupError) as refused:
+        restore(tmp_path / "notes.tar.gz", tmp_path / "home")
+    assert str(refused.value) == f"{tmp_path / 'notes.tar.gz'}: not a tar archive, so no backup"
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 def test_a_killed_restore_leaves_the_home_empty_and_the_next_one_succeeds(
     archive: Path, tmp_path: Path
 ) -> None:
