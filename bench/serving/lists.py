@@ -26,9 +26,7 @@ def listed(model: PublishedModel, user_id: str) -> dict[str, Any]:
 def ranked(model: PublishedModel, vector: Any, seen: Any) -> dict[str, Any]:
     """By our kernel, one user at a time."""
     bundle = model.bundle
-    items, scores = top_items(
-        bundle.item_vectors, vector[None], [seen], 10, longest=bundle.longest_item
-    )
+    items, scores = top_items(bundle.item_vectors, vector[None], [seen], 10, lengths=bundle.lengths)
     return answer(model, items[0].tolist(), scores[0].tolist())
 
 

@@ -12,6 +12,8 @@ from movierec_serving.bundle.model import Model
 
 BLOCK = 64  # users scored by one matrix product: the scores of 59k items still fit a cache
 AT_ONCE = 1024  # users whose vectors are made together: in some families they are as long as I
+FEW = 2048  # of the longest items: where the best ones of many users are first looked for
+MANY = 32  # users: for fewer, all items are scored sooner than they are sorted by length
 UNIT_ROUNDOFF = 2.0**-24  # of float32
 
 
@@ -46,7 +48,7 @@ def recommend(
             model.user_vectors(rows[part]),
             seen,
             n,
-            longest=model.longest_item,
+            lengths=model.lengths,
             damping=damping,
         )
     return items, scores
@@ -58,7 +60,7 @@ def top_items(
     exclude: Sequence[NDArray[np.integer[Any]]],
     n: int,
     *,
-    longest: float | None = None,
+    lengths: NDArray[np.float32] | None = None,
     damping: NDArray[np.float32] | None = None,
     block: int = BLOCK,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -68,11 +70,15 @@ def top_items(
     error, and float64 products of these, pair by pair, decide: neither the block, nor BLAS, nor
     the company a user is in changes the answer.
 
+    No product is larger than that of the two lengths (Cauchy and Schwarz), and movies of few
+    ratings have short vectors. So for many users the longest items are scored first, and then no
+    more than those that are long enough to be among the best.
+
     Args:
         item_vectors: (I, F).
         vectors: (B, F), of users known or folded in.
         exclude: for each vector the item rows to leave out.
-        longest: the largest norm among the items' vectors, if known.
+        lengths: (I,) the norms of the items' vectors, if known.
         damping: (I,) from 0 to 1, what each product is multiplied by.
 
     Returns:
@@ -80,11 +86,52 @@ def top_items(
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, is {n}")
+    if lengths is None:
+        lengths = np.linalg.norm(item_vectors, axis=1)
+    users, items, longest = len(vectors), len(item_vectors), float(lengths.max())
+    if users < MANY or items < 4 * FEW:
+        return _best(item_vectors, vectors, exclude, n, longest, damping, block)
+    rows = np.empty((users, n), np.int32)
+    scores = np.empty((users, n), np.float32)
+    reach = lengths if damping is None else lengths * damping
+    order = np.argsort(-reach)
+    rising, place = reach[order[::-1]], np.full(items, -1)
+    own = np.linalg.norm(vectors.astype(np.float64), axis=1) + np.finfo(np.float64).tiny
+    left, count, needed = np.arange(users), FEW, np.zeros(users, np.int64)
+    while left.size and 2 * count <= items:
+        some, ready = np.sort(order[:count]), left[needed[left] <= count]
+        place[some] = np.arange(count)
+        seen = [place[exclude[user]] for user in ready.tolist()]
+        seen = [places[places >= 0] for places in seen]
+        damped = None if damping is None else damping[some]
+        found, scores[ready] = _best(
+            item_vectors[some], vectors[ready], seen, n, longest, damped, block
+        )
+        rows[ready] = some[found]
+        # Shorter items score less than the last of a list, whatever rounding and underflow did to
+        # the lengths. A list without a last one needs all items.
+        least = np.nan_to_num(scores[ready, -1] / own[ready], nan=-1) * (1 - 1e-4) - 1e-15
+        needed[ready] = items - np.searchsorted(rising, least)
+        left = left[needed[left] > count]
+        count = int(np.median(needed[left])) if left.size else items
+    seen = [exclude[user] for user in left.tolist()]
+    rows[left], scores[left] = _best(item_vectors, vectors[left], seen, n, longest, damping, block)
+    return rows, scores
+
+
+def _best(
+    item_vectors: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    exclude: Sequence[NDArray[np.integer[Any]]],
+    n: int,
+    longest: float,
+    damping: NDArray[np.float32] | None,
+    block: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """`top_items` of these items, all of them scored; `longest` is their largest norm."""
     users, (items, length) = len(vectors), item_vectors.shape
     rows = np.full((users, n), -1, dtype=np.int32)
     scores = np.full((users, n), np.nan, dtype=np.float32)
-    if longest is None:
-        longest = float(np.linalg.norm(item_vectors, axis=1).max())
     wanted = min(n, items)
     lowest = np.finfo(np.float32).min  # above the -inf of the excluded
     for start in range(0, users, block):

@@ -79,11 +79,11 @@ class Model:
         return self.family.user_vectors(np.asarray(rows, np.int64))
 
     @cached_property
-    def longest_item(self) -> float:
-        """The largest Euclidean norm among the items: it bounds the rounding error of a score."""
+    def lengths(self) -> NDArray[np.float32]:
+        """(I,) Euclidean norms of the items' vectors: they bound scores, and their errors."""
         if self.blended is None:
-            return float(self.item_lengths.max())
-        return float(np.linalg.norm(self.blended, axis=1).max())
+            return self.item_lengths
+        return np.asarray(np.linalg.norm(self.blended, axis=1))
 
     @cached_property
     def item_lengths(self) -> NDArray[np.float32]:

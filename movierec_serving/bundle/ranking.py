@@ -71,8 +71,8 @@ class Ranker:
         if self._withdrawn is not None:
             seen = [np.concatenate([own, self._withdrawn]) for own in seen]
         model = self._model
-        longest, damped = model.longest_item, self._damping
-        return top_items(model.item_vectors, vectors, seen, n, longest=longest, damping=damped)
+        lengths, damped = model.lengths, self._damping
+        return top_items(model.item_vectors, vectors, seen, n, lengths=lengths, damping=damped)
 
     def of_users(self, rows: Rows | Sequence[int], n: int) -> Lists:
         """The first `n` places of known users' lists, of which all `n` are calibrated."""

@@ -66,6 +66,37 @@ def test_one_user_or_many_the_same_answer(problem: tuple, block: int) -> None:
             np.testing.assert_array_equal(one[0], many[index])
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.3, 1.0])  # of the lengths: none may be left out, to most
+@pytest.mark.parametrize("damped", [False, True])
+def test_short_items_are_left_out_without_changing_a_list(decay: float, damped: bool) -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation(np.arange(1, 9001) ** -decay)
+    items = (rng.normal(size=(9000, 8)) * lengths[:, None]).astype(np.float32)
+    items[::50] = items[7]  # ties
+    users = rng.normal(size=(40, 8)).astype(np.float32)
+    users[5] = 0
+    damping = rng.random(9000).astype(np.float32) if damped else None
+    exclude = [rng.choice(9000, size=100 * user, replace=False) for user in range(39)]
+    exclude.append(np.arange(8995))
+    together = top_items(items, users, exclude, 10, damping=damping)
+    for user in range(40):
+        only = slice(user, user + 1)
+        alone = top_items(items, users[only], exclude[only], 10, damping=damping)
+        for one, many in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one[0], many[user])
+
+
+def test_items_that_are_too_short_are_not_scored() -> None:
+    items, users = np.full((9000, 8), 0.01, np.float32), np.ones((40, 8), np.float32)
+    items[:100] = 1
+    items[3] = 9
+    lengths = np.linalg.norm(items, axis=1)
+    lengths[3] = 0  # which is not so: by its product it is everybody's first
+    for asked, first in ((40, 0), (2, 3)):  # few users are not worth the sorting
+        rows, _ = top_items(items, users[:asked], [np.arange(0)] * asked, 1, lengths=lengths)
+        assert (rows == first).all()
+
+
 def test_many_items_take_the_blocked_selection(tmp_path: Path) -> None:
     write(tmp_path / "b", content(users=70, items=5000, factors=16))
     bundle = Bundle.open(tmp_path / "b")
