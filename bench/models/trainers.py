@@ -34,7 +34,7 @@ def popularity(
     means = user_means(data.ratings, data.indptr, overall_mean(data.ratings))[data.users]
     praised = data.movies[liked(data.ratings, means)]
     likes = np.bincount(praised, minlength=len(data.movie_ids)).astype(np.float32)
-    scores = popular_scores(likes, data.popularity())
+    scores = popular_scores(likes, data.popularity)
     return {"user_factors": users, "item_factors": scores.reshape(-1, 1)}
 
 

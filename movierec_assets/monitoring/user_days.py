@@ -137,9 +137,8 @@ def _sums(values: NDArray[Any], row: NDArray[np.int64], rows: int) -> NDArray[np
 
 def _new_movies(rated: Rated) -> NDArray[np.float64]:
     """(D,) share of a day's different movies that no day before it had."""
-    width = len(rated.has_genre)
-    keys, first = np.unique(rated.day * width + rated.movie, return_index=True)
-    days = keys // max(width, 1)
-    total = np.bincount(days, minlength=len(rated.days))
-    new = np.bincount(days, weights=rated.new_movie[first], minlength=len(rated.days))
-    return new / np.maximum(total, 1)
+    rated_then = np.zeros((len(rated.days), len(rated.has_genre)), np.bool_)
+    new = np.zeros_like(rated_then)
+    rated_then[rated.day, rated.movie] = True
+    new[rated.day, rated.movie] = rated.new_movie
+    return np.asarray(new.sum(axis=1) / np.maximum(rated_then.sum(axis=1), 1))

@@ -47,8 +47,14 @@ class Interactions:
 
     def select(self, mask: NDArray[np.bool_]) -> Interactions:
         """Those where `mask` (N,) is true, with the users and movies that are left."""
-        user_rows, users = _dense(self.users[mask], len(self.user_ids))
-        movie_rows, movies = _dense(self.movies[mask], len(self.movie_ids))
+        counts = np.add.reduceat(mask, self.indptr[:-1], dtype=np.int64)  # of each user
+        user_rows = np.flatnonzero(counts).tolist()
+        users = np.repeat(np.arange(len(user_rows), dtype=np.int32), counts[user_rows])
+        movies = self.movies[mask]
+        there = np.zeros(len(self.movie_ids), np.bool_)
+        there[movies] = True
+        movie_rows = np.flatnonzero(there).tolist()
+        movies = (np.cumsum(there, dtype=np.int32) - 1)[movies]
         return Interactions(
             tuple(self.user_ids[row] for row in user_rows),
             tuple(self.movie_ids[row] for row in movie_rows),
@@ -79,15 +85,10 @@ class Interactions:
         span = self.rated_at.max(initial=0) + 1
         return np.argsort(self.users * span + self.rated_at, kind="stable")
 
+    @cached_property
     def popularity(self) -> NDArray[np.float32]:
         """(I,) number of ratings of each movie."""
         return np.bincount(self.movies, minlength=len(self.movie_ids)).astype(np.float32)
-
-
-def _dense(rows: NDArray[np.int32], count: int) -> tuple[list[int], NDArray[np.int32]]:
-    """Which of `count` rows there are, and each one's place among these."""
-    there = np.bincount(rows, minlength=count) > 0
-    return np.flatnonzero(there).tolist(), (np.cumsum(there) - 1).astype(np.int32)[rows]
 
 
 def interactions_of(ratings: pd.DataFrame) -> Interactions:

@@ -10,6 +10,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from movierec_assets.evaluation.offline import encode, rows_of
+from movierec_assets.evaluation.splits import sample
 from movierec_assets.ratings.interactions import Interactions
 from movierec_assets.training.trainer import Arrays, Parameters, Residuals, Trainer, Weights
 from movierec_serving.bundle import Model
@@ -125,9 +127,9 @@ def without_noise(arrays: Arrays, data: Interactions, weights: Weights) -> Array
     The solver leaves values of some 1e-12 there. Lists would be ranked by this noise.
     """
     users, movies = np.array(arrays["user_factors"]), np.array(arrays["item_factors"])
-    praised = weights > 0
-    users[np.bincount(data.users[praised], minlength=len(users)) == 0] = 0
-    movies[np.bincount(data.movies[praised], minlength=len(movies)) == 0] = 0
+    other = weights <= 0  # fewer than praise
+    users[np.logical_and.reduceat(other, data.indptr[:-1])] = 0
+    movies[np.bincount(data.movies[other], minlength=len(movies)) == data.popularity] = 0
     return {"user_factors": users, "item_factors": movies}
 
 
@@ -136,18 +138,21 @@ def loss(data: Interactions, weights: Weights, model: Model, parameters: Paramet
     the L2 terms.
 
     By implicit's Gram trick, in the time of the interactions and not of all pairs. As a mean it can
-    be compared between days.
+    be compared between days. Of many users it is that of the sample by which models are evaluated.
     """
     from implicit.cpu.als import calculate_loss
 
-    users, movies = model.family.arrays["user_factors"], model.family.arrays["item_factors"]
+    some = sample(model.user_ids)
+    users, movies = model.family.arrays["user_factors"][some], model.family.arrays["item_factors"]
+    matrix = data.matrix(weights, copy=False)[some]
     with threadpool_limits(1, "blas"):
-        matrix = data.matrix(weights, copy=False)
-        mean = calculate_loss(matrix, users, movies, parameters["regularization"])
+        mean = float(calculate_loss(matrix, users, movies, 0.0))
+    norms = np.vdot(users, users) + np.vdot(movies, movies) * (len(some) / len(model.user_ids))
     # implicit counts the preference of a dislike as 1 there, and as 0 where it fits.
-    against = float(np.abs(weights[weights < 0]).sum())
-    pairs = len(users) * len(movies) - len(weights) + float(np.abs(weights).sum())
-    return float(mean) - against / pairs
+    against = float(np.abs(matrix.data[matrix.data < 0]).sum())
+    pairs = len(users) * len(movies) - matrix.nnz + float(np.abs(matrix.data).sum())
+    penalty = float(parameters["regularization"] * norms)
+    return mean + (penalty - against) / pairs
 
 
 def residuals(model: Model) -> Residuals:
@@ -206,11 +211,8 @@ def _copy_rows(
     """Put the known rows into `start`, by id."""
     if known.shape[1] != start.shape[1]:
         raise ValueError(f"the parent has {known.shape[1]} factors, {start.shape[1]} are asked for")
-    rows = {key.decode(): row for row, key in enumerate(known_ids.tolist())}
-    pairs = [(row, rows[key]) for row, key in enumerate(ids) if key in rows]
-    if pairs:
-        here, there = np.array(pairs).T
-        start[here] = known[there]
+    rows, there = rows_of(known_ids, encode(ids))
+    start[there] = known[rows[there]]
 
 
 ALS = Trainer(

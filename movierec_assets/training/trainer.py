@@ -171,7 +171,7 @@ def _content(trainer: Trainer, case: Case, own: Arrays, until: str) -> BundleCon
         seen_items=data.movies,
         seen_ratings=data.ratings,
         seen_confidence=case.weights,
-        popularity=data.popularity(),
+        popularity=data.popularity,
         rated_at=data.rated_at,
         until=until,
     )

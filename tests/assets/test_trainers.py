@@ -14,7 +14,7 @@ from bench.models.trainers import CONTENDERS
 from movierec_assets.errors import SparkError, TooManyMoviesError
 from movierec_assets.evaluation.metrics import LONGEST
 from movierec_assets.evaluation.offline import evaluate
-from movierec_assets.evaluation.splits import temporal_holdout
+from movierec_assets.evaluation.splits import sample, temporal_holdout
 from movierec_assets.ratings.interactions import Interactions, confidence
 from movierec_assets.settings import Settings
 from movierec_assets.settings.training import OF_TRAINING, Arm
@@ -230,22 +230,45 @@ def test_a_model_of_pairs_of_movies_refuses_more_than_fit(name: str) -> None:
         content_of(name, replace(interactions_of_tastes(1), movie_ids=movies))
 
 
-def test_the_loss_is_hu_koren_and_volinskys() -> None:
-    data = interactions_of_tastes(1)
-    weights = confidence(data, UNTIL, SMALL)
-    model = fitted(ALS, data, UNTIL, SMALL, 0).model(SMALL)
+def loss_by_all_pairs(data: Interactions, weights: np.ndarray, model: Model) -> float:
+    """The mean of c (p - x'y)^2, and the L2 terms."""
     users, movies = model.family.arrays["user_factors"], model.family.arrays["item_factors"]
-    c, p = (
-        np.ones((len(data.user_ids), len(data.movie_ids))),
-        np.zeros((len(data.user_ids), len(data.movie_ids))),
-    )
-    assert (weights < 0).any()  # dislikes: preference 0 with confidence |c|
+    c = np.ones((len(users), len(movies)))
+    p = np.zeros_like(c)
     c[data.users, data.movies] = np.abs(weights)
     p[data.users, data.movies] = weights > 0
     error = float((c * (p - users @ movies.T) ** 2).sum())
     norms = float((users**2).sum() + (movies**2).sum())
+    return (error + SMALL["regularization"] * norms) / float(c.sum())
+
+
+def test_the_loss_is_hu_koren_and_volinskys() -> None:
+    data = interactions_of_tastes(1)
+    weights = confidence(data, UNTIL, SMALL)
+    assert (weights < 0).any()  # dislikes: preference 0 with confidence |c|
+    model = fitted(ALS, data, UNTIL, SMALL, 0).model(SMALL)
+    expected = loss_by_all_pairs(data, weights, model)
+    assert als.loss(data, weights, model, SMALL) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_loss_of_many_users_is_that_of_a_sample() -> None:
+    rng, users = np.random.default_rng(0), 12_000
+    data = Interactions(
+        tuple(f"{user:05}" for user in range(users)),
+        tuple(f"{movie:02}" for movie in range(20)),
+        np.repeat(np.arange(users, dtype=np.int32), 2),
+        rng.integers([0, 10], [10, 20], size=(users, 2), dtype=np.int32).ravel(),
+        (rng.integers(1, 11, size=2 * users) / 2).astype(np.float32),
+        np.zeros(2 * users, np.int64),
+    )
+    weights = confidence(data, UNTIL, SMALL)
+    model = fitted(ALS, data, UNTIL, SMALL, 0).model(SMALL)
     found = als.loss(data, weights, model, SMALL)
-    assert found * c.sum() == pytest.approx(error + SMALL["regularization"] * norms, rel=1e-3)
+    assert found == pytest.approx(loss_by_all_pairs(data, weights, model), rel=0.02)
+    others = np.full((users, 1), 9, np.float32)
+    others[sample(model.user_ids)] = 1
+    arrays = {**model.family.arrays, "user_factors": model.family.arrays["user_factors"] * others}
+    assert als.loss(data, weights, Model.of("als", arrays, SMALL), SMALL) == found
 
 
 @pytest.mark.parametrize(
