@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -67,6 +68,7 @@ class Impression(TypedDict):
 
 
 _LINE: TypeAdapter[Impression] = TypeAdapter(Impression)
+_line = partial(orjson.dumps, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class ShownLog:
@@ -100,7 +102,7 @@ class ShownLog:
         kept = shown if self._all else [each for each in shown if self.keeps(_key(each))]
         if not kept:
             return
-        lines = b"".join([orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in kept])
+        lines = b"".join(map(_line, kept))
         now = int(time.time())
         try:
             with self._turn:
