@@ -7,14 +7,12 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
 import pytest
-from alembic.script import ScriptDirectory
 
 from movierec_assets import platform as wiring
 from movierec_assets.definitions import assemble
@@ -32,8 +30,6 @@ from tests.support.generate import as_csv, catalogue, ratings_of_day
 from tests.support.once import made_once
 
 ROOT = Path(__file__).parents[1]
-# Dagster makes a database for each run, and alembic reads its ninety migrations anew for each.
-ScriptDirectory.from_config = cache(ScriptDirectory.from_config)
 RUNS = itertools.count()
 
 

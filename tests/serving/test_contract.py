@@ -27,7 +27,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndpointProce
 
 @pytest.fixture(scope="module")
 def document(deployed: EndpointProcess) -> Any:
-    import schemathesis  # in no other process of the tests: each would take three seconds for it
+    import schemathesis  # no other test needs it, and to import it takes a while
 
     return schemathesis.openapi.from_url(f"{deployed.url}/openapi.json")
 
