@@ -23,6 +23,8 @@ PART = 2**18  # interactions weighed at once: what lies between fits a cache
 class Interactions:
     """N interactions of U users with I movies, each pair once, ordered by user, then movie.
 
+    No user and no movie is without one.
+
     Attributes:
         user_ids, movie_ids: external ids by row, ascending by their UTF-8 bytes.
         users, movies: (N,) int32 rows.
