@@ -41,6 +41,21 @@ class Ratings:
     stars: NDArray[np.float32]
     rated_at: NDArray[np.int64]
 
+    def frame(self) -> pd.DataFrame:
+        """(user_id, movie_id, rating, rated_at), with ids as a site has them."""
+        return pd.DataFrame(
+            {
+                "user_id": np.char.add("u", self.users.astype(str)),
+                "movie_id": np.char.add("m", self.movies.astype(str)),
+                "rating": self.stars,
+                "rated_at": self.rated_at,
+            }
+        )
+
+    def as_csv(self) -> bytes:
+        """A chunk as it is delivered."""
+        return self.frame().rename(columns={"rated_at": "timestamp"}).to_csv(index=False).encode()
+
 
 @dataclass(frozen=True)
 class Truth:

@@ -20,10 +20,17 @@ import dagster as dg
 from demo.dagster_api import DagsterApi
 from demo.processes import free_port, running, wait_until
 from movierec_assets.cli.processes import commands
+from movierec_assets.cli.setup import FILES
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ("raw_ratings", "validated_ratings", "als_model", "registered_model", "gate_verdict")
 UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
+
+
+def copy_home_files(folder: Path) -> None:
+    """What makes a folder a home, before it is set up."""
+    for name in FILES:
+        shutil.copy(ROOT / name, folder)
 
 
 def in_its_own(folder: Path, module: str, *arguments: str, **settings: str) -> str:
@@ -32,8 +39,7 @@ def in_its_own(folder: Path, module: str, *arguments: str, **settings: str) -> s
     Raises:
         RuntimeError: it failed; the end of its log.
     """
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(ROOT / name, folder)
+    copy_home_files(folder)
     (folder / "warehouse" / "dagster").mkdir(parents=True, exist_ok=True)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("MOVIEREC_")},

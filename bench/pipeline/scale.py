@@ -22,11 +22,10 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from bench.goals import goal
-from bench.models.generator import Ratings, generate
+from bench.models.generator import generate
 from bench.pipeline.backfill import ASSETS, ROOT, measured, range_tags, warm_up
 
 RATINGS = int(
@@ -116,7 +115,7 @@ def history() -> Figures:
         adapters.landing_zone.deliver_movies(b"movie_id,title,year,genres\nm0,One,2000,Drama\n")
         with adapters.warehouse.connect() as connection:
             for ratings in days:
-                frame = _frame(ratings)[first[at : at + len(ratings.users)]]
+                frame = ratings.frame()[first[at : at + len(ratings.users)]]
                 at += len(ratings.users)
                 if ratings.day == DAY:
                     text = frame.rename(columns={"rated_at": "timestamp"})
@@ -138,17 +137,6 @@ def history() -> Figures:
                 )
 
     return {**measured(work), "rows": rows}
-
-
-def _frame(ratings: Ratings) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "user_id": np.char.add("u", ratings.users.astype(str)),
-            "movie_id": np.char.add("m", ratings.movies.astype(str)),
-            "rating": ratings.stars,
-            "rated_at": ratings.rated_at,
-        }
-    )
 
 
 def parent() -> Figures:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +14,8 @@ from typing import Any
 
 import dagster as dg
 
-from bench.chaos.jobs import ROOT, environment
+from bench.chaos.jobs import environment
+from bench.pipeline.platform import copy_home_files
 from demo.processes import free_port, stop, wait_until
 from demo.stream import served_at
 from movierec_assets.cli.processes import commands
@@ -157,8 +157,7 @@ def platform(
     ports = [free_port() for _ in range(endpoints)]
     before, folder = dict(os.environ), Path.cwd()
     home.mkdir(exist_ok=True)
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(ROOT / name, home)
+    copy_home_files(home)
     try:
         for name in [
             variable

@@ -7,7 +7,6 @@ launched again. Then the model is fitted here once more, and the bits are compar
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import dagster as dg
 import numpy as np
 
 from bench.goals import goal
-from bench.pipeline.platform import ROOT, in_its_own
+from bench.pipeline.platform import ROOT, copy_home_files, in_its_own
 from bench.pipeline.spark_cluster import Cluster, kill, missing, processes
 from demo.processes import running, wait_until
 from tests.support.generate import as_csv, days_from, ratings_of_day
@@ -47,8 +46,7 @@ def main() -> bool:
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="movierec-spark-") as name:
         folder = Path(name)
-        for file in ("dagster.yaml", "workspace.yaml"):
-            shutil.copy(ROOT / file, folder)
+        copy_home_files(folder)
         (folder / "warehouse" / "dagster").mkdir(parents=True)
         landing = folder / "warehouse" / "landing" / "ratings"
         landing.mkdir(parents=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,11 +20,10 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 
 from bench.goals import goal
 from bench.models.generator import FIRST_DAY, Ratings, generate
-from bench.pipeline.platform import ROOT
+from bench.pipeline.platform import ROOT, copy_home_files
 from bench.serving.client import get
 from bench.serving.endpoint import TOKEN, Server, ours, running
 from bench.serving.watch import Watch, load
@@ -46,8 +44,7 @@ def main() -> bool:
     """A row for each pair; whether every goal is met."""
     with tempfile.TemporaryDirectory(prefix="movierec-bench-") as folder:
         home = Path(folder)
-        for name in ("dagster.yaml", "workspace.yaml"):
-            shutil.copy(ROOT / name, home)
+        copy_home_files(home)
         server = ours(home)
         ratings = list(generate(**SIZE))
         days = [each.day for each in ratings]
@@ -131,15 +128,7 @@ def _deliver(home: Path, ratings: list[Ratings]) -> None:
     rows = "".join(f"m{movie},Film {movie},2000,Drama\n" for movie in range(SIZE["movies"]))
     landing.deliver_movies(b"movie_id,title,year,genres\n" + rows.encode())
     for each in ratings:
-        frame = pd.DataFrame(
-            {
-                "user_id": np.char.add("u", each.users.astype(str)),
-                "movie_id": np.char.add("m", each.movies.astype(str)),
-                "rating": each.stars,
-                "timestamp": each.rated_at,
-            }
-        )
-        landing.deliver(each.day, frame.to_csv(index=False).encode())
+        landing.deliver(each.day, each.as_csv())
 
 
 def _days(first: str, last: str) -> None:
