@@ -37,12 +37,9 @@ class FreshUsers:
         self._marks: mmap.mmap | None = None
 
     def marked(self, user_id: str) -> bool:
-        """Whether a user is perhaps marked. Each list asks: a call less is a tenth of it."""
-        marks = self._marks
-        if marks is None or marks[SUPERSEDED]:
-            marks = self._current()
-            if marks is None:
-                return True
+        marks = self._current()
+        if marks is None:
+            return True
         slot = _slot(user_id)
         return bool(marks[slot >> 3] >> (slot & 7) & 1)
 

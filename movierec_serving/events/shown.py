@@ -136,7 +136,7 @@ class _File:
     """A mapped file of one process and one day, with zeros after its lines."""
 
     def __init__(self, folder: Path, size: int, now: int) -> None:
-        self._day, self._looked, self._filled, self._size = now // DAY, now, 0, size
+        self._day, self._looked, self._filled = now // DAY, now, 0
         day = folder / datetime.fromtimestamp(now, UTC).date().isoformat()
         day.mkdir(parents=True, exist_ok=True)
         path = day / f"{os.getpid()}-{secrets.token_hex(6)}.jsonl"
@@ -155,7 +155,7 @@ class _File:
         once a second.
         """
         end = self._filled + len(lines)
-        if end > self._size or (now != self._looked and not self._lasts(now)):
+        if end > len(self._mapped) or (now != self._looked and not self._lasts(now)):
             return False
         self._mapped[self._filled : end] = lines
         self._filled = end

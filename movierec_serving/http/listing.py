@@ -34,10 +34,6 @@ class Record:
         self.began, self.log = time.perf_counter_ns(), log
         self.shown: list[Impression] = []
 
-    @property
-    def milliseconds(self) -> float:
-        return milliseconds_since(self.began)
-
 
 @dataclass(eq=False)  # not frozen: that costs more, for each request
 class Listing:
@@ -150,7 +146,7 @@ class Listing:
     ) -> Impression:
         """What is kept of a list that somebody is shown."""
         version, user = self.rankings.model.version, about.get("user_id")
-        shown = kept(id_, version, source, items, record.milliseconds, user)
+        shown = kept(id_, version, source, items, milliseconds_since(record.began), user)
         if "fallback_reason" in about:
             shown["reason"] = about["fallback_reason"]
         if self.rankings.part.offset:
